@@ -1,0 +1,96 @@
+# modelog: everything one can ask of this checkout. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk check format bench rebuild parked lock clean
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+READY  := .venv/ready
+ARGS   ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## start everything, train a toy model and narrate every fact as it passes
+	@$(PYTHON) -m examples.demo $(ARGS)
+
+up: $(READY) ## start Kafka, Postgres, S3 and every service; returns when all are ready
+	@$(PYTHON) -m stack up $(ARGS)
+
+down: $(READY) ## end what `make up` began; the data stays
+	@$(PYTHON) -m stack down $(ARGS)
+
+test: $(READY) ## run every test: unit, sdk, integration, e2e
+	@$(PYTHON) -m pytest -q tests $(ARGS)
+
+test-unit: $(READY) ## run the tests that need nothing running
+	@$(PYTHON) -m pytest tests/unit tests/sdk -q $(ARGS)
+
+test-integration: $(READY) ## run the tests on real servers
+	@$(PYTHON) -m pytest tests/integration -q $(ARGS)
+
+test-e2e: $(READY) ## run the tests on real servers and real services
+	@$(PYTHON) -m pytest tests/e2e -q $(ARGS)
+
+SDK_TESTS := pytest pytest-asyncio hypothesis cloudevents jsonschema
+
+test-sdk: $(READY) ## build the SDK's wheel and test it alone, on the oldest Python here
+	@rm -rf .venv/sdk && mkdir .venv/sdk
+	@.venv/bin/uv build --quiet --wheel --out-dir .venv/sdk sdk
+	@for version in 3.10 3.11 3.12 3.13 3.14; do \
+	    oldest=$$(.venv/bin/uv python find --no-project --no-python-downloads $$version 2>/dev/null) && break; \
+	done; .venv/bin/uv venv --quiet --python "$$oldest" .venv/sdk/venv
+	@.venv/bin/uv pip install --quiet --python .venv/sdk/venv -c requirements.lock "$$(ls .venv/sdk/*.whl)[kafka,s3]" $(SDK_TESTS)
+	@.venv/sdk/venv/bin/python -m pytest tests/sdk -q --confcutdir=tests/sdk -p no:cacheprovider $(ARGS)
+
+check: $(READY) ## lint, formatting, types, and who may import whom
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+format: $(READY) ## format the code and mend what ruff can mend
+	@.venv/bin/ruff format --quiet .
+	@.venv/bin/ruff check --quiet --fix .
+
+bench: $(READY) ## measure, each number beside a peer's in the same run
+	@$(PYTHON) -m bench $(ARGS)
+
+rebuild: $(READY) ## build every view again from the log, beside the old ones, then swap
+	@$(PYTHON) -m services.views rebuild $(ARGS)
+
+parked: $(READY) ## list what could not be read and why (ARGS="--help" for more)
+	@$(PYTHON) -m shared.parked $(ARGS)
+
+lock: $(READY) ## resolve the dependencies again into requirements.lock
+	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-package modelog \
+	    --group everything --output-file requirements.lock pyproject.toml
+
+clean: ## end what runs, then delete its data, the caches and .venv
+	@if [ -e $(READY) ]; then $(PYTHON) -m stack down --erase; fi
+	@rm -rf .venv .modelog .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment, from nothing but Python and make: uv first, by the hash the lock holds for it, then all the rest by theirs.
+# pip finishes what uv could not (a mirror only pip was told of).
+GOOD_PYTHON  := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+FIND_PYTHON  := for one in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+    "$$one" -c '$(GOOD_PYTHON)' 2>/dev/null && command -v "$$one" && break; done
+INSTALL_LOG  := .venv/install.log
+NO_PYTHON    := modelog needs Python 3.11 to 3.14 with its venv module (on Debian and Ubuntu: apt install python3-venv).
+NO_PACKAGES  := The packages could not be installed. The first use needs the network; the whole story is in $(INSTALL_LOG):
+
+$(READY): requirements.lock pyproject.toml sdk/pyproject.toml
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	    python=$$($(FIND_PYTHON)); \
+	    [ -n "$$python" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
+	    echo "Creating .venv with $$("$$python" --version)."; \
+	    "$$python" -m venv --clear .venv; }
+	@echo "Installing the packages of requirements.lock into .venv; the first time takes a minute."
+	@{ awk '/^[^ ]/ { uv = /^uv==/ } uv' requirements.lock > .venv/uv.lock && \
+	   $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock && \
+	   { .venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements.lock || \
+	     $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; } && \
+	   $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable sdk; \
+	 } >$(INSTALL_LOG) 2>&1 || { echo "$(NO_PACKAGES)" >&2; tail -n 5 $(INSTALL_LOG) >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,84 @@
+"""modelog, the event-sourced model registry: the events it hears and says, and a client to publish and subscribe.
+
+from modelog import ModelPromoted, Registry
+
+async with Registry() as registry:
+    async for promoted in registry.subscribe(ModelPromoted, group="deployer"):
+        print(promoted.event.model, promoted.event.version)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from modelog.envelope import Message, Unreadable
+from modelog.errors import MissingExtra, NotConnected, NotPublished
+from modelog.events import (
+    EVENTS,
+    DriftDetected,
+    DriftRecorded,
+    Event,
+    ModelPromoted,
+    ModelRegistered,
+    ModelRejected,
+    ModelRetired,
+    ModelTrained,
+    ModelValidated,
+    PromotionRefused,
+    PromotionRequested,
+    RegistrationRefused,
+    RetirementRefused,
+    RetirementRequested,
+    RetrainingDeclined,
+    RetrainingRequested,
+)
+from modelog.values import Artifact, Code, Dataset, Experiment, File, Finding, Framework, Window
+
+if TYPE_CHECKING:
+    from modelog.client import Registry
+    from modelog.plain import PlainRegistry
+
+__all__ = [
+    "EVENTS",
+    "Artifact",
+    "Code",
+    "Dataset",
+    "DriftDetected",
+    "DriftRecorded",
+    "Event",
+    "Experiment",
+    "File",
+    "Finding",
+    "Framework",
+    "Message",
+    "MissingExtra",
+    "ModelPromoted",
+    "ModelRegistered",
+    "ModelRejected",
+    "ModelRetired",
+    "ModelTrained",
+    "ModelValidated",
+    "NotConnected",
+    "NotPublished",
+    "PlainRegistry",
+    "PromotionRefused",
+    "PromotionRequested",
+    "RegistrationRefused",
+    "Registry",
+    "RetirementRefused",
+    "RetirementRequested",
+    "RetrainingDeclined",
+    "RetrainingRequested",
+    "Unreadable",
+    "Window",
+]
+
+CLIENTS = {"Registry": "modelog.client", "PlainRegistry": "modelog.plain"}
+
+
+def __getattr__(name: str) -> object:
+    """The clients are imported when they are asked for: who only reads events carries no more than events."""
+    if name not in CLIENTS:
+        raise AttributeError(f"module 'modelog' has no attribute {name!r}")
+    return getattr(import_module(CLIENTS[name]), name)

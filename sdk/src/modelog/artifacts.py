@@ -1,0 +1,315 @@
+"""The bytes of a model in S3: blobs under the sha256 of their bytes, and a manifest whose digest names the whole.
+
+    store = Store.from_env()
+    artifact = store.upload("model/")                        # goes into model.trained
+    store.download(promoted.event.manifest, Path("served"))  # comes from model.promoted
+
+Needs `pip install 'modelog[s3]'`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from modelog.values import Artifact, File, Value
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+CHUNK = 1024 * 1024
+PART = 16 * CHUNK
+"""The bytes of one part of a multipart upload; four of them are in memory at a time."""
+PARTS = 10_000
+"""The most parts that S3 takes; a file above 156 GiB gets larger parts."""
+LARGEST_MANIFEST = 16 * CHUNK
+CONNECTIONS = 32
+"""The connections to the store that are kept open for the next request."""
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+PathFault = Literal["unsafe path", "repeated path"]
+
+
+class Absent(LookupError):
+    """The store has no object under this key."""
+
+
+class Unavailable(ConnectionError):
+    """The store did not do what it was asked: down, overloaded, or no access. `code` is S3's own word, if any."""
+
+    def __init__(self, sentence: str, code: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class Damaged(ValueError):
+    """What is in the store is not what its digest promises."""
+
+
+class Manifest(Value):
+    """The files of an artifact, as they are stored."""
+
+    files: tuple[File, ...]
+
+
+def blob_key(sha256: str) -> str:
+    """The key of the blob whose bytes have this sha256, in hex."""
+    return f"blobs/sha256/{sha256}"
+
+
+def manifest_key(digest: str) -> str:
+    """The key of the manifest `sha256:<hex>`; raise ValueError if that is no digest."""
+    if not DIGEST.fullmatch(digest):
+        raise ValueError(f"expected a manifest's digest, sha256: and 64 hex digits, found {digest[:100]!r}")
+    return "manifests/sha256/" + digest.removeprefix("sha256:")
+
+
+def manifest(files: Iterable[File]) -> tuple[str, bytes]:
+    """The digest `sha256:<hex>` and the bytes of the manifest of `files`.
+
+    The bytes are canonical JSON (RFC 8785), `{"files":[{"path":…,"sha256":…,"size":…},…]}` in the order of the paths'
+    code points, so the same files always have the same manifest.
+    """
+    listed = sorted(({"path": f.path, "sha256": f.sha256, "size": f.size} for f in files), key=lambda f: str(f["path"]))
+    content = json.dumps({"files": listed}, ensure_ascii=False, separators=(",", ":")).encode()
+    return "sha256:" + hashlib.sha256(content).hexdigest(), content
+
+
+def path_faults(paths: Iterable[str]) -> Iterator[tuple[PathFault, str]]:
+    """What keeps `paths` from being the files of one folder on any system, each with its sentence."""
+    counted = Counter(iter(paths))
+    for path, times in counted.items():
+        if why := _unsafe(path):
+            yield "unsafe path", f"expected a relative path inside the artifact, found {path[:60]!r}, {why}: rename it"
+        if times > 1:
+            yield "repeated path", f"expected every path once, found {path[:60]!r} {times} times: send it once"
+        names = path.split("/")
+        if any("/".join(names[:depth]) in counted for depth in range(1, len(names))):
+            yield "repeated path", f"expected a file or a folder, found both above {path[:60]!r}: rename one"
+
+
+def _unsafe(path: str) -> str | None:
+    names = path.split("/")
+    if not path:
+        return "which is empty"
+    if len(path) > 1000 or any(len(name.encode("utf-8", "replace")) > 255 for name in names):
+        return "which is above 1000 characters or has a name above 255 bytes"
+    if path.startswith("/") or re.match("[A-Za-z]:", path):
+        return "which is absolute"
+    if "\\" in path or any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        return "which has a backslash or a control character"
+    if any(name in ("", ".", "..") for name in names):
+        return "which has an empty name, . or .. in it"
+    return None
+
+
+class Store:
+    """A bucket. Safe to use from several threads; nothing is sent before the first call."""
+
+    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str) -> None:
+        """`endpoint` is `http://host:port` or `https://…`; raise ImportError if the S3 client is not installed."""
+        try:
+            from minio import Minio
+            from urllib3 import PoolManager, Retry, Timeout
+        except ImportError as error:
+            raise ImportError("expected the S3 client minio, found none: pip install 'modelog[s3]'") from error
+        scheme, _, address = endpoint.rstrip("/").partition("://")
+        if scheme not in ("http", "https") or not address:
+            raise ValueError(f"expected an endpoint like http://host:port, found {endpoint!r}")
+        self.endpoint, self.bucket = endpoint, bucket
+        self.client = Minio(
+            address,
+            access_key,
+            secret_key,
+            secure=scheme == "https",
+            region="us-east-1",
+            http_client=PoolManager(
+                maxsize=CONNECTIONS,
+                timeout=Timeout(connect=5, read=60),
+                retries=Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+                cert_reqs="CERT_REQUIRED",
+            ),
+        )
+
+    @classmethod
+    def from_env(cls) -> Store:
+        """The store that MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET name; LookupError without one."""
+        names = [f"MODELOG_S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET")]
+        if missing := [name for name in names if not os.environ.get(name)]:
+            raise LookupError(f"expected the store's address in the environment, found no {', '.join(missing)}: set it")
+        return cls(*(os.environ[name] for name in names))
+
+    def uri(self, manifest: str) -> str:
+        """The address of a manifest, `s3://bucket/manifests/sha256/<hex>`."""
+        return f"s3://{self.bucket}/{manifest_key(manifest)}"
+
+    def upload(self, paths: Path | str | Mapping[str, Path | str]) -> Artifact:
+        """Put a file, a folder or `{path inside: local path}` into the store; bytes that are there are not sent again.
+
+        Raise ValueError if there is nothing to upload or a path cannot be stored, Unavailable if the store fails.
+        """
+        local = {inside: Path(path) for inside, path in paths.items()} if isinstance(paths, Mapping) else _inside(paths)
+        if not local:
+            raise ValueError(f"expected files to upload, found none in {paths}: upload what training wrote")
+        if faults := [sentence for _, sentence in path_faults(local)]:
+            raise ValueError("; ".join(faults))
+        return Artifact(files=tuple(self._uploaded(inside, path) for inside, path in sorted(local.items())))
+
+    def _uploaded(self, inside: str, path: Path) -> File:
+        if not path.is_file():
+            raise ValueError(f"expected a file at {path}, found none: name a file")
+        with path.open("rb") as data:
+            before = os.fstat(data.fileno())
+            sha256 = _hashed(data, hashlib.sha256()).hexdigest()
+            self.keep(blob_key(sha256), data, before.st_size)
+            after = os.fstat(data.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise ValueError(f"expected {path} to stay as it is, found it changed: upload it when it is written")
+        return File(path=inside, size=before.st_size, sha256=sha256)
+
+    def files(self, manifest: str) -> tuple[File, ...]:
+        """The files of a manifest; raise Damaged if it is not what its digest promises, Absent if there is none."""
+        with self.reading(manifest_key(manifest)) as response:
+            content = response.read(LARGEST_MANIFEST + 1, decode_content=False)
+        found = "sha256:" + hashlib.sha256(content).hexdigest()
+        if found != manifest:
+            raise Damaged(f"expected a manifest with the digest {manifest}, found {found}: register the version again")
+        try:
+            files = Manifest.model_validate_json(content).files
+        except ValueError as error:
+            raise Damaged(f"expected {manifest} to be a manifest, found {str(error)[:200]}") from None
+        if faults := [sentence for _, sentence in path_faults(file.path for file in files)]:
+            raise Damaged(f"the manifest {manifest} names files that cannot be written: {'; '.join(faults)}")
+        return files
+
+    def download(self, manifest: str, into: Path) -> list[Path]:
+        """Write the files of a manifest below `into` and return their paths, in the manifest's order.
+
+        Every size and digest is checked before the first file takes its place. Raise Damaged if one differs, Absent if
+        the manifest or a blob is missing, Unavailable if the store fails; then `into` is as it was.
+        """
+        files = self.files(manifest)
+        targets = [into / file.path for file in files]
+        for target in targets:
+            if not target.parent.resolve().is_relative_to(into.resolve()):
+                raise ValueError(f"expected {target.parent} inside {into}, found a link that leads out: remove it")
+        into.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=into, prefix=".modelog-") as staging:
+            staged = [self._fetched(file, Path(staging, str(number))) for number, file in enumerate(files)]
+            for temporary, target in zip(staged, targets, strict=True):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.replace(target)
+        return targets
+
+    def _fetched(self, file: File, to: Path) -> Path:
+        sha256, size = hashlib.sha256(), 0
+        with self.reading(blob_key(file.sha256)) as response, to.open("wb") as target:
+            for chunk in response.stream(CHUNK, decode_content=False):
+                size += len(chunk)
+                if size > file.size:
+                    break
+                sha256.update(chunk)
+                target.write(chunk)
+        if (size, sha256.hexdigest()) != (file.size, file.sha256):
+            raise Damaged(
+                f"expected {file.path} with {file.size} bytes and sha256 {file.sha256}, "
+                f"found other bytes in the store: upload and register it again"
+            )
+        return to
+
+    @contextmanager
+    def reading(self, key: str, bucket: str | None = None) -> Iterator[BaseHTTPResponse]:
+        """The object's bytes as an open response, in this bucket or another; raise Absent or Unavailable."""
+        with self.asking(f"read {key}"):
+            response = self.client.get_object(bucket or self.bucket, key)
+            try:
+                yield response
+            finally:
+                response.close()
+                response.release_conn()
+
+    def head(self, key: str, bucket: str | None = None) -> tuple[int, str]:
+        """The size in bytes and the ETag of an object, or ''; raise Absent or Unavailable.
+
+        S3 answers a HEAD without words, so a bucket that is not there is Absent too.
+        """
+        with self.asking(f"look at {key}"):
+            found = self.client.stat_object(bucket or self.bucket, key)
+        return found.size or 0, found.etag or ""
+
+    def keep(self, key: str, data: BinaryIO, size: int) -> None:
+        """Put `size` bytes under `key`, unless the ETag of what is there proves that these are the bytes."""
+        try:
+            there, etag = self.head(key)
+            if there == size and etag == _etag(data, size, in_parts="-" in etag):
+                return
+        except Absent:
+            pass
+        data.seek(0)
+        with self.asking(f"keep {key}"):
+            self.client.put_object(self.bucket, key, data, size, part_size=_part(size))
+
+    @contextmanager
+    def asking(self, what: str) -> Iterator[None]:
+        """Turn the client's errors into ours: Absent if there is no such object, Unavailable for all else."""
+        from minio.error import MinioException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except (MinioException, HTTPError) as error:
+            # A server that answers with text/xml gets its words into the message only, not into a code.
+            worded = re.search(r"<Code>(\w+)</Code>", str(error))
+            code = getattr(error, "code", None) or (worded[1] if worded else "")
+            if code == "NoSuchKey":
+                raise Absent(f"expected the store at {self.endpoint} to {what}, found no such object") from error
+            raise Unavailable(
+                f"expected the store at {self.endpoint} to {what}, found {code or error}: check its address, the "
+                f"bucket {self.bucket} and the keys, then try again",
+                code,
+            ) from error
+
+
+def _inside(path: Path | str) -> dict[str, Path]:
+    root = Path(path)
+    if not root.is_dir():
+        return {root.name: root}
+    found: dict[str, Path] = {}
+    for folder, folders, names in os.walk(root):
+        for local in (Path(folder, name) for name in folders + names):
+            if local.is_symlink() and (local.is_dir() or not local.resolve().is_relative_to(root.resolve())):
+                raise ValueError(f"expected files inside {root}, found {local}, which links elsewhere: copy it there")
+        found |= {Path(folder, name).relative_to(root).as_posix(): Path(folder, name) for name in names}
+    return found
+
+
+def _hashed(data: BinaryIO, digest: hashlib._Hash, size: int | None = None) -> hashlib._Hash:
+    """Feed the next `size` bytes, or all that are left, to `digest`."""
+    left = size
+    while chunk := data.read(CHUNK if left is None else min(CHUNK, left)):
+        digest.update(chunk)
+        left = None if left is None else left - len(chunk)
+    return digest
+
+
+def _part(size: int) -> int:
+    return max(PART, -(-size // PARTS))
+
+
+def _etag(data: BinaryIO, size: int, in_parts: bool) -> str:
+    """What S3 calls these bytes: their md5, or the md5 of the md5s of the parts that `keep` sends, and their number."""
+    data.seek(0)
+    if not in_parts:
+        return _hashed(data, hashlib.md5(usedforsecurity=False)).hexdigest()
+    parts = [_hashed(data, hashlib.md5(usedforsecurity=False), _part(size)) for _ in range(0, size, _part(size))]
+    joined = b"".join(part.digest() for part in parts)
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(parts)}"

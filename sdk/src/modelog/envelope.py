@@ -1,0 +1,193 @@
+"""CloudEvents 1.0 on Kafka: binary mode out, binary and structured in.
+
+Format: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md with the
+extensions `partitionkey`, `sequence` (the log's position), `correlationid`, `causationid` and `traceparent`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from modelog.events import BY_TYPE, Event
+
+Header = tuple[str, bytes]
+E = TypeVar("E", bound=Event, covariant=True)
+
+LARGEST = 1024 * 1024
+"""The most bytes that the value of a message we read may have."""
+
+STRUCTURED = "application/cloudevents+json"
+ATTRIBUTES = "id source type subject time sequence correlationid causationid traceparent".split()
+# Postgres refuses NUL inside jsonb. An even number of backslashes before \u0000 is text about it, not the character.
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Unreadable(ValueError):
+    """A record that is no event: the message says what was expected, what was found and what to do."""
+
+
+@dataclass(frozen=True)
+class Message(Generic[E]):
+    """An event and the envelope it came in. `cause` names it for whoever answers it."""
+
+    event: E
+    id: str
+    source: str
+    time: datetime | None = None
+    sequence: int | None = None
+    correlation: str | None = None
+    causation: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def cause(self) -> uuid.UUID:
+        """CloudEvents promises that source and id together are unique; both in one name."""
+        return uuid.uuid5(uuid.NAMESPACE_URL, f"{self.source}#{self.id}")
+
+
+def subject(event: Event) -> str:
+    """`fraud/7` for an event of a version, `fraud` for an event of a model."""
+    version = getattr(event, "version", None)
+    return event.model if version is None else f"{event.model}/{version}"
+
+
+def binary(
+    type: str,
+    value: bytes,
+    *,
+    id: str,
+    source: str,
+    subject: str,
+    time: datetime,
+    key: str,
+    **extensions: str | int | None,
+) -> tuple[bytes, bytes, list[Header]]:
+    """The Kafka key, value and headers of one event in binary mode; extensions that are None are left out."""
+    headers = [
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_type", type.encode()),
+        ("ce_id", id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_subject", subject.encode()),
+        ("ce_time", time.astimezone(timezone.utc).isoformat().replace("+00:00", "Z").encode()),
+        ("ce_partitionkey", key.encode()),
+    ]
+    headers += [(f"ce_{name}", str(value).encode()) for name, value in extensions.items() if value is not None]
+    return key.encode(), value, headers
+
+
+def encode(
+    event: Event,
+    *,
+    source: str,
+    id: str | None = None,
+    time: datetime | None = None,
+    **extensions: str | int | None,
+) -> tuple[bytes, bytes, list[Header]]:
+    """The Kafka key, value and headers of `event`; raise ValueError if a broker or the log could not hold it."""
+    value = event.model_dump_json().encode()
+    if NUL.search(value):
+        raise ValueError(f"{event.type} contains the NUL character, which the log cannot hold: remove it")
+    if len(value) > LARGEST:
+        raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {LARGEST} are read: send less")
+    return binary(
+        event.type,
+        value,
+        id=id or str(uuid.uuid4()),
+        source=source,
+        subject=subject(event),
+        time=time or datetime.now(timezone.utc),
+        key=event.model,
+        **extensions,
+    )
+
+
+def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> Message[Event]:
+    """The event in a Kafka record, in binary or structured mode; raise Unreadable with the reason if there is none."""
+    if not value:
+        raise Unreadable("expected an event as JSON, found an empty value: send the event's data")
+    if len(value) > LARGEST:
+        raise Unreadable(f"expected at most {LARGEST} bytes, found {len(value)}: send less, or refer to it by address")
+    if NUL.search(value):
+        raise Unreadable("expected text that Postgres can hold, found the NUL character \\u0000: remove it")
+    found = {name.lower(): _header(name, content) for name, content in headers if content is not None}
+    if found.get("content-type", "").lower().startswith(STRUCTURED):
+        attributes, data = _structured(value)
+    else:
+        attributes, data = {n: found[f"ce_{n}"] for n in ATTRIBUTES if f"ce_{n}" in found}, value
+    attributes.setdefault("traceparent", found.get("traceparent", ""))
+    event = _event(attributes, data)
+    if key is not None and key != event.model.encode():
+        raise Unreadable(
+            f"expected the model {event.model!r} as the record's key, found {key[:60]!r}: "
+            "the key orders the events of a model, send them with it"
+        )
+    return _message(event, attributes)
+
+
+def _header(name: str, content: bytes) -> str:
+    return content.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _structured(value: bytes) -> tuple[dict[str, str], bytes]:
+    try:
+        envelope = json.loads(value.decode())  # from bytes, json would read UTF-16 too, and NUL looks different there
+        data = json.dumps(envelope["data"]).encode() if isinstance(envelope, dict) and "data" in envelope else None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"expected a CloudEvent as JSON in UTF-8, found {error}") from None
+    if data is None:
+        raise Unreadable("expected a CloudEvent with the field `data`, found none: put the event's data there")
+    plain = {name: envelope[name] for name in ATTRIBUTES if isinstance(envelope.get(name), (str, int))}
+    return {name: _header(name, str(content).encode("utf-8", "replace")) for name, content in plain.items()}, data
+
+
+def _event(attributes: dict[str, str], data: bytes) -> Event:
+    type = attributes.get("type")
+    if not type:
+        raise Unreadable("expected the event's type in the header `ce_type`, found none: send a CloudEvent")
+    if type not in BY_TYPE:
+        raise Unreadable(f"expected a type out of {', '.join(BY_TYPE)}, found {type[:60]!r}")
+    for name in ("id", "source"):
+        if not attributes.get(name):
+            raise Unreadable(f"expected the header `ce_{name}`, found none: without it a repeat cannot be told apart")
+    try:
+        return BY_TYPE[type].model_validate_json(data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        told = "; ".join(
+            f"{'.'.join(map(str, p['loc']))[:60] or 'the value'}: {p['msg']}, found {str(p['input'])[:60]!r}"
+            for p in problems[:5]
+        )
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise Unreadable(f"expected {type} as its schema says, found {told}{more}") from None
+
+
+def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:
+    sequence = attributes.get("sequence", "")
+    return Message(
+        event=event,
+        id=attributes["id"],
+        source=attributes["source"],
+        time=_time(attributes.get("time", "")),
+        sequence=int(sequence) if re.fullmatch(r"[0-9]{1,18}", sequence) else None,
+        correlation=attributes.get("correlationid"),
+        causation=attributes.get("causationid"),
+        traceparent=attributes.get("traceparent") or None,
+    )
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return time.astimezone(timezone.utc) if time.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""One folder, one process; none imports another. They speak only through Kafka topics."""

@@ -1,0 +1,144 @@
+"""Does a version come to serve a stage, and whom does it replace?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from immutables import Map
+from modelog.events import (
+    Fact,
+    ModelPromoted,
+    ModelRegistered,
+    ModelRejected,
+    ModelRetired,
+    ModelValidated,
+    PromotionRefusal,
+    PromotionRefused,
+)
+from modelog.policy import Policy
+
+from shared.comparison import Champion, compare
+from shared.decider import Decider
+
+DEVELOPMENT, ARCHIVED = "development", "archived"
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Somebody wants the version to serve the stage; `automatic` when it is the policy and no person."""
+
+    model: str
+    version: int
+    stage: str
+    by: str
+    reason: str
+    policy: Policy
+    automatic: bool = False
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a promotion of this version will say, where it stands now, and which champion it was compared with."""
+
+    manifest: str
+    uri: str
+    metrics: Mapping[str, float]
+    status: Literal["registered", "validated", "rejected", "retired"] = "registered"
+    stage: str = DEVELOPMENT
+    compared_to: int | None = None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Every version, and which of them serves each stage."""
+
+    versions: Map[int, Candidate] = Map()
+    serving: Map[str, int] = Map()
+
+
+def evolve(state: Candidates, fact: Fact) -> Candidates:
+    match fact:
+        case ModelRegistered(version=version):
+            candidate = Candidate(fact.manifest, fact.uri, fact.metrics)
+            return replace(state, versions=state.versions.set(version, candidate))
+        case ModelValidated(version=version, compared_to=champion):
+            return _change(state, version, status="validated", compared_to=champion)
+        case ModelRejected(version=version):
+            return _change(state, version, status="rejected")
+        case ModelRetired(version=version):
+            return _change(state, version, status="retired")
+        case ModelPromoted(version=version, stage=stage, leaves=left, replaces=replaced):
+            if replaced is not None:
+                state = _change(state, replaced, stage=ARCHIVED)
+            serving = state.serving.delete(left) if left in state.serving else state.serving
+            return _change(replace(state, serving=serving.set(stage, version)), version, stage=stage)
+        case _:
+            return state
+
+
+def _change(state: Candidates, version: int, **changes: object) -> Candidates:
+    candidate = replace(state.versions[version], **changes)  # type: ignore[arg-type]
+    return replace(state, versions=state.versions.set(version, candidate))
+
+
+def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
+    name = f"{command.model}/{command.version}"
+    if command.stage not in command.policy.stages:
+        stages = ", ".join(command.policy.stages)
+        return [refused(command, "unknown stage", f"{command.stage} is no stage of the policy, which has {stages}")]
+    candidate = state.versions.get(command.version)
+    if candidate is None:
+        return [refused(command, "unknown version", f"{name} is not registered: the log has {len(state.versions)}")]
+    match candidate.status:
+        case "retired":
+            return [refused(command, "retired", f"{name} is retired: register its run's bytes as a new run")]
+        case "rejected":
+            return [refused(command, "rejected", f"{name} was rejected by validation: train a better one")]
+        case "registered":
+            return [refused(command, "not validated", f"{name} has no verdict yet: ask again after model.validated")]
+    if candidate.stage == command.stage:
+        return [refused(command, "already serves", f"{name} serves {command.stage} already")]
+    replaced = state.serving.get(command.stage)
+    if command.automatic and replaced != candidate.compared_to and replaced is not None:
+        champion = Champion(replaced, state.versions[replaced].metrics)
+        finding = compare(command.policy, candidate.metrics, champion)
+        if not finding.passed:
+            told = f"{name} was compared with {candidate.compared_to or 'no champion'}, since then {replaced} serves"
+            return [refused(command, "worse than the champion", f"{told}: {finding.sentence}")]
+    return [
+        ModelPromoted(
+            model=command.model,
+            version=command.version,
+            stage=command.stage,
+            leaves=candidate.stage,
+            replaces=replaced,
+            by=command.by,
+            reason=command.reason,
+            manifest=candidate.manifest,
+            uri=candidate.uri,
+            metrics=dict(candidate.metrics),
+            policy=command.policy.digest,
+        )
+    ]
+
+
+def refused(command: Promote, reason: PromotionRefusal, sentence: str) -> Fact:
+    return PromotionRefused(
+        model=command.model,
+        version=command.version,
+        stage=command.stage,
+        by=command.by,
+        reasons=(reason,),
+        sentence=sentence,
+    )
+
+
+promotion: Decider[Candidates, Promote] = Decider(
+    Candidates(),
+    evolve,
+    decide,
+    remembers=frozenset({ModelRegistered, ModelValidated, ModelRejected, ModelPromoted, ModelRetired}),
+    says=(ModelPromoted, PromotionRefused),
+)

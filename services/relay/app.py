@@ -1,0 +1,120 @@
+"""Relay: the log, spoken on Kafka, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+from aiokafka import AIOKafkaProducer
+from modelog.envelope import binary
+from prometheus_client import Counter, Gauge
+
+from shared.faults import passing
+from shared.following import follow
+from shared.log import Log
+from shared.parking import producer
+from shared.process import Process
+
+log = structlog.get_logger()
+relayed = Counter("modelog_relayed", "Facts acknowledged by Kafka")
+behind = Gauge("modelog_relay_lag", "Positions settled and not yet acknowledged by Kafka")
+
+# One relay in a database speaks; the others stand by and take over when its connection ends.
+LOCK = 24302
+STAND_BY = 0.5
+PARTITIONS_EVERY = 60.0
+
+RANGE = """
+select position, stream, kind, id, at, data ->> 'version' as version, data::text as data, meta::text as meta
+  from log.event
+ where position > $1 and position <= $2
+ order by position
+"""
+CURSOR = "select position from log.cursor where follower = 'relay'"
+RAISE = """
+insert into log.cursor (follower, position) values ('relay', $1)
+on conflict (follower) do update set position = excluded.position
+"""
+
+
+class Relay:
+    """Sends every settled fact to the topic of its kind, at least once, those of a model in order."""
+
+    name = "relay"
+
+    def card(self) -> dict[str, str]:
+        return {"hears": "the log", "says": "every fact, on its topic"}
+
+    async def run(self, process: Process) -> None:
+        """Relay until the process stops; after any fault, begin again from the cursor with a new producer."""
+        while not process.stopping.is_set():
+            try:
+                async with process.log.pool.acquire() as connection:
+                    if await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
+                        await self._speak(process, connection)
+                    else:
+                        process.health.ready(self.name, True, "standing by, another relay speaks")
+                        await asyncio.sleep(STAND_BY)
+            except Exception as error:
+                if not passing(error):
+                    raise
+                process.health.ready(self.name, False, f"interrupted: {error}")
+                log.warning("interrupted", service=self.name, error=repr(error))
+                await asyncio.sleep(STAND_BY)
+
+    async def _speak(self, process: Process, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+        cursor = await connection.fetchval(CURSOR) or 0
+        out = producer(process.settings.kafka_servers)
+        prefix = process.settings.topic_prefix
+        await out.start()
+        log.info("speaking", service=self.name, position=cursor)
+        process.health.ready(self.name, True, f"speaking since position {cursor}")
+
+        async def send(after: int, upto: int) -> None:
+            behind.set(upto - after)
+            facts = await connection.fetch(RANGE, after, upto)
+            acknowledged = [await _send(out, prefix, fact) for fact in facts]
+            await asyncio.gather(*acknowledged)
+            await connection.execute(RAISE, upto)
+            relayed.inc(len(facts))
+            behind.set(0)
+
+        extending = asyncio.create_task(_keep_room(process.log))
+        try:
+            await follow(process.log, cursor, send, process.stopping, most=2_000)
+        finally:
+            extending.cancel()
+            await out.stop()
+
+
+async def _send(out: AIOKafkaProducer, prefix: str, fact: asyncpg.Record) -> asyncio.Future[Any]:
+    meta = orjson.loads(fact["meta"])
+    stream, version = fact["stream"], fact["version"]
+    key, value, headers = binary(
+        fact["kind"],
+        fact["data"].encode(),
+        id=str(fact["id"]),
+        source=meta["source"],
+        subject=stream if version is None else f"{stream}/{version}",
+        time=fact["at"],
+        key=stream,
+        sequence=fact["position"],
+        correlationid=meta["correlation"],
+        causationid=meta["causation"],
+        traceparent=meta.get("traceparent"),
+    )
+    sent: asyncio.Future[Any] = await out.send(prefix + fact["kind"], value, key=key, headers=headers)
+    return sent
+
+
+async def _keep_room(log: Log) -> None:
+    """Make the log's next partition long before it is needed."""
+    while True:
+        await log.pool.execute("select log.extend()")
+        await asyncio.sleep(PARTITIONS_EVERY)
+
+
+relay = Relay()

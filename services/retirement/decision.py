@@ -1,0 +1,70 @@
+"""May a version be retired?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from immutables import Map
+from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired, RetirementRefusal, RetirementRefused
+
+from shared.decider import Decider
+
+
+@dataclass(frozen=True)
+class Retire:
+    """Somebody wants the version to be used no more."""
+
+    model: str
+    version: int
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """How many versions there are, who serves each stage, and who is retired."""
+
+    latest: int = 0
+    serving: Map[str, int] = Map()
+    retired: Map[int, None] = Map()
+
+
+def evolve(state: Ranks, fact: Fact) -> Ranks:
+    match fact:
+        case ModelRegistered(version=version):
+            return replace(state, latest=version)
+        case ModelPromoted(version=version, stage=stage, leaves=left):
+            serving = state.serving.delete(left) if left in state.serving else state.serving
+            return replace(state, serving=serving.set(stage, version))
+        case ModelRetired(version=version):
+            return replace(state, retired=state.retired.set(version, None))
+        case _:
+            return state
+
+
+def decide(state: Ranks, command: Retire) -> Sequence[Fact]:
+    name = f"{command.model}/{command.version}"
+    if command.version > state.latest:
+        return [refused(command, "unknown version", f"{name} is not registered: the log has {state.latest}")]
+    if command.version in state.retired:
+        return [refused(command, "already retired", f"{name} is retired already")]
+    for stage, version in state.serving.items():
+        if version == command.version:
+            return [refused(command, "serves", f"{name} serves {stage}: promote another version there first")]
+    return [ModelRetired(model=command.model, version=command.version, by=command.by, reason=command.reason)]
+
+
+def refused(command: Retire, reason: RetirementRefusal, sentence: str) -> Fact:
+    return RetirementRefused(
+        model=command.model, version=command.version, by=command.by, reasons=(reason,), sentence=sentence
+    )
+
+
+retirement: Decider[Ranks, Retire] = Decider(
+    Ranks(),
+    evolve,
+    decide,
+    remembers=frozenset({ModelRegistered, ModelPromoted, ModelRetired}),
+    says=(ModelRetired, RetirementRefused),
+)

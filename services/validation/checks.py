@@ -1,0 +1,74 @@
+"""What a version must show: one check a function, each answering with one finding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from modelog.policy import Limits, Policy
+from modelog.values import Finding
+
+from shared.comparison import Champion, compare
+
+
+def check_all(
+    policy: Policy, metrics: Mapping[str, float], format: str, faults: Sequence[str], champion: Champion | None
+) -> tuple[Finding, ...]:
+    """Every check that the policy asks for, in the order in which people ask."""
+    return (
+        bytes_as_promised(faults),
+        format_known(format),
+        metrics_finite(metrics),
+        *(metric_within(name, limits, metrics.get(name)) for name, limits in sorted(policy.required.items())),
+        compare(policy, metrics, champion),
+    )
+
+
+def bytes_as_promised(faults: Sequence[str]) -> Finding:
+    """`faults` are sentences of what the store does not hold as the manifest says."""
+    return Finding(
+        check="bytes as promised",
+        passed=not faults,
+        required="the manifest and every blob in the store",
+        observed=f"{len(faults)} faults" if faults else "all there",
+        sentence="; ".join(faults) or "the store holds the manifest and every blob of it",
+    )
+
+
+def format_known(format: str) -> Finding:
+    """The format was told from the bytes when they were pinned."""
+    known = format != "unknown"
+    return Finding(
+        check="format known",
+        passed=known,
+        required="pickle, joblib, safetensors, onnx, h5 or pt",
+        observed=format,
+        sentence=f"the bytes are {format}" if known else "no file begins like a model format that is known here",
+    )
+
+
+def metrics_finite(metrics: Mapping[str, float]) -> Finding:
+    """NaN and infinity compare with nothing."""
+    bad = [f"{name} is {value}" for name, value in sorted(metrics.items()) if not math.isfinite(value)]
+    return Finding(
+        check="metrics finite",
+        passed=not bad,
+        required="every metric a finite number",
+        observed=f"{len(bad)} of {len(metrics)} not finite",
+        sentence=", ".join(bad) or "every metric is a finite number",
+    )
+
+
+def metric_within(name: str, limits: Limits, value: float | None) -> Finding:
+    """One metric that the policy requires."""
+    bounds = [f"at least {limits.least:.6g}"] if limits.least is not None else []
+    bounds += [f"at most {limits.most:.6g}"] if limits.most is not None else []
+    required = f"{name} " + (" and ".join(bounds) or "present")
+    passed = (
+        value is not None
+        and (limits.least is None or value >= limits.least)
+        and (limits.most is None or value <= limits.most)
+    )
+    observed = "missing" if value is None else f"{value:.6g}"
+    sentence = f"{name} is {observed}, {required} is required"
+    return Finding(check=f"{name} as required", passed=passed, required=required, observed=observed, sentence=sentence)

@@ -1,0 +1,79 @@
+"""Does a version pass what the policy asks for?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from immutables import Map
+from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRejected, ModelValidated
+from modelog.policy import Policy
+
+from services.validation.checks import check_all
+from shared.comparison import Champion
+from shared.decider import Decider
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The store was asked for the version's bytes; `faults` are sentences of what it did not hold as promised."""
+
+    model: str
+    version: int
+    faults: tuple[str, ...]
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Candidate:
+    format: str
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """The versions that await a verdict, and who serves each stage with which metrics."""
+
+    awaiting: Map[int, Candidate] = Map()
+    serving: Map[str, Champion] = Map()
+
+
+def evolve(state: Challenge, fact: Fact) -> Challenge:
+    match fact:
+        case ModelRegistered(version=version, format=format, metrics=metrics):
+            return replace(state, awaiting=state.awaiting.set(version, Candidate(format, metrics)))
+        case ModelValidated(version=version) | ModelRejected(version=version):
+            return replace(state, awaiting=state.awaiting.delete(version))
+        case ModelPromoted(version=version, stage=stage, leaves=left, metrics=metrics):
+            serving = state.serving.delete(left) if left in state.serving else state.serving
+            return replace(state, serving=serving.set(stage, Champion(version, metrics)))
+        case _:
+            return state
+
+
+def decide(state: Challenge, command: Judge) -> Sequence[Fact]:
+    candidate = state.awaiting.get(command.version)
+    if candidate is None:
+        return []
+    policy = command.policy
+    champion = state.serving.get(policy.champion_stage)
+    findings = check_all(policy, candidate.metrics, candidate.format, command.faults, champion)
+    verdict = ModelValidated if all(finding.passed for finding in findings) else ModelRejected
+    return [
+        verdict(
+            model=command.model,
+            version=command.version,
+            findings=findings,
+            compared_to=champion.version if champion else None,
+            policy=policy.digest,
+        )
+    ]
+
+
+validation: Decider[Challenge, Judge] = Decider(
+    Challenge(),
+    evolve,
+    decide,
+    remembers=frozenset({ModelRegistered, ModelValidated, ModelRejected, ModelPromoted}),
+    says=(ModelValidated, ModelRejected),
+)

@@ -1,0 +1,165 @@
+"""The bus: one FastStream subscriber over all the topics of a service, at least once, in batches, in order.
+
+Why each setting is as it is: `docs/decisions/` and the comments here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from prometheus_client import Gauge
+
+from shared.faults import passing
+from shared.process import Process
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer, ConsumerRecord
+
+log = structlog.get_logger()
+lag = Gauge("modelog_lag", "Records not answered yet", ["service", "topic", "partition"])
+
+Records = Sequence["ConsumerRecord[Any, Any]"]
+Take = Callable[[Records], Awaitable[None]]
+
+STUCK = 60.0
+"""Seconds without an answer from Kafka, while nothing is being worked on, after which the consumer is made anew."""
+LONGEST_BATCH = 3600.0
+"""Seconds that a batch may take, with artifacts of many gigabytes in it, before Kafka gives its partitions to another."""
+IDLE_MS = 3
+"""FastStream waits this long for records and, finding none, sleeps as long again."""
+
+
+async def bare(records: Records, original: Callable[..., Awaitable[Any]]) -> Any:
+    """Parse nothing: null and binary headers make the stock parser raise, and what it raises on is skipped and lost."""
+    message = await original((replace(records[0], headers=()),))
+    message.raw_message = tuple(records)
+    return message
+
+
+async def raw(message: Any, _original: Any) -> Records:
+    """Hand the records on as they are: one bad record must not hold up the others of its batch."""
+    records: Records = message.raw_message
+    return records
+
+
+class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """The topics of one service, handed batch by batch to `take`, which raises only when a batch shall come again."""
+
+    def __init__(self, settings: Settings, name: str, topics: Sequence[str], take: Take) -> None:
+        self.name = name
+        self.take = take
+        self.busy = asyncio.Lock()
+        self.assigned: frozenset[TopicPartition] | None = None
+        self.broker = KafkaBroker(
+            settings.kafka_servers,
+            client_id=f"modelog-{name}",
+            allow_auto_create_topics=False,
+            consumer_only=True,
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            graceful_timeout=settings.graceful_seconds,
+            apply_types=False,
+            logger=logging.getLogger("modelog.bus"),
+        )
+        self.subscriber = self.broker.subscriber(
+            *topics,
+            group_id=settings.topic_prefix + name,
+            batch=True,
+            max_records=500,
+            batch_timeout_ms=IDLE_MS,
+            auto_offset_reset="earliest",
+            session_timeout_ms=30_000,
+            heartbeat_interval_ms=3_000,
+            rebalance_timeout_ms=60_000,
+            max_poll_interval_ms=int(LONGEST_BATCH * 1000),
+            listener=self,
+            parser=bare,
+            decoder=raw,
+        )
+        self.subscriber(self._taken)
+
+    async def _taken(self, records: Records) -> None:
+        async with self.busy:
+            await self.take(records)
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Let the running batch end first; whoever gets the partitions would answer it a second time."""
+        self.assigned = None
+        for one in revoked:
+            lag.remove(self.name, one.topic, str(one.partition))
+        try:
+            async with asyncio.timeout(45), self.busy:
+                pass
+        except TimeoutError:
+            log.warning("gave partitions away during a batch", service=self.name)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self.assigned = frozenset(assigned)
+
+    async def run(self, process: Process) -> None:
+        """Consume until the process stops, whatever happens to Kafka meanwhile."""
+        while not process.stopping.is_set():
+            try:
+                await self.broker.start()
+                await self._watch(process)
+            except Exception as error:
+                if not passing(error):
+                    raise
+                process.health.ready(self.name, False, f"Kafka does not answer: {error}")
+                log.warning("kafka does not answer", service=self.name, error=str(error))
+                await asyncio.sleep(1)
+            finally:
+                self.assigned = None
+                await self.broker.stop()
+
+    async def _watch(self, process: Process) -> None:
+        """Say every second how it goes; return when the process stops or the consumer is stuck for good."""
+        heard = time.monotonic()
+        while not process.stopping.is_set():
+            consumer = self.subscriber.consumer
+            if self.assigned is not None and consumer is not None:
+                latest = max((consumer.last_poll_timestamp(one) or 0 for one in self.assigned), default=None)
+                if self.busy.locked() or latest is None or time.time() - latest / 1000 < STUCK / 4:
+                    heard = time.monotonic()
+                await self._measure(consumer)
+            still = time.monotonic() - heard
+            database = await _answers(process)
+            well = self.assigned is not None and still < STUCK / 4 and database
+            told = f"{len(self.assigned or ())} partitions, heard from Kafka {still:.0f} s ago"
+            process.health.ready(self.name, well, told + ("" if database else ", Postgres does not answer"))
+            if still > STUCK:
+                log.error("consumer is stuck, making it anew", service=self.name)
+                return
+            with_stop = asyncio.create_task(process.stopping.wait())
+            await asyncio.wait({with_stop}, timeout=1.0)
+            with_stop.cancel()
+
+    async def _measure(self, consumer: AIOKafkaConsumer) -> None:
+        for one in self.assigned or ():
+            high = consumer.highwater(one)
+            if high is not None:
+                try:
+                    position = await asyncio.wait_for(consumer.position(one), 0.2)
+                except Exception:
+                    return  # revoked under our hands: the next second measures again
+                lag.labels(self.name, one.topic, str(one.partition)).set(high - position)
+
+
+async def _answers(process: Process) -> bool:
+    try:
+        async with asyncio.timeout(5):
+            await process.log.pool.fetchval("select 1")
+    except Exception as error:
+        if not passing(error):
+            raise
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""Answering: read what the log says, decide, append; and again for the streams that moved meanwhile."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from immutables import Map
+from modelog.envelope import Message
+from modelog.events import BY_TYPE, Event, Fact
+
+from shared.decider import Command, Decider
+from shared.log import Append, Entry, Head, Log
+
+ATTEMPTS = 50
+"""How often a decision is taken anew on a stream that keeps moving."""
+
+S = TypeVar("S")
+C = TypeVar("C", bound=Command)
+
+
+class StreamTooBusy(RuntimeError):
+    """A stream moved at every attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[C]):
+    """A command and the message that it comes from."""
+
+    command: C
+    message: Message[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class History(Generic[S]):
+    """What one service knows of a stream: its version, the folded state, and the ids of the facts it said itself.
+
+    A cause was answered if the first fact that would answer it is among the ids.
+    """
+
+    state: S
+    version: int = 0
+    said: Map[uuid.UUID, None] = field(default_factory=Map)
+
+
+class Answering(Generic[S, C]):
+    """Turns commands into facts for one decider, keeping the histories it used last."""
+
+    def __init__(self, log: Log, name: str, decider: Decider[S, C], histories: int = 10_000) -> None:
+        self.log = log
+        self.name = name
+        self.source = f"/modelog/{name}"
+        self.decider = decider
+        self.kinds = [fact.type for fact in decider.remembers]
+        self.most = histories
+        self.histories: OrderedDict[str, History[S]] = OrderedDict()
+
+    async def answer(self, asked: Sequence[Asked[C]]) -> dict[str, Head]:
+        """Decide on every command, those of one model in order, and log the facts.
+
+        Returns where the streams that facts were said in stand now. Raises StreamTooBusy when other writers kept
+        moving a stream; nothing is lost by that, the same commands can be answered again.
+        """
+        open_: dict[str, list[Asked[C]]] = {}
+        for one in asked:
+            open_.setdefault(one.command.model, []).append(one)
+        heads: dict[str, Head] = {}
+        for _ in range(ATTEMPTS):
+            await self._catch_up(open_)
+            decided = {stream: self._decide(stream, commands) for stream, commands in open_.items()}
+            done = await self.log.append(append for append, _ in decided.values())
+            heads |= done
+            for stream, (append, after) in decided.items():
+                if stream in done:
+                    self._keep(stream, after)
+                if stream in done or not append.entries:
+                    del open_[stream]
+            if not open_:
+                return heads
+        raise StreamTooBusy(f"{', '.join(open_)} moved at each of {ATTEMPTS} attempts: ask again")
+
+    async def _catch_up(self, streams: Iterable[str]) -> None:
+        """Fold the facts that this service has not seen, in one query for all streams."""
+        known = {stream: self.histories.get(stream) or History(self.decider.initial) for stream in streams}
+        versions = {stream: history.version for stream, history in known.items()}
+        for row in await self.log.tails(versions, self.kinds, self.source):
+            history = known[row.stream]
+            state, said = history.state, history.said
+            if row.data is not None:
+                state = self.decider.evolve(state, _fact(row.kind, row.data))
+            if row.id is not None:
+                said = said.set(row.id, None)
+            known[row.stream] = History(state, row.version, said)
+        for stream, history in known.items():
+            self._keep(stream, history)
+
+    def _decide(self, stream: str, commands: Sequence[Asked[C]]) -> tuple[Append, History[S]]:
+        history = self.histories[stream]
+        state, said, entries = history.state, history.said, []
+        for one in commands:
+            if self._id(one.message, 0) in said:
+                continue
+            facts = self.decider.decide(state, one.command)
+            state = self.decider.after(state, facts)
+            for step, fact in enumerate(facts):
+                id = self._id(one.message, step)
+                said = said.set(id, None)
+                entries.append(Entry(fact.type, id, fact.model_dump_json(), self._meta(one.message)))
+        after = History(state, history.version + len(entries), said)
+        return Append(stream, history.version, entries), after
+
+    def _id(self, message: Message[Event], step: int) -> uuid.UUID:
+        return uuid.uuid5(message.cause, f"{self.name}/{step}")
+
+    def _meta(self, message: Message[Event]) -> str:
+        meta = {
+            "source": self.source,
+            "cause": str(message.cause),
+            "causation": message.id,
+            "correlation": message.correlation or message.id,
+            "actor": message.source,
+            "schema": 1,
+        }
+        if message.traceparent:
+            meta["traceparent"] = message.traceparent
+        return json.dumps(meta)
+
+    def _keep(self, stream: str, history: History[S]) -> None:
+        self.histories[stream] = history
+        self.histories.move_to_end(stream)
+        while len(self.histories) > self.most:
+            self.histories.popitem(last=False)
+
+
+def _fact(kind: str, data: str) -> Fact:
+    fact = BY_TYPE[kind].model_validate_json(data)
+    assert isinstance(fact, Fact)
+    return fact

@@ -1,0 +1,180 @@
+"""A batch of records: each ends in facts, in nothing because it was answered before, or in `parked` with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import stamina
+import structlog
+from modelog.envelope import Message, Unreadable, decode
+from modelog.events import Event
+from modelog.policy import Policy
+from prometheus_client import Counter, Histogram
+
+from shared.artifacts import Artifacts
+from shared.decider import Command
+from shared.faults import passing
+from shared.handling import Answering, Asked
+from shared.parking import Parking
+
+if TYPE_CHECKING:
+    from aiokafka import ConsumerRecord
+
+log = structlog.get_logger()
+
+AT_ONCE = 32
+"""How many handlers of a batch wait for I/O at the same time."""
+PATIENCE = 60.0
+"""Seconds that a fault of the machine is waited out before the batch is given back to Kafka."""
+
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
+handled = Counter("modelog_handled", "Messages answered", ["service", "type"])
+answering_seconds = Histogram("modelog_append_seconds", "Decide and append a batch", ["service"], buckets=BUCKETS)
+hop_seconds = Histogram("modelog_hop_seconds", "From a message's time to its answer", ["service"], buckets=BUCKETS)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a handler may use besides its message."""
+
+    now: datetime
+    policy: Policy
+    artifacts: Artifacts
+
+
+Handler = Callable[[Message[Any], Context], Any]
+C = TypeVar("C", bound=Command)
+T = TypeVar("T")
+
+
+@dataclass
+class Open(Generic[C]):
+    """A message whose command is known, or will be when `asking` is done."""
+
+    record: ConsumerRecord[Any, Any]
+    message: Message[Event]
+    command: C | None = None
+    asking: asyncio.Task[C | None] | None = None
+
+
+class Intake(Generic[C]):
+    """What a service does with the records that Kafka hands it."""
+
+    def __init__(
+        self,
+        name: str,
+        handlers: Mapping[type[Event], Handler],
+        answering: Answering[Any, C],
+        parking: Parking,
+        context: Callable[[], Context],
+    ) -> None:
+        self.name = name
+        self.handlers = handlers
+        self.answering = answering
+        self.parking = parking
+        self.context = context
+        self.slots = asyncio.Semaphore(AT_ONCE)
+
+    async def take(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        """Return when every record is answered or parked; raise only a fault of the machine that did not pass.
+
+        The messages of one model are answered in order; a slow one holds up no other model of the batch.
+        """
+        context = self.context()
+        waiting: dict[str, deque[Open[C]]] = {}
+        try:
+            for record in records:
+                if one := await self._read(record, context):
+                    waiting.setdefault(one.message.event.model, deque()).append(one)
+            while waiting:
+                if ready := list(_take_ready(waiting)):
+                    await self._answer(ready, context)
+                else:
+                    asking = {one.asking for queue in waiting.values() for one in queue if one.asking}
+                    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in (one for queue in waiting.values() for one in queue if one.asking):
+                one.asking.cancel()
+
+    async def _read(self, record: ConsumerRecord[Any, Any], context: Context) -> Open[C] | None:
+        try:
+            message = decode(record.key, record.value, record.headers)
+            handler = self.handlers.get(type(message.event))
+            if handler is None:
+                heard = ", ".join(event.type for event in self.handlers)
+                raise Unreadable(f"expected {heard} on {record.topic}, found {message.event.type}: send it to its topic")
+            if inspect.iscoroutinefunction(handler):
+                return Open(record, message, asking=asyncio.create_task(self._ask(handler, message, context)))
+            return Open(record, message, handler(message, context))
+        except Exception as problem:
+            await self._park(record, problem, context)
+            return None
+
+    async def _ask(
+        self, handler: Callable[..., Coroutine[Any, Any, C | None]], message: Message[Event], context: Context
+    ) -> C | None:
+        async with self.slots:
+            return await _waiting_out(lambda: handler(message, context))
+
+    async def _answer(self, ready: Sequence[Open[C]], context: Context) -> None:
+        asked: list[tuple[Open[C], Asked[C]]] = []
+        for one in ready:
+            try:
+                command = one.asking.result() if one.asking else one.command
+            except Exception as problem:
+                await self._park(one.record, problem, context)
+                continue
+            if command is not None:
+                asked.append((one, Asked(command, one.message)))
+        if asked:
+            await self._decide(asked, context)
+        for one in ready:
+            handled.labels(self.name, one.message.event.type).inc()
+            if one.message.time is not None:
+                hop_seconds.labels(self.name).observe(max(0.0, time.time() - one.message.time.timestamp()))
+
+    async def _decide(self, asked: Sequence[tuple[Open[C], Asked[C]]], context: Context) -> None:
+        try:
+            with answering_seconds.labels(self.name).time():
+                await _waiting_out(lambda: self.answering.answer([one for _, one in asked]))
+        except Exception as problem:
+            if len(asked) == 1:
+                await self._park(asked[0][0].record, problem, context)
+                return
+            if passing(problem):
+                raise
+            # One message among them is at fault; alone, each shows whether it is the one.
+            for one in asked:
+                await self._decide([one], context)
+
+    async def _park(self, record: ConsumerRecord[Any, Any], problem: Exception, context: Context) -> None:
+        if passing(problem):
+            raise problem
+        if not isinstance(problem, Unreadable):
+            log.error("defect", service=self.name, topic=record.topic, offset=record.offset, exc_info=problem)
+            problem = RuntimeError(f"{self.name} has a defect, {type(problem).__name__}: {problem}; mend it and send again")
+        await _waiting_out(lambda: self.parking.park(record, str(problem), context.now))
+
+
+def _take_ready(waiting: dict[str, deque[Open[C]]]) -> Iterable[Open[C]]:
+    """Take out every message whose command is known and that has no unknown one of its model before it."""
+    for model, queue in list(waiting.items()):
+        while queue and (queue[0].asking is None or queue[0].asking.done()):
+            yield queue.popleft()
+        if not queue:
+            del waiting[model]
+
+
+async def _waiting_out(work: Callable[[], Awaitable[T]]) -> T:
+    """Do it again, with growing pauses, as long as only the machine is at fault and PATIENCE lasts."""
+    async for attempt in stamina.retry_context(on=passing, attempts=None, timeout=PATIENCE, wait_max=5.0):
+        with attempt:
+            return await work()
+    raise AssertionError("stamina returns or raises")

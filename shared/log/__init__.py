@@ -1,0 +1,124 @@
+"""The log: facts by stream, appended at an expected version, read by stream or by position.
+
+Everything rests on the SQL beside this file; `log.append` and `log.settled` say there why they are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact on its way into the log; `data` and `meta` are JSON text."""
+
+    kind: str
+    id: UUID
+    data: str
+    meta: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Facts for one stream, to stand right behind the version that their writer decided on."""
+
+    stream: str
+    expected: int
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a stream stands after an append: its version, and the position of its last fact."""
+
+    version: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A fact of a stream as it is read to be folded.
+
+    `data` is None where its kind was not asked for, `id` where another source said it.
+    """
+
+    stream: str
+    version: int
+    kind: str
+    id: UUID | None
+    data: str | None
+
+
+APPEND = "select * from log.append($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+# LATERAL, so that each stream is one descent of the index whatever the statistics say.
+TAILS = """
+select c.stream, e.version, e.kind, e.id, e.data
+  from unnest($1::text[], $2::int[]) c (stream, version)
+ cross join lateral (
+       select version, kind,
+              case when meta ->> 'source' = $4 then id end as id,
+              case when kind = any ($3) then data end as data
+         from log.event
+        where stream = c.stream and version > c.version
+        order by version
+       ) e
+"""
+
+
+async def connect(url: str, role: str | None, size: int = 4) -> asyncpg.Pool:
+    """A pool of at most `size` connections that act as `role`, or as who they log in as if it is None."""
+    settings = {"application_name": "modelog", "idle_in_transaction_session_timeout": "60s"}
+    if role is not None:
+        settings["role"] = role
+    return await asyncpg.create_pool(url, min_size=1, max_size=size, server_settings=settings)
+
+
+class Log:
+    """The log in one Postgres database."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+
+    async def append(self, appends: Iterable[Append]) -> dict[str, Head]:
+        """Append in one transaction; the answer holds the streams that were accepted, the others have moved.
+
+        The very same facts at the same versions again are accepted again and written once.
+        """
+        appends = [append for append in appends if append.entries]
+        if not appends:
+            return {}
+        facts = [
+            (append.stream, version, entry)
+            for append in appends
+            for version, entry in enumerate(append.entries, append.expected + 1)
+        ]
+        rows = await self.pool.fetch(
+            APPEND,
+            [append.stream for append in appends],
+            [append.expected for append in appends],
+            [len(append.entries) for append in appends],
+            [stream for stream, _, _ in facts],
+            [version for _, version, _ in facts],
+            [entry.kind for _, _, entry in facts],
+            [entry.id for _, _, entry in facts],
+            [entry.data for _, _, entry in facts],
+            [entry.meta for _, _, entry in facts],
+        )
+        return {stream: Head(version, position) for stream, version, position in rows}
+
+    async def tails(self, known: Mapping[str, int], kinds: Iterable[str], source: str) -> list[Logged]:
+        """Every fact behind the known version of each stream, in order.
+
+        With `data` for the kinds asked for, and with `id` for those that `source` said.
+        """
+        rows = await self.pool.fetch(TAILS, list(known), list(known.values()), list(kinds), source)
+        return [Logged(*row) for row in rows]
+
+    async def settled(self) -> int:
+        """The position up to which the log will never change again."""
+        return int(await self.pool.fetchval("select log.settled()"))

@@ -1,0 +1,79 @@
+"""What `make up` leaves in the checkout: the folder .modelog."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from stack.choice import Source
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / ".modelog"
+DATA = FOLDER / "data"
+ENV = FOLDER / "env"
+LOCK = FOLDER / "lock"
+RECORD = FOLDER / "up.json"
+SERVICES_LOG = FOLDER / "services.log"
+STACK_LOG = FOLDER / "stack.log"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `up` began: the process that holds everything, known by its id and the moment it started."""
+
+    source: Source
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, source: Source, pid: int) -> "Record":
+        """The record of a process that runs now."""
+        return cls(source, pid, psutil.Process(pid).create_time())
+
+    @property
+    def process(self) -> psutil.Process | None:
+        """The process while it runs; another one that was lent the same id is not it."""
+        try:
+            process = psutil.Process(self.pid)
+            mine = abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return process if mine else None
+
+
+def read_record() -> Record | None:
+    """What the last `up` began and no `down` has ended."""
+    return Record(**json.loads(RECORD.read_text())) if RECORD.exists() else None
+
+
+def write_record(record: Record) -> None:
+    """Remember what `up` began."""
+    write_privately(RECORD, json.dumps(asdict(record)))
+
+
+def read_env() -> dict[str, str]:
+    """The strings `up` wrote."""
+    return dict(line.split("=", 1) for line in ENV.read_text().splitlines())
+
+
+def write_env(env: Mapping[str, str]) -> None:
+    """Write the addresses as KEY=VALUE, for their owner's eyes only."""
+    write_privately(ENV, "".join(f"{key}={value}\n" for key, value in env.items()))
+
+
+def forget() -> None:
+    """Forget what `up` began; the data stays."""
+    ENV.unlink(missing_ok=True)
+    RECORD.unlink(missing_ok=True)
+
+
+def write_privately(file: Path, text: str) -> None:
+    """Write a whole file at once, readable by its owner only."""
+    draft = file.with_name(f"{file.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+        handle.write(text)
+    draft.replace(file)

@@ -1,0 +1,36 @@
+"""Where the servers come from: addresses in the environment, else Docker, else this machine."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from typing import Literal, cast
+
+from stack.addresses import NEEDED
+from stack.sentences import StackError
+
+Source = Literal["given", "docker", "native"]
+
+
+def docker_answers() -> bool:
+    """Whether a Docker engine answers; the client alone is not enough."""
+    if not shutil.which("docker"):
+        return False
+    question = ["docker", "version", "--format", "{{.Server.Version}}"]
+    try:
+        return subprocess.run(question, capture_output=True, timeout=10, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def choose(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) -> Source:
+    """Choose the first source there is; MODELOG_STACK=docker or native skips the question about Docker."""
+    missing = [name for name in NEEDED if not env.get(name)]
+    if not missing:
+        return "given"
+    if len(missing) < len(NEEDED):
+        given = " and ".join(name for name in NEEDED if name not in missing)
+        raise StackError(f"{given} is set, but {' and '.join(missing)} is not: set all three, or none of them.")
+    wanted = env.get("MODELOG_STACK")
+    if wanted not in (None, "", "docker", "native"):
+        raise StackError(f"MODELOG_STACK is {wanted!r}: say docker or native, or leave it out.")
+    return cast(Source, wanted) if wanted else "docker" if docker() else "native"

@@ -1,0 +1,47 @@
+"""The same servers and services from compose.yaml, where a Docker engine answers."""
+
+import subprocess
+
+from stack.addresses import Addresses
+from stack.checkout import FOLDER, ROOT, write_privately
+from stack.ports import kept_port
+from stack.secret import kept_secret
+from stack.sentences import StackError
+
+SERVERS = ["kafka", "postgres", "s3"]
+SETTINGS = FOLDER / "compose.env"
+
+
+def up(*, servers_only: bool) -> Addresses:
+    """Start the containers, wait until all are healthy, and say where they answer on this machine."""
+    kafka, postgres, s3 = (kept_port(FOLDER / f"compose-{name}-port") for name in SERVERS)
+    password, secret = (kept_secret(FOLDER / f"compose-{name}-secret") for name in ("postgres", "s3"))
+    settings = {
+        "MODELOG_KAFKA_PORT": kafka,
+        "MODELOG_POSTGRES_PORT": postgres,
+        "MODELOG_S3_PORT": s3,
+        "MODELOG_POSTGRES_PASSWORD": password,
+        "MODELOG_S3_ACCESS_KEY": "modelog",
+        "MODELOG_S3_SECRET_KEY": secret,
+    }
+    write_privately(SETTINGS, "".join(f"{key}={value}\n" for key, value in settings.items()))
+    compose("up", "--detach", "--wait", "--build", *(SERVERS if servers_only else []))
+    return Addresses(
+        kafka=f"127.0.0.1:{kafka}",
+        postgres=f"postgresql://modelog:{password}@127.0.0.1:{postgres}/modelog",
+        s3_endpoint=f"http://127.0.0.1:{s3}",
+        s3_access_key="modelog",
+        s3_secret_key=secret,
+    )
+
+
+def down(*, erase: bool) -> None:
+    """End the containers; with `erase`, delete their volumes too."""
+    compose("down", *(["--volumes"] if erase else []))
+
+
+def compose(*order: str) -> None:
+    """Give Docker Compose an order; it speaks for itself."""
+    done = subprocess.run(["docker", "compose", "--env-file", str(SETTINGS), *order], cwd=ROOT, check=False)
+    if done.returncode:
+        raise StackError(f"docker compose {order[0]} failed, and says above why. MODELOG_STACK=native does without it.")

@@ -1,0 +1,71 @@
+"""The same servers in Docker, for tests; testcontainers' own reaper ends them when this process dies."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from testcontainers.core.container import DockerContainer
+
+from stack import answers
+from stack.addresses import Addresses
+from stack.kafka import BROKER, CLUSTER
+from stack.ports import free_port
+from stack.sentences import StackError
+
+PATIENCE = 120.0
+
+
+@contextmanager
+def containers() -> Iterator[Addresses]:
+    """Kafka, Postgres and S3 in containers of their own, answering."""
+    kafka, postgres, s3 = free_port(), free_port(), free_port()
+    addresses = Addresses(
+        kafka=f"127.0.0.1:{kafka}",
+        postgres=f"postgresql://modelog:modelog@127.0.0.1:{postgres}/modelog",
+        s3_endpoint=f"http://127.0.0.1:{s3}",
+        s3_access_key="modelog",
+        s3_secret_key="modelog-secret",
+    )
+    with ExitStack() as held:
+        for container in (kafka_container(kafka), postgres_container(postgres), s3_container(s3)):
+            held.enter_context(container)
+        wait_for("kafka", lambda: answers.kafka(addresses.kafka))
+        wait_for("postgres", lambda: answers.postgres(addresses.postgres))
+        wait_for("s3", lambda: answers.s3(addresses.s3_endpoint, addresses.s3_access_key, addresses.s3_secret_key))
+        yield addresses
+
+
+def kafka_container(port: int) -> DockerContainer:
+    """Kafka, with the settings it has without Docker too."""
+    settings = {
+        **BROKER,
+        "controller.quorum.voters": "1@127.0.0.1:9093",
+        "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+    }
+    container = DockerContainer("apache/kafka:4.3.1").with_bind_ports(9092, port).with_env("CLUSTER_ID", CLUSTER)
+    return container.with_envs(**{f"KAFKA_{key.upper().replace('.', '_')}": str(settings[key]) for key in settings})
+
+
+def postgres_container(port: int) -> DockerContainer:
+    """Postgres with one user and one database."""
+    container = DockerContainer("postgres:18").with_bind_ports(5432, port).with_command(["-c", "max_connections=300"])
+    return container.with_envs(POSTGRES_USER="modelog", POSTGRES_PASSWORD="modelog", POSTGRES_DB="modelog")
+
+
+def s3_container(port: int) -> DockerContainer:
+    """rclone, speaking S3 over a folder of its container."""
+    container = DockerContainer("rclone/rclone:1.75.2").with_bind_ports(8080, port)
+    return container.with_command(["serve", "s3", "--addr", ":8080", "--auth-key", "modelog,modelog-secret", "/data"])
+
+
+def wait_for(name: str, ask: Callable[[], None]) -> None:
+    """Return when the server answers."""
+    limit = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except Exception as reason:  # each client has its own way to say "not yet"
+            if time.monotonic() > limit:
+                raise StackError(f"{name} did not answer within {PATIENCE:.0f} seconds: {reason}") from reason
+        time.sleep(0.2)

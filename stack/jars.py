@@ -1,0 +1,89 @@
+"""Kafka's jars: fetched once by Maven coordinates, kept in the user's cache, shared by every checkout."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack.sentences import StackError, say
+
+VERSION = "4.3.1"  # 4.4.0 is listed, but incomplete
+COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without the second it fails in silence
+DIGEST = "929899bc0205a413e019af82b4ea9cd72ca842beec55d2912c6e09780eb2d3d6"
+
+
+def cache_directory() -> Path:
+    """MODELOG_CACHE, else the user's cache."""
+    if chosen := os.environ.get("MODELOG_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "modelog")
+
+
+def kafka_jars() -> Path:
+    """The folder of Kafka's jars, fetched now if this machine has not got them yet."""
+    folder = cache_directory() / f"kafka-{VERSION}-{DIGEST[:8]}"
+    if folder.exists():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with one_process_at_a_time(folder.with_suffix(".lock")):
+            if not folder.exists():
+                fetch(folder)
+    except OSError as reason:
+        raise StackError(f"{folder.parent} cannot keep Kafka ({reason}): set MODELOG_CACHE.") from reason
+    return folder
+
+
+def fetch(folder: Path) -> None:
+    """Fetch the jars beside the folder, look at each, and only then give them its name."""
+    say(f"Fetching Kafka {VERSION} (45 MB, only this once) into {folder.parent}.")
+    # The resolver serves what a failed attempt left as if it were whole, so each attempt starts from nothing.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as scratch:
+        jars = resolve(Path(scratch))
+        if digest(jars) != DIGEST:
+            raise StackError(f"What was fetched is not the Kafka {VERSION} we know ({len(jars)} jars): try again.")
+        whole = Path(scratch, "whole")
+        whole.mkdir()
+        for jar in jars:
+            shutil.move(jar, whole / jar.name)
+        whole.rename(folder)
+
+
+def resolve(scratch: Path) -> list[Path]:
+    """Let jgo fetch Kafka and all it needs."""
+    from jgo.env import EnvironmentBuilder, LinkStrategy
+    from jgo.maven import MavenContext
+
+    try:
+        context = MavenContext(repo_cache=scratch / "repository")
+        builder = EnvironmentBuilder(context, scratch / "environment", LinkStrategy.HARD)
+        builder.from_endpoint(COORDINATES, main_class="kafka.Kafka")
+    except Exception as reason:
+        raise StackError(
+            f"Kafka {VERSION} could not be fetched ({short(reason)}). The first use needs the network; try again, "
+            "or set MODELOG_KAFKA_SERVERS, MODELOG_POSTGRES_URL and MODELOG_S3_ENDPOINT."
+        ) from reason
+    return sorted((scratch / "environment").rglob("*.jar"), key=lambda jar: jar.name)
+
+
+def digest(jars: Iterable[Path]) -> str:
+    """One digest over the names and the bytes of all jars."""
+    lines = (f"{jar.name} {hashlib.sha256(jar.read_bytes()).hexdigest()}\n" for jar in jars)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def short(reason: Exception) -> str:
+    """The reason in one line of bearable length."""
+    return " ".join(f"{type(reason).__name__}: {reason}".split())[:200]
+
+
+@contextmanager
+def one_process_at_a_time(file: Path) -> Iterator[None]:
+    """Wait for any other process that holds this file, then hold it."""
+    with file.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

