@@ -9,6 +9,7 @@ from pathlib import Path
 from stack.sentences import StackError
 
 Account = tuple[int, int]
+COMMON = Path("/var/tmp")
 
 
 def account_for_postgres() -> Account | None:
@@ -28,10 +29,11 @@ def neutral(home: Path) -> Path:
     """Where nobody can reach what would be at `home`: there, or in a folder under /var/tmp that is named after it."""
     if reachable(home.parent):
         return home
-    place = Path("/var/tmp", f"modelog-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}")
-    place.mkdir(mode=0o711, exist_ok=True)
+    place = Path(COMMON, f"modelog-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}")
+    place.mkdir(exist_ok=True)
     if place.is_symlink() or place.stat().st_uid != os.geteuid():
-        raise StackError(f"{place} belongs to someone else: delete it, or set TMPDIR to a folder every user may enter.")
+        raise StackError(f"{place} belongs to someone else: it has to go before root's Postgres can live there.")
+    place.chmod(0o711)
     return place / home.name
 
 

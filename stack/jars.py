@@ -12,7 +12,7 @@ from pathlib import Path
 from stack.sentences import StackError, say
 
 VERSION = "4.3.1"  # 4.4.0 is listed, but incomplete
-COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without the second it fails in silence
+COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without the second it is mute
 DIGEST = "929899bc0205a413e019af82b4ea9cd72ca842beec55d2912c6e09780eb2d3d6"
 
 
@@ -30,7 +30,7 @@ def kafka_jars() -> Path:
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with one_process_at_a_time(folder.with_suffix(".lock")):
+        with one_process_at_a_time(folder.with_name(f"{folder.name}.lock")):
             if not folder.exists():
                 fetch(folder)
     except OSError as reason:

@@ -35,7 +35,7 @@ class Postgres(Server):
 
     def __init__(self, home: Path, *, erase: bool) -> None:
         self.account = account_for_postgres()
-        super().__init__(neutral(home) if self.account else home, erase=erase)
+        super().__init__(postgres_home(home), erase=erase)
 
     @property
     def url(self) -> str:
@@ -120,6 +120,11 @@ class Postgres(Server):
             for one in (copy.parent, *copy.parent.rglob("*")):
                 one.chmod(one.stat().st_mode | (0o055 if one.stat().st_mode & 0o100 else 0o044))
         return copy
+
+
+def postgres_home(home: Path) -> Path:
+    """Where Postgres really lives: root's has to be where nobody may go."""
+    return neutral(home) if account_for_postgres() else home
 
 
 async def create_database(url: str) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 from stack.account import throwaway
 from stack.addresses import Addresses
 from stack.kafka import Kafka
-from stack.postgres import Postgres
+from stack.postgres import Postgres, postgres_home
 from stack.s3 import S3
 from stack.sentences import StackError
 from stack.server import Server
@@ -23,14 +23,14 @@ class Servers:
     """Kafka, Postgres and S3 of this machine, in a folder that is kept, or in a fresh one that goes with them."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory.resolve() if directory else throwaway()
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory.resolve() if directory else throwaway()
+        self.directory.mkdir(parents=True, exist_ok=True)
         self._erase = directory is None
-        if shutil.disk_usage(self._directory).free < SPACE:
-            raise StackError(f"Less than 1 GB is free where {self._directory} is: the servers need room.")
-        self._kafka = Kafka(self._directory / "kafka", erase=self._erase)
-        self._postgres = Postgres(self._directory / "postgres", erase=self._erase)
-        self._s3 = S3(self._directory / "s3", erase=self._erase)
+        if shutil.disk_usage(self.directory).free < SPACE:
+            raise StackError(f"Less than 1 GB is free where {self.directory} is: the servers need room.")
+        self._kafka = Kafka(self.directory / "kafka", erase=self._erase)
+        self._postgres = Postgres(self.directory / "postgres", erase=self._erase)
+        self._s3 = S3(self.directory / "s3", erase=self._erase)
         self._all: dict[Name, Server] = {"kafka": self._kafka, "postgres": self._postgres, "s3": self._s3}
 
     @property
@@ -70,7 +70,15 @@ class Servers:
         # Good order keeps data whole. Where the data goes too, only Postgres needs it, to free its shared memory.
         together(partial(self.kill if self._erase and name != "postgres" else self.stop, name) for name in self._all)
         if self._erase:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def erase(directory: Path) -> None:
+    """Delete what servers kept in this folder."""
+    postgres = postgres_home(directory / "postgres")
+    shutil.rmtree(directory, ignore_errors=True)
+    if directory not in postgres.parents:
+        shutil.rmtree(postgres.parent, ignore_errors=True)
 
 
 def together(actions: Iterable[Callable[[], None]]) -> None:

@@ -1,7 +1,6 @@
 """`make up` and `make down`: begin it all, end exactly that."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,7 +8,6 @@ from collections.abc import Mapping
 import psutil
 
 from stack import compose
-from stack.account import neutral
 from stack.addresses import Addresses
 from stack.checkout import (
     DATA,
@@ -30,6 +28,7 @@ from stack.choice import Source, choose
 from stack.hold import DRAINING, ready
 from stack.jars import one_process_at_a_time
 from stack.sentences import StackError, say
+from stack.servers import erase as erase_data
 
 
 def up(*, servers_only: bool) -> None:
@@ -95,8 +94,7 @@ def down(*, erase: bool) -> None:
             say("Nothing that `make up` began is running.")
         forget()
         if erase:
-            shutil.rmtree(DATA, ignore_errors=True)
-            shutil.rmtree(neutral(DATA / "postgres"), ignore_errors=True)
+            erase_data(DATA)
 
 
 def end(holder: psutil.Process) -> None:

@@ -63,7 +63,7 @@ def trained(history: History) -> ModelTrained:
     return ModelTrained(
         model=history.model,
         run=f"run-{draw.randrange(10**9) if draw.random() < 0.95 else 1}",
-        metrics={"auc": draw.uniform(0.8, 0.9), "loss": draw.choice([draw.random(), float("nan"), float("inf")])},
+        metrics={"auc": draw.uniform(0.85, 0.86), "loss": draw.choice([0.3] * 30 + [0.5, float("nan"), float("inf")])},
         parameters={"depth": draw.randrange(20), "rate": draw.random(), "nested": {"layers": [64, None, "é"]}},
         datasets=(Dataset(name="clicks", version=str(draw.randrange(99)), uri="s3://data/clicks"),),
         features=tuple(f"feature_{n}" for n in range(draw.randrange(8))),
@@ -95,7 +95,7 @@ def refuse(history: History) -> None:
 
 
 def judge(history: History, version: int | None = None) -> None:
-    faults = ("a blob is missing",) if history.random.random() < 0.3 else ()
+    faults = ("a blob is missing",) if history.random.random() < 0.1 else ()
     history.ask(validation, Judge(history.model, version or history.some_version, faults, POLICY))
 
 

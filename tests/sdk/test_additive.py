@@ -71,7 +71,9 @@ def test_a_number_may_not_become_an_integer():
 
 
 def test_anything_may_not_become_something():
-    found = broken(event(parameters={"additionalProperties": {}}), event(parameters={"additionalProperties": TEXT}), fact=False)
+    found = broken(
+        event(parameters={"additionalProperties": {}}), event(parameters={"additionalProperties": TEXT}), fact=False
+    )
     assert found == ["new readers refuse parameters.* as anything"]
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from modelog.envelope import Message, decode, encode
 from modelog.events import BY_TYPE, EVENTS, Event
+
 from tests.sdk.files import GOLDEN, PUBLISHED
 
 EXAMPLES = sorted(GOLDEN.glob("*.json"))
@@ -44,7 +44,9 @@ def test_an_example_decodes_and_encodes_to_what_it_was(path: Path):
 @pytest.mark.parametrize("folder", [GOLDEN, PUBLISHED], ids=lambda folder: folder.name)
 def test_what_was_published_is_never_edited(folder: Path):
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
-    found = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.json")}
+    found = {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.json")
+    }
     assert {name: found.get(name) for name in sums} == sums, "restore what was edited, and add a file beside it"
     assert found.keys() == sums.keys(), "add the new file to SHA256SUMS"
 
@@ -60,4 +62,3 @@ def test_both_modes_say_the_same(name: str):
 
 def test_a_cause_keeps_its_name_for_ever():
     assert str(read("binary.v1.json").cause) == "440b7fcf-d6b3-5c2b-bfd9-69468f61f433"
-

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-
 from modelog.events import BY_TYPE, EVENTS, Event, Fact
 from modelog.schemas import schema, text, write
+
 from tests.sdk.additive import broken
 from tests.sdk.files import GOLDEN, PUBLISHED, SCHEMAS
 
@@ -30,7 +30,9 @@ def test_a_schema_is_a_schema(event: type[Event]):
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
 def test_the_examples_hold_to_their_schema(path: Path):
-    jsonschema.Draft202012Validator(schema(BY_TYPE[path.stem.rpartition(".")[0]])).validate(json.loads(path.read_text("utf-8")))
+    jsonschema.Draft202012Validator(schema(BY_TYPE[path.stem.rpartition(".")[0]])).validate(
+        json.loads(path.read_text("utf-8"))
+    )
 
 
 @each

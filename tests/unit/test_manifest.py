@@ -1,11 +1,11 @@
 import hashlib
 import json
 import sys
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from modelog.artifacts import Store, blob_key, manifest, manifest_key, path_faults
 from modelog.values import File
 
@@ -21,7 +21,7 @@ def reasons(*found: str) -> list[str]:
     return [reason for reason, _ in path_faults(found)]
 
 
-def test_a_manifest_lists_its_files_by_path_without_spaces():
+def test_a_manifest_lists_its_files_by_path_without_spaces() -> None:
     digest, content = manifest([file("b/ü", 2), file("a", 1)])
     assert content.decode() == (
         f'{{"files":[{{"path":"a","sha256":"{EMPTY}","size":1}},{{"path":"b/ü","sha256":"{EMPTY}","size":2}}]}}'
@@ -29,31 +29,31 @@ def test_a_manifest_lists_its_files_by_path_without_spaces():
     assert digest == "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def test_a_published_manifest_keeps_its_digest():
+def test_a_published_manifest_keeps_its_digest() -> None:
     assert manifest([file("model.pkl", 12)])[0] == (
         "sha256:f9f31929da93d4b49bdc8d73bf76bf21f9f863dc39498b465300c9cddd3747c6"
     )
 
 
 @given(paths, st.randoms())
-def test_the_order_of_the_files_changes_nothing(names, random):
+def test_the_order_of_the_files_changes_nothing(names: list[str], random: Random) -> None:
     files = [file(name, len(name)) for name in names]
     shuffled = random.sample(files, len(files))
     assert manifest(files) == manifest(shuffled)
 
 
 @given(paths)
-def test_a_manifest_says_all_of_its_files(names):
+def test_a_manifest_says_all_of_its_files(names: list[str]) -> None:
     assert [f["path"] for f in json.loads(manifest(map(file, names))[1])["files"]] == sorted(names)
 
 
-def test_keys_are_named_by_digest():
+def test_keys_are_named_by_digest() -> None:
     assert blob_key(EMPTY) == f"blobs/sha256/{EMPTY}"
     assert manifest_key(f"sha256:{EMPTY}") == f"manifests/sha256/{EMPTY}"
 
 
 @pytest.mark.parametrize("digest", ["", EMPTY, "sha256:", "sha256:../x", f"sha256:{EMPTY}\n", f"md5:{EMPTY}"])
-def test_a_key_of_something_else_is_refused(digest):
+def test_a_key_of_something_else_is_refused(digest: str) -> None:
     with pytest.raises(ValueError, match="expected a manifest's digest"):
         manifest_key(digest)
 
@@ -61,7 +61,7 @@ def test_a_key_of_something_else_is_refused(digest):
 @pytest.mark.parametrize(
     "path", ["model.pkl", "a/b/c.bin", "größe.onnx", ".hidden", "a..b", "...", "x y", "日本/モデル", "👩‍🔬.pt"]
 )
-def test_these_paths_are_safe(path):
+def test_these_paths_are_safe(path: str) -> None:
     assert reasons(path) == []
 
 
@@ -69,35 +69,35 @@ def test_these_paths_are_safe(path):
     "path",
     ["", "/etc/passwd", "..", "../x", "a/../b", "a/..", "./a", ".", "a//b", "a/", "a\\b", "C:x", "c:/x"],
 )
-def test_a_path_that_may_lead_elsewhere_is_unsafe(path):
+def test_a_path_that_may_lead_elsewhere_is_unsafe(path: str) -> None:
     assert reasons(path) == ["unsafe path"]
 
 
 @pytest.mark.parametrize("path", ["a\x00", "a\nb", "a\x7f", "a\x85", "\ud800"])
-def test_a_path_with_a_control_character_is_unsafe(path):
+def test_a_path_with_a_control_character_is_unsafe(path: str) -> None:
     assert reasons(path) == ["unsafe path"]
 
 
 @pytest.mark.parametrize("path", ["x" * 1001, "a/" * 500 + "aa", "x" * 256, "ü" * 128])
-def test_a_path_that_is_too_long_for_a_folder_is_unsafe(path):
+def test_a_path_that_is_too_long_for_a_folder_is_unsafe(path: str) -> None:
     assert reasons(path) == ["unsafe path"]
 
 
-def test_a_path_sent_twice_is_told_once():
+def test_a_path_sent_twice_is_told_once() -> None:
     assert list(path_faults(["a", "a", "b"])) == [
         ("repeated path", "expected every path once, found 'a' 2 times: send it once")
     ]
 
 
-def test_a_path_that_is_a_file_and_a_folder_is_repeated():
+def test_a_path_that_is_a_file_and_a_folder_is_repeated() -> None:
     assert reasons("a", "a/b") == ["repeated path"]
 
 
-def test_every_fault_is_told():
+def test_every_fault_is_told() -> None:
     assert reasons("../x", "b", "b", "/c") == ["unsafe path", "repeated path", "unsafe path"]
 
 
-def test_a_store_that_the_environment_does_not_name_says_what_is_missing(monkeypatch):
+def test_a_store_that_the_environment_does_not_name_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET"):
         monkeypatch.setenv(f"MODELOG_S3_{name}", "http://127.0.0.1:1")
     monkeypatch.delenv("MODELOG_S3_BUCKET")
@@ -106,12 +106,12 @@ def test_a_store_that_the_environment_does_not_name_says_what_is_missing(monkeyp
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "s3://bucket", "http://", ""])
-def test_an_endpoint_without_http_is_refused(endpoint):
+def test_an_endpoint_without_http_is_refused(endpoint: str) -> None:
     with pytest.raises(ValueError, match="expected an endpoint like http://host:port"):
         Store(endpoint, "key", "secret", "bucket")
 
 
-def test_a_store_without_its_client_says_how_to_get_it(monkeypatch):
+def test_a_store_without_its_client_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "minio", None)
     with pytest.raises(ImportError, match=r"pip install 'modelog\[s3\]'"):
         Store("http://127.0.0.1:1", "key", "secret", "bucket")

@@ -1,0 +1,41 @@
+-- What the facts in ($1, $2] make of each model.
+-- A row of the log begins with its position, so the greatest is the last.
+with told as (
+  select stream as model,
+         max((data ->> 'version')::int) filter (where kind = 'model.registered') as latest,
+         (max(array[fact]) filter (
+           where kind = 'model.promoted' and 'production' in (data ->> 'stage', data ->> 'leaves')))[1] as moved,
+         count(*) filter (where kind = 'model.registered') as versions,
+         count(*) filter (where kind = 'model.validated') as validated,
+         count(*) filter (where kind = 'model.rejected') as rejected,
+         count(*) filter (where kind = 'model.promoted') as promotions,
+         count(*) filter (where kind = 'model.retired') as retired,
+         count(*) filter (where kind = 'drift.recorded') as drifts,
+         count(*) filter (where kind = 'retraining.requested') as retrainings,
+         count(*) filter (where kind in ('registration.refused', 'promotion.refused', 'retirement.refused',
+                                         'retraining.declined')) as refusals,
+         min(at) as first_at,
+         max(position) as position
+    from log.event as fact
+   where position > $1
+     and position <= $2
+   group by stream
+)
+select model,
+       latest,
+       case (moved).data ->> 'stage' when 'production' then ((moved).data ->> 'version')::int end as serving,
+       (moved).at as serving_since,
+       versions,
+       validated,
+       rejected,
+       promotions,
+       retired,
+       drifts,
+       retrainings,
+       refusals,
+       first_at,
+       last.at as changed_at,
+       last.kind as changed,
+       position
+  from told
+  join log.event as last using (position)

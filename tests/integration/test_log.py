@@ -1,0 +1,134 @@
+import uuid
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from shared.log import Append, Entry, Head, Log
+from shared.log.migrations import MigrationChanged, migrate, scripts
+
+
+def entries(*ids: int, kind: str = "model.registered") -> Sequence[Entry]:
+    return [Entry(kind, uuid.UUID(int=id), f'{{"n": {id}}}', '{"source": "/test"}') for id in ids]
+
+
+async def positions(log: Log) -> list[tuple[int, str, int, int]]:
+    rows = await log.pool.fetch("select position, stream, version, id from log.event order by position")
+    return [(row["position"], row["stream"], row["version"], row["id"].int) for row in rows]
+
+
+async def test_facts_stand_behind_each_other_from_version_1(log: Log) -> None:
+    assert await log.append([Append("a", 0, entries(1, 2))]) == {"a": Head(2, 2)}
+    assert await log.append([Append("a", 2, entries(3))]) == {"a": Head(3, 3)}
+    assert await positions(log) == [(1, "a", 1, 1), (2, "a", 2, 2), (3, "a", 3, 3)]
+
+
+async def test_each_stream_of_an_append_is_accepted_or_refused_on_its_own(log: Log) -> None:
+    await log.append([Append("a", 0, entries(1)), Append("b", 0, entries(2))])
+    accepted = await log.append([
+        Append("a", 0, entries(3)), Append("b", 1, entries(4, 5)), Append("c", 0, entries(6)), Append("d", 7, entries(7)),
+    ])  # fmt: skip
+    assert {stream: head.version for stream, head in accepted.items()} == {"b": 3, "c": 1}
+    assert [row[1:] for row in await positions(log)] == [("a", 1, 1), ("b", 1, 2), ("b", 2, 4), ("b", 3, 5), ("c", 1, 6)]
+
+
+async def test_the_same_append_again_is_accepted_and_changes_nothing(log: Log) -> None:
+    append = [Append("a", 0, entries(1, 2)), Append("b", 0, entries(3))]
+    first = await log.append(append)
+    await log.append([Append("b", 1, entries(4))])
+    before = await positions(log)
+    assert await log.append(append) == first
+    assert await positions(log) == before
+
+
+async def test_other_facts_at_the_versions_of_a_repeat_are_refused(log: Log) -> None:
+    await log.append([Append("a", 0, entries(1, 2))])
+    assert await log.append([Append("a", 0, entries(1, 9))]) == {}
+    assert await log.append([Append("a", 1, entries(2, 3))]) == {}
+
+
+async def test_appending_nothing_changes_nothing(log: Log) -> None:
+    assert await log.append([Append("a", 0, [])]) == {}
+    assert await positions(log) == []
+
+
+async def test_the_tail_of_a_stream_has_data_only_for_what_is_asked(log: Log) -> None:
+    await log.append([Append("a", 0, [*entries(1), *entries(2, kind="model.retired")]), Append("b", 0, entries(3))])
+    rows = await log.tails({"a": 1, "b": 0, "c": 0}, ["model.registered"], "/test")
+    assert [(row.stream, row.version, row.data) for row in rows] == [("a", 2, None), ("b", 1, '{"n": 3}')]
+    assert [row.id for row in await log.tails({"b": 0}, [], "/other")] == [None]
+
+
+@pytest.mark.parametrize("statement", [
+    "update log.event set kind = 'x'", "delete from log.event", "truncate log.event", "truncate log.event_0",
+    "delete from log.event_0", "update log.event_0 set data = '{}'", "delete from log.stream", "truncate log.stream",
+])  # fmt: skip
+async def test_the_log_refuses_to_change_even_for_its_owner(log: Log, database: str, statement: str) -> None:
+    await log.append([Append("a", 0, entries(1))])
+    owner = await asyncpg.connect(database)
+    try:
+        with pytest.raises(asyncpg.PostgresError, match="the log only grows"):
+            await owner.execute(statement)
+    finally:
+        await owner.close()
+
+
+@pytest.mark.parametrize("statement", [
+    "insert into log.event (stream, version, kind, id, data, meta) values ('a', 1, 'k', gen_random_uuid(), '{}', '{}')",
+    "insert into log.stream values ('a', 1)", "update log.stream set version = 9", "select * from log.event_0",
+    "select nextval('log.position')", "drop table log.event", "create table log.mine ()",
+])  # fmt: skip
+async def test_a_service_reaches_the_log_by_append_alone(log: Log, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await log.pool.execute(statement)
+
+
+async def test_appends_go_on_into_the_next_partition(log: Log, database: str) -> None:
+    owner = await asyncpg.connect(database)
+    for _ in range(3):
+        await owner.execute("select setval('log.position', (pg_sequence_last_value('log.position') / 10000000 + 1) * 10000000 - 2)"
+                            if await positions(log) else "select setval('log.position', 9999997)")  # fmt: skip
+        await log.pool.execute("select log.extend()")
+        version = len(await positions(log))
+        assert await log.append([Append("a", version, entries(*range(version, version + 5)))])
+    assert [row[2] for row in await positions(log)] == list(range(1, 16))
+    assert await log.settled() == (await positions(log))[-1][0]
+    with pytest.raises(asyncpg.PostgresError, match="the log only grows"):
+        await owner.execute("truncate log.event_20000000")
+    await owner.close()
+
+
+async def test_making_room_again_changes_nothing(log: Log) -> None:
+    assert await log.pool.fetchval("select log.extend()") == 0
+
+
+async def test_an_empty_log_is_settled_at_0(log: Log) -> None:
+    assert await log.settled() == 0
+
+
+async def test_nothing_is_settled_behind_an_open_append(log: Log, database: str) -> None:
+    await log.append([Append("a", 0, entries(1))])
+    slow = await asyncpg.connect(database)
+    transaction = slow.transaction()
+    await transaction.start()
+    await slow.execute("select log.append('{s}', '{0}', '{1}', '{s}', '{1}', '{k}', $1, '{\"{}\"}', '{\"{}\"}')", [uuid.uuid4()])
+    await log.append([Append("b", 0, entries(2))])
+    assert await log.settled() == 1
+    await transaction.rollback()
+    assert await log.settled() == 3
+    await slow.close()
+
+
+async def test_migrating_again_changes_nothing(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    assert await migrate(connection) == []
+    await connection.close()
+
+
+async def test_a_migration_that_was_edited_after_it_was_applied_stops_the_next(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    first = next(iter(scripts()))
+    await connection.execute("update modelog.migration set sha256 = 'other' where name = $1", first)
+    with pytest.raises(MigrationChanged, match="restore the file and write a new migration"):
+        await migrate(connection)
+    await connection.close()

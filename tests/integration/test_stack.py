@@ -1,0 +1,212 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from minio import Minio
+
+from stack import Addresses, Servers, answers
+from stack.servers import Name, erase
+
+ROOT = Path(__file__).parents[2]
+NAMES: tuple[Name, ...] = ("kafka", "postgres", "s3")
+HOLDER = """
+import json, signal
+from stack import Servers
+with Servers() as servers:
+    print(json.dumps([servers.pid(name) for name in ("kafka", "postgres", "s3")]))
+    print(servers.directory, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    with Servers() as started:
+        yield started
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "kept"
+    erase(tmp_path / "kept")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Path]:
+    shutil.copytree(ROOT / "stack", tmp_path / "stack")
+    yield tmp_path
+    stack(tmp_path, "down", "--erase")
+
+
+def test_every_server_answers(servers: Servers) -> None:
+    where = servers.addresses
+    answers.kafka(where.kafka)
+    answers.postgres(where.postgres)
+    answers.s3(where.s3_endpoint, where.s3_access_key, where.s3_secret_key)
+
+
+async def test_a_committed_row_outlives_a_killed_postgres(servers: Servers) -> None:
+    await write_row(servers.addresses)
+    servers.kill("postgres")
+    servers.start("postgres")
+    assert await read_rows(servers.addresses) == ["kept"]
+
+
+async def test_an_acknowledged_record_outlives_a_killed_kafka(servers: Servers) -> None:
+    await write_record(servers.addresses)
+    servers.kill("kafka")
+    servers.start("kafka")
+    assert await read_record(servers.addresses) == b"kept"
+
+
+def test_a_stored_object_outlives_a_killed_s3(servers: Servers) -> None:
+    write_object(servers.addresses)
+    servers.kill("s3")
+    servers.start("s3")
+    assert read_object(servers.addresses) == b"kept"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stopped_server_is_gone_until_it_is_started_again_where_it_was(servers: Servers, name: Name) -> None:
+    before = servers.addresses
+    process = psutil.Process(servers.pid(name))
+    servers.stop(name)
+    assert not process.is_running()
+    servers.start(name)
+    assert servers.addresses == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+def test_a_server_does_not_outlive_its_guard(servers: Servers, name: Name) -> None:
+    process = psutil.Process(servers.pid(name))
+    guard = process.parent()
+    assert guard
+    guard.kill()
+    until(lambda: gone(process))
+    servers.stop(name)
+    servers.start(name)
+
+
+async def test_what_was_kept_in_a_folder_is_there_at_the_next_start(kept: Path) -> None:
+    with Servers(kept) as first:
+        await write_row(first.addresses)
+        await write_record(first.addresses)
+        write_object(first.addresses)
+    with Servers(kept) as second:
+        assert second.addresses == first.addresses
+        assert await read_rows(second.addresses) == ["kept"]
+        assert await read_record(second.addresses) == b"kept"
+        assert read_object(second.addresses) == b"kept"
+
+
+def test_nothing_is_left_when_they_are_closed() -> None:
+    with Servers() as started:
+        processes = [psutil.Process(started.pid(name)) for name in NAMES]
+    assert not any(process.is_running() for process in processes)
+    assert not started.directory.exists()
+
+
+def test_nothing_is_left_when_their_owner_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, cwd=ROOT) as owner:
+        assert owner.stdout
+        pids, directory = json.loads(owner.stdout.readline()), Path(owner.stdout.readline().decode().strip())
+        family = [one for pid in pids for one in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+        owner.send_signal(signal.SIGKILL)
+    until(lambda: all(gone(process) for process in family))
+    until(lambda: not directory.exists())
+
+
+def test_up_starts_nothing_twice_and_down_ends_all_of_it(checkout: Path) -> None:
+    first = stack(checkout, "up", "--servers-only")
+    holder = psutil.Process(json.loads((checkout / ".modelog" / "up.json").read_text())["pid"])
+    family = [holder, *holder.children(recursive=True)]
+    again = stack(checkout, "up", "--servers-only")
+    assert first == again
+    assert holder.children(recursive=True)
+    stack(checkout, "down")
+    assert all(gone(process) for process in family)
+    assert not (checkout / ".modelog" / "env").exists()
+
+
+def test_down_ends_nothing_that_up_did_not_begin(checkout: Path, servers: Servers) -> None:
+    stack(checkout, "down")
+    answers.kafka(servers.addresses.kafka)
+
+
+def stack(checkout: Path, *order: str) -> str:
+    command = [sys.executable, "-m", "stack", *order]
+    return subprocess.run(command, cwd=checkout, check=True, stdout=subprocess.PIPE, text=True, timeout=120).stdout
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def until(condition: Callable[[], bool], limit: float = 30) -> None:
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, f"still not so after {limit} seconds"
+        time.sleep(0.01)
+
+
+async def write_row(where: Addresses) -> None:
+    connection = await asyncpg.connect(where.postgres)
+    await connection.execute("create table note (text text)")
+    await connection.execute("insert into note values ('kept')")
+    await connection.close()
+
+
+async def read_rows(where: Addresses) -> list[str]:
+    connection = await asyncpg.connect(where.postgres)
+    rows = await connection.fetch("select text from note")
+    await connection.close()
+    return [row["text"] for row in rows]
+
+
+async def write_record(where: Addresses) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=where.kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic("note", 1, 1)])
+    await admin.close()
+    producer = AIOKafkaProducer(bootstrap_servers=where.kafka, acks="all")
+    await producer.start()
+    await producer.send_and_wait("note", b"kept")
+    await producer.stop()
+
+
+async def read_record(where: Addresses) -> object:
+    consumer = AIOKafkaConsumer("note", bootstrap_servers=where.kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    record = await consumer.getone()
+    await consumer.stop()
+    return record.value
+
+
+def write_object(where: Addresses) -> None:
+    client = s3(where)
+    client.make_bucket("notes")
+    client.put_object("notes", "note", BytesIO(b"kept"), 4)
+
+
+def read_object(where: Addresses) -> bytes:
+    answer = s3(where).get_object("notes", "note")
+    with answer:
+        return answer.read()
+
+
+def s3(where: Addresses) -> Minio:
+    place = urlsplit(where.s3_endpoint).netloc
+    return Minio(place, where.s3_access_key, where.s3_secret_key, secure=False, region="us-east-1")

@@ -1,0 +1,70 @@
+"""Real servers for the tests marked `integration`: those of the environment, else the stack's."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from modelog import PlainRegistry, Registry
+from modelog.artifacts import Store
+from modelog.events import EVENTS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "integration: needs Kafka and S3, which the stack starts")
+
+
+@pytest.fixture(scope="session")
+def env() -> Iterator[dict[str, str]]:
+    """MODELOG_* of servers that answer."""
+    if os.environ.get("MODELOG_KAFKA_SERVERS"):
+        yield {name: value for name, value in os.environ.items() if name.startswith("MODELOG_")}
+        return
+    stack = pytest.importorskip("stack", reason="needs the stack or MODELOG_* addresses", exc_type=ImportError)
+    with stack.running() as addresses:
+        yield addresses.env
+
+
+@pytest.fixture(scope="session")
+def store(env: dict[str, str]) -> Store:
+    """The bucket, made if it is missing."""
+    keys = (env[f"MODELOG_S3_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET"))
+    store = Store(*keys)
+    if not store.client.bucket_exists(store.bucket):
+        store.client.make_bucket(store.bucket)
+    return store
+
+
+async def topics(servers: str) -> str:
+    """Make every topic under a prefix of its own, and return the prefix."""
+    prefix = f"test-{uuid.uuid4().hex[:8]}."
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(prefix + event.type, 3, 1) for event in EVENTS])
+    finally:
+        await admin.close()
+    return prefix
+
+
+@pytest.fixture
+async def prefix(env: dict[str, str]) -> str:
+    """Topics that no other test sees."""
+    return await topics(env["MODELOG_KAFKA_SERVERS"])
+
+
+@pytest.fixture
+async def registry(env: dict[str, str], prefix: str, store: Store) -> AsyncIterator[Registry]:
+    """An open registry."""
+    async with Registry(env["MODELOG_KAFKA_SERVERS"], prefix=prefix, store=store) as registry:
+        yield registry
+
+
+@pytest.fixture
+def plain(env: dict[str, str], prefix: str, store: Store) -> Iterator[PlainRegistry]:
+    """The same without async."""
+    with PlainRegistry(env["MODELOG_KAFKA_SERVERS"], prefix=prefix, store=store) as registry:
+        yield registry

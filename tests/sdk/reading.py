@@ -1,0 +1,40 @@
+"""Reading some messages, with a limit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Sequence
+from typing import TypeVar
+
+from modelog import Message, PromotionRequested, Registry
+
+T = TypeVar("T")
+LIMIT = 60
+
+
+def wish(version: int, model: str = "fraud") -> PromotionRequested:
+    return PromotionRequested(model=model, version=version, by="mira")
+
+
+async def wishes(registry: Registry, count: int) -> None:
+    """Publish wishes for versions 1, 2, 3 …"""
+    for version in range(1, count + 1):
+        await registry.publish(wish(version))
+
+
+async def take(messages: AsyncIterable[T], count: int) -> list[T]:
+    """The next so many; the last of them is not said to be done."""
+
+    async def taking() -> list[T]:
+        taken: list[T] = []
+        async for message in messages:
+            taken.append(message)
+            if len(taken) == count:
+                break
+        return taken
+
+    return await asyncio.wait_for(taking(), LIMIT)
+
+
+def versions(messages: Sequence[Message[PromotionRequested]]) -> list[int]:
+    return [message.event.version for message in messages]

@@ -1,0 +1,66 @@
+"""The official CloudEvents SDK reads what we write, and we read what it writes, in both modes."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+from cloudevents.core.bindings.kafka import (
+    KafkaMessage,
+    from_kafka_event,
+    to_binary_event,
+    to_structured_event,
+)
+from cloudevents.core.v1.event import CloudEvent
+from hypothesis import given
+from modelog.envelope import Message, decode, encode
+from modelog.events import Event, PromotionRequested
+
+from tests.sdk.strategies import events
+
+AT = datetime(2026, 3, 2, 4, 37, 12, 250000, tzinfo=timezone.utc)
+WISH = PromotionRequested(model="fraud", version=7, by="mira")
+
+
+def theirs(event: Event) -> CloudEvent:
+    attributes: dict[str, Any] = {
+        "type": event.type,
+        "source": "ci",
+        "id": "1",
+        "time": AT,
+        "subject": "fraud/7",
+        "datacontenttype": "application/json",
+        "partitionkey": event.model,
+        "sequence": "12",
+        "correlationid": "c",
+        "causationid": "d",
+    }
+    return CloudEvent(attributes, json.loads(event.model_dump_json()))
+
+
+def read(sent: KafkaMessage) -> Message[Event]:
+    key = sent.key.encode() if isinstance(sent.key, str) else sent.key
+    return decode(key, sent.value, sent.headers.items())
+
+
+@given(events)
+def test_they_read_what_we_write(event: Event):
+    key, value, headers = encode(event, source="ci", id="1", time=AT, sequence=12, correlationid="c", causationid="d")
+    seen = from_kafka_event(KafkaMessage(dict(headers), key, value))
+    assert seen.get_attributes() | {"subject": "fraud/7"} == theirs(event).get_attributes()
+    assert seen.get_data() == json.loads(event.model_dump_json())
+
+
+def test_we_read_their_binary_mode():
+    assert read(to_binary_event(theirs(WISH))) == Message(WISH, "1", "ci", AT, 12, "c", "d")
+
+
+def test_we_read_their_structured_mode():
+    assert read(to_structured_event(theirs(WISH))) == Message(WISH, "1", "ci", AT, 12, "c", "d")
+
+
+@given(events)
+def test_both_modes_of_theirs_are_one_event_for_us(event: Event):
+    binary, structured = read(to_binary_event(theirs(event))), read(to_structured_event(theirs(event)))
+    assert binary.event.model_dump_json() == structured.event.model_dump_json() == event.model_dump_json()

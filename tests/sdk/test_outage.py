@@ -1,0 +1,104 @@
+"""A broker that dies under a subscription, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from modelog import NotPublished, PromotionRequested, Registry
+
+from tests.sdk.conftest import topics
+from tests.sdk.reading import LIMIT, take, versions, wish, wishes
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A broker that is ours to kill."""
+    stack = pytest.importorskip("stack.kafka", reason="needs the stack", exc_type=ImportError)
+    folder: Path = tmp_path_factory.mktemp("kafka")
+    broker = stack.Kafka(folder, erase=True)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@asynccontextmanager
+async def opened(kafka: Any) -> AsyncIterator[Registry]:
+    async with Registry(kafka.address, prefix=await topics(kafka.address)) as registry:
+        yield registry
+
+
+async def killed_and_started(kafka: Any) -> None:
+    await asyncio.to_thread(kafka.kill)
+    await asyncio.to_thread(kafka.start)
+
+
+@pytest.mark.parametrize("since", ["earliest", "latest"])
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_subscription_goes_on_after_the_broker_died(kafka: Any, since: Any, shared: bool):
+    group = f"test-{uuid.uuid4().hex[:8]}" if shared else None
+    async with opened(kafka) as registry:
+        subscription = registry.subscribe(PromotionRequested, group=group, since=since)
+        messages = subscription.__aiter__()
+        first = asyncio.ensure_future(messages.__anext__())
+        version = 0
+        while not first.done():
+            version += 1
+            await registry.publish(wish(version))
+        heard = versions([await first])
+        await killed_and_started(kafka)
+        await registry.publish(wish(version + 1))
+        while heard[-1] <= version:
+            heard.append((await asyncio.wait_for(messages.__anext__(), LIMIT)).event.version)
+        await messages.aclose()
+    assert sorted(set(heard)) == list(range(heard[0], version + 2))
+
+
+async def test_a_message_in_hand_while_the_broker_died_is_done_once_it_is_back(kafka: Any):
+    async with opened(kafka) as registry:
+        await wishes(registry, 3)
+        messages = registry.subscribe(PromotionRequested, group="outage").__aiter__()
+        assert versions([await messages.__anext__()]) == [1]
+        await killed_and_started(kafka)
+        rest = versions(await take(messages, 2))
+        assert set(rest) <= {1, 2, 3}
+        assert rest[-1] in (2, 3)
+
+
+async def test_a_stuck_consumer_is_made_anew(kafka: Any, monkeypatch: pytest.MonkeyPatch):
+    async with opened(kafka) as registry:
+        await wishes(registry, 3)
+        subscription = registry.subscribe(PromotionRequested, group="stuck")
+        messages = subscription.__aiter__()
+        assert versions([await messages.__anext__()]) == [1]
+
+        async def nothing(reader: Any) -> None:
+            return None
+
+        stuck = subscription._reader
+        monkeypatch.setattr(stuck, "_look", lambda: nothing(stuck))
+        assert versions(await take(messages, 2)) == [2, 3]
+        assert subscription._reader is not stuck
+        await subscription.close()
+
+
+async def test_a_publisher_hears_of_an_outage_and_publishes_after_it(kafka: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("modelog.sending.PATIENCE", 2.0)
+    monkeypatch.setattr("modelog.sending.CLOSING", 1.0)
+    async with opened(kafka) as registry:
+        await registry.publish(wish(1))
+        await asyncio.to_thread(kafka.kill)
+        with pytest.raises(NotPublished):
+            await registry.publish(wish(2), id="2")
+        await asyncio.to_thread(kafka.start)
+        monkeypatch.setattr("modelog.sending.PATIENCE", 60.0)
+        await registry.publish(wish(2), id="2")
+        heard = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
+        assert set(versions(heard)) == {1, 2}

@@ -1,0 +1,178 @@
+"""Subscribing, on a real broker: at least once, committed after the body."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from modelog import DriftDetected, ModelPromoted, NotConnected, PromotionRequested, Registry
+from modelog.envelope import encode
+
+from tests.sdk.reading import LIMIT, take, versions, wish, wishes
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def group() -> str:
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+async def test_a_message_is_done_when_the_next_is_asked_for(registry: Registry, group: str):
+    await wishes(registry, 5)
+    assert versions(await take(registry.subscribe(PromotionRequested, group=group), 3)) == [1, 2, 3]
+    assert versions(await take(registry.subscribe(PromotionRequested, group=group), 3)) == [3, 4, 5]
+
+
+async def test_a_message_whose_body_failed_comes_again(registry: Registry, group: str):
+    await wishes(registry, 2)
+    with pytest.raises(ZeroDivisionError):
+        async for message in registry.subscribe(PromotionRequested, group=group):
+            message.event.version / 0
+    assert versions(await take(registry.subscribe(PromotionRequested, group=group), 1)) == [1]
+
+
+async def test_an_entered_subscription_is_done_with_its_last_message(registry: Registry, group: str):
+    await wishes(registry, 3)
+    async with registry.subscribe(PromotionRequested, group=group) as messages:
+        await take(messages, 2)
+    async with registry.subscribe(PromotionRequested, group=group) as messages:
+        assert versions(await take(messages, 1)) == [3]
+
+
+async def test_an_entered_subscription_that_failed_is_not_done(registry: Registry, group: str):
+    await wishes(registry, 1)
+    with pytest.raises(ZeroDivisionError):
+        async with registry.subscribe(PromotionRequested, group=group) as messages:
+            await take(messages, 1)
+            1 / 0  # noqa: B018
+    assert versions(await take(registry.subscribe(PromotionRequested, group=group), 1)) == [1]
+
+
+async def test_two_groups_both_hear_everything(registry: Registry, group: str):
+    await wishes(registry, 2)
+    for name in (f"{group}-a", f"{group}-b"):
+        assert versions(await take(registry.subscribe(PromotionRequested, group=name), 2)) == [1, 2]
+
+
+async def test_without_a_group_everything_is_read_each_time(registry: Registry):
+    await wishes(registry, 3)
+    for _ in range(2):
+        messages = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
+        assert versions(messages) == [1, 2, 3]
+
+
+async def test_where_nothing_is_a_finite_read_ends(registry: Registry):
+    assert [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")] == []
+
+
+async def test_several_types_are_heard_together(registry: Registry):
+    drift = DriftDetected(model="fraud", version=7, detector="ks", score=0.4, threshold=0.3, drifted=True)
+    await registry.publish(drift)
+    await registry.publish(wish(7))
+    heard = registry.subscribe(PromotionRequested, DriftDetected, group=None, until="now")
+    assert {message.event for message in [it async for it in heard]} == {drift, wish(7)}
+
+
+async def test_unreadable_records_are_skipped_and_told(
+    registry: Registry, env: dict[str, str], prefix: str, caplog: pytest.LogCaptureFixture
+):
+    topic = f"{prefix}promotion.requested"
+    other = encode(
+        DriftDetected(model="fraud", version=7, detector="ks", score=1, threshold=1, drifted=False), source="x"
+    )
+    async with AIOKafkaProducer(bootstrap_servers=env["MODELOG_KAFKA_SERVERS"]) as producer:
+        await producer.send_and_wait(topic, None, b"fraud", headers=[("x", None)])
+        await producer.send_and_wait(topic, b"\xff", b"fraud", headers=[("ce_type", b"\xff")])
+        await producer.send_and_wait(topic, other[1], other[0], headers=other[2])
+    await registry.publish(wish(7))
+    heard = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
+    assert versions(heard) == [7]
+    told = [record.getMessage() for record in caplog.records if "is skipped" in record.getMessage()]
+    assert [sentence.partition("found ")[2] for sentence in told] == [
+        "an empty value: send the event's data",
+        "'\ufffd'",
+        "drift.detected",
+    ]
+
+
+async def test_latest_is_where_a_group_first_looked_not_where_it_comes_back(
+    registry: Registry, env: dict[str, str], prefix: str, group: str
+):
+    await registry.publish(wish(1))
+    looking = asyncio.create_task(take(registry.subscribe(PromotionRequested, group=group, since="latest"), 1))
+    await committed(env["MODELOG_KAFKA_SERVERS"], group, f"{prefix}promotion.requested")
+    looking.cancel()
+    await asyncio.wait([looking])
+    await registry.publish(wish(2))
+    again = registry.subscribe(PromotionRequested, group=group, since="latest")
+    assert versions(await take(again, 1)) == [2]
+
+
+async def committed(servers: str, group: str, topic: str) -> None:
+    """Wait until the group has a position in every partition."""
+    async with AIOKafkaConsumer(bootstrap_servers=servers, group_id=group, enable_auto_commit=False) as consumer:
+        places = [TopicPartition(topic, partition) for partition in range(3)]
+        consumer.assign(places)
+
+        async def everywhere() -> None:
+            while None in [await consumer.committed(place) for place in places]:
+                pass
+
+        await asyncio.wait_for(everywhere(), LIMIT)
+
+
+async def test_a_second_member_takes_its_share_and_nothing_is_lost(registry: Registry, group: str):
+    expected = {(f"model{number}", version) for number in range(12) for version in (1, 2, 3)}
+    heard: set[tuple[str, int]] = set()
+    both, whole = asyncio.Event(), asyncio.Event()
+    members: set[int] = set()
+
+    async def member(number: int) -> None:
+        async for message in registry.subscribe(PromotionRequested, group=group):
+            heard.add((message.event.model, message.event.version))
+            members.add(number)
+            if len(members) == 2:
+                both.set()
+            if heard >= expected:
+                whole.set()
+
+    tasks = [asyncio.create_task(member(number)) for number in range(2)]
+    version = 0
+    try:
+        while not (both.is_set() and version >= 3):
+            version += 1
+            for model, _ in sorted({(model, 1) for model, _ in expected}):
+                await registry.publish(wish(version, model))
+        await asyncio.wait_for(whole.wait(), LIMIT)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    assert not any(task.exception() for task in tasks if not task.cancelled())
+
+
+@pytest.mark.parametrize("member", [True, False])
+async def test_a_missing_topic_is_told(env: dict[str, str], group: str, member: bool):
+    missing = Registry(env["MODELOG_KAFKA_SERVERS"], prefix="missing.", kafka={"request_timeout_ms": 1000})
+    async with missing as registry:
+        with pytest.raises(NotConnected, match=r"missing.model.promoted from .* UnknownTopic"):
+            await take(registry.subscribe(ModelPromoted, group=group if member else None), 1)
+
+
+async def test_a_missing_broker_is_told(group: str):
+    async with Registry("127.0.0.1:1") as registry:
+        with pytest.raises(NotConnected, match="127.0.0.1:1"):
+            await take(registry.subscribe(ModelPromoted, group=group), 1)
+
+
+def test_a_subscription_names_what_it_wants():
+    with pytest.raises(ValueError, match="at least one type"):
+        Registry().subscribe(group="deployer")
+
+
+def test_a_group_has_no_end():
+    with pytest.raises(ValueError, match="a group has no end"):
+        Registry().subscribe(ModelPromoted, group="deployer", until="now")

@@ -1,0 +1,142 @@
+import os
+import stat
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stack import Addresses, StackError, account
+from stack.checkout import Record, write_privately
+from stack.choice import choose
+from stack.jars import cache_directory, digest
+from stack.ports import LOWEST, free_port, is_free, kept_port
+from stack.secret import kept_secret
+from stack.up import card
+
+GIVEN = {
+    "MODELOG_KAFKA_SERVERS": "kafka:9092",
+    "MODELOG_POSTGRES_URL": "postgresql://modelog:hush@postgres:5432/modelog",
+    "MODELOG_S3_ENDPOINT": "http://s3:8080",
+}
+
+
+def docker_is_there() -> bool:
+    return True
+
+
+def docker_is_not_there() -> bool:
+    return False
+
+
+def test_addresses_in_the_environment_come_first() -> None:
+    assert choose(GIVEN, docker_is_there) == "given"
+
+
+def test_docker_comes_second() -> None:
+    assert choose({}, docker_is_there) == "docker"
+
+
+def test_this_machine_comes_last() -> None:
+    assert choose({}, docker_is_not_there) == "native"
+
+
+def test_docker_can_be_declined() -> None:
+    assert choose({"MODELOG_STACK": "native"}, docker_is_there) == "native"
+
+
+def test_an_unknown_wish_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(StackError, match="say docker or native"):
+        choose({"MODELOG_STACK": "podman"}, docker_is_there)
+
+
+def test_half_of_the_addresses_are_answered_with_the_missing_ones() -> None:
+    with pytest.raises(StackError, match="MODELOG_POSTGRES_URL and MODELOG_S3_ENDPOINT is not"):
+        choose({"MODELOG_KAFKA_SERVERS": "kafka:9092"}, docker_is_there)
+
+
+def test_addresses_travel_through_the_environment() -> None:
+    addresses = Addresses("kafka:1", "postgresql://a:b@c:2/d", "http://s3:3", "key", "hush", "bucket", "test-")
+    assert Addresses.from_env(addresses.env) == addresses
+
+
+def test_the_bucket_and_the_prefix_need_not_be_given() -> None:
+    addresses = Addresses.from_env(GIVEN)
+    assert (addresses.s3_bucket, addresses.topic_prefix) == ("modelog", "")
+
+
+def test_the_card_shows_no_secret() -> None:
+    shown = card(GIVEN | {"MODELOG_S3_SECRET_KEY": "hush-too", "MODELOG_HEALTH_PORT": "8000"})
+    assert "postgresql://modelog:****@postgres:5432/modelog" in shown
+    assert "http://127.0.0.1:8000/readyz" in shown
+    assert "hush" not in shown
+
+
+def test_a_url_without_a_password_is_shown_as_it_is() -> None:
+    assert Addresses.from_env(GIVEN | {"MODELOG_POSTGRES_URL": "postgresql://here/it"}).masked.postgres == (
+        "postgresql://here/it"
+    )
+
+
+def test_a_port_is_kept_while_it_is_free(tmp_path: Path) -> None:
+    port = kept_port(tmp_path / "port")
+    assert kept_port(tmp_path / "port") == port
+
+
+def test_a_taken_port_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stack.ports.is_free", lambda port: port >= LOWEST)
+        assert kept_port(tmp_path / "port") >= LOWEST
+
+
+def test_a_free_port_is_free() -> None:
+    assert is_free(free_port())
+
+
+def test_a_secret_is_drawn_once_and_is_for_its_owner_only(tmp_path: Path) -> None:
+    secret = kept_secret(tmp_path / "secret")
+    assert kept_secret(tmp_path / "secret") == secret
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+def test_the_addresses_are_written_for_their_owner_only(tmp_path: Path) -> None:
+    write_privately(tmp_path / "env", "A=1\n")
+    write_privately(tmp_path / "env", "A=2\n")
+    assert (tmp_path / "env").read_text() == "A=2\n"
+    assert stat.S_IMODE((tmp_path / "env").stat().st_mode) == 0o600
+
+
+def test_a_process_is_known_by_its_id_and_its_start() -> None:
+    myself = Record.of("native", os.getpid())
+    assert myself.process == psutil.Process()
+
+
+def test_another_process_with_the_same_id_is_not_ours() -> None:
+    assert Record("native", os.getpid(), started=1.0).process is None
+
+
+def test_jars_are_known_by_their_names_and_bytes(tmp_path: Path) -> None:
+    jar, other = tmp_path / "a.jar", tmp_path / "b.jar"
+    jar.write_bytes(b"bytes")
+    other.write_bytes(b"bytes")
+    assert digest([jar]) == digest([jar])
+    assert len({digest([jar]), digest([other]), digest([jar, other])}) == 3
+
+
+def test_the_cache_can_be_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MODELOG_CACHE", str(tmp_path))
+    assert cache_directory() == tmp_path
+
+
+def test_a_folder_behind_a_closed_one_is_out_of_reach(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    assert not account.reachable(tmp_path)
+    assert account.reachable(Path("/"))
+
+
+def test_a_place_that_belongs_to_someone_else_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(account, "COMMON", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(StackError, match="belongs to someone else"):
+        account.neutral(tmp_path / "postgres")
