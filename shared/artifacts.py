@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import math
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -40,6 +42,8 @@ SPOOL = 8 * CHUNK
 """The bytes of a foreign object that are held in memory before it is spooled to disk."""
 LISTED = LARGEST * 3 // 4
 """The most bytes of a foreign folder's manifest: it is carried by model.registered, which has to fit into a message."""
+FRESH = 30.0
+"""Seconds for which an object that was found as promised is not asked for again: a hundred models may share it."""
 SHOWN = 10
 UNREADABLE = {
     "NoSuchBucket",
@@ -92,13 +96,31 @@ class Read:
     etag: str = ""
 
 
+class Lately:
+    """What was found as promised within the last `seconds`, the oldest first."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen: dict[str, float] = {}
+
+    def __contains__(self, what: str) -> bool:
+        return self._seen.get(what, -math.inf) > time.monotonic() - self._seconds
+
+    def add(self, what: str) -> None:
+        self._seen.pop(what, None)
+        self._seen[what] = time.monotonic()
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+
 class Artifacts:
     """The store for services. A store that fails raises `Unavailable`: the caller tries again."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, fresh: float = FRESH) -> None:
         self.store = store
         self._threads = ThreadPoolExecutor(THREADS, "artifacts")
         self._known: dict[str, Read] = {}
+        self._lately = Lately(fresh)
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._copying = asyncio.Semaphore(AT_ONCE)  # of all artifacts: a copy holds up to 64 MiB and a spool on disk
 
@@ -106,6 +128,10 @@ class Artifacts:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the threads; what they read now they read to its end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def make_bucket(self) -> None:
@@ -115,7 +141,8 @@ class Artifacts:
     async def pin(self, artifact: Artifact) -> Pinned | Unpinnable:
         """Read every byte of `artifact` once, copy in what is foreign, and put its manifest.
 
-        A blob that this process has read, and whose ETag is still the same, is not read again.
+        A blob that this process has read, and whose ETag is still the same, is not read again; within `fresh`
+        seconds not even the ETag is asked for.
         """
         try:
             found = await (self._checked(artifact.files) if artifact.uri is None else self._fetched(artifact.uri))
@@ -128,17 +155,28 @@ class Artifacts:
     async def faults(self, manifest: str, files: Sequence[File]) -> list[str]:
         """What is not as promised, in sentences: the manifest is read, and the size of each blob asked for.
 
-        Always asked of the store, never remembered: the question is what is there now, and costs a millisecond a file.
+        What was found as promised within the last `fresh` seconds is not asked for again.
         """
-        told = [await self._thread(self._manifest_fault, manifest, files)]
-        told += await self._each(lambda file: self._thread(self._blob_fault, file), files)
+
+        async def fault(key: str, ask: Callable[..., str | None], *told: object) -> str | None:
+            if key in self._lately:
+                return None
+            sentence = await self._thread(ask, *told)
+            if sentence is None:
+                self._lately.add(key)
+            return sentence
+
+        told = [await fault(manifest_key(manifest), self._manifest_fault, manifest, files)]
+        told += await self._each(lambda file: fault(f"{blob_key(file.sha256)} {file.size}", self._blob_fault, file), files)
         return [sentence for sentence in told if sentence]
 
     async def _pinned(self, read: Sequence[Read]) -> Pinned:
         ordered = sorted(read, key=lambda one: one.file.path)
         files = tuple(one.file for one in ordered)
         digest, content = manifest(files)
-        await self._thread(self.store.keep, manifest_key(digest), io.BytesIO(content), len(content))
+        if manifest_key(digest) not in self._lately:
+            await self._thread(self.store.keep, manifest_key(digest), io.BytesIO(content), len(content))
+            self._lately.add(manifest_key(digest))
         return Pinned(
             manifest=digest,
             uri=self.store.uri(digest),
@@ -158,15 +196,25 @@ class Artifacts:
         lock = self._reading.setdefault(file.sha256, asyncio.Lock())
         async with lock:
             known = self._known.pop(file.sha256, None)
-            if known is None or known.file.size != file.size or not await self._thread(self._unchanged, known):
+            if known is None or known.file.size != file.size or not await self._still(known):
                 try:
                     known = await self._thread(self._read, file)
                 except Refused as refused:
                     return refused
+                self._lately.add(blob_key(file.sha256))
             self._known[file.sha256] = known
             if len(self._known) > REMEMBERED:
                 del self._known[next(iter(self._known))]
             return Read(file, known.head)
+
+    async def _still(self, known: Read) -> bool:
+        key = blob_key(known.file.sha256)
+        if key in self._lately:
+            return True
+        unchanged = await self._thread(self._unchanged, known)
+        if unchanged:
+            self._lately.add(key)
+        return unchanged
 
     async def _fetched(self, uri: str) -> list[Read | Refused]:
         own = f"s3://{self.store.bucket}/manifests/sha256/"

@@ -174,6 +174,11 @@ def _take_ready(waiting: dict[str, deque[Open[C]]]) -> Iterable[Open[C]]:
 
 async def _waiting_out(work: Callable[[], Awaitable[T]]) -> T:
     """Do it again, with growing pauses, as long as only the machine is at fault and PATIENCE lasts."""
+    try:
+        return await work()
+    except Exception as error:
+        if not passing(error):
+            raise
     async for attempt in stamina.retry_context(on=passing, attempts=None, timeout=PATIENCE, wait_max=5.0):
         with attempt:
             return await work()

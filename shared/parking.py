@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 parked = Counter("modelog_parked", "Records parked", ["service", "topic"])
 
+PREFIX = "parked_"
+"""Begins the name of every header that parking adds."""
+
 # Above what any topic of ours lets in, so that parking never fails for size.
 LARGEST = 8 * 1024 * 1024
 
@@ -50,12 +53,14 @@ class Parking:
         }
         headers: Sequence[tuple[str, Any]] = [
             *record.headers,
-            *((f"parked_{name}", text.encode("utf-8", "replace")) for name, text in told.items()),
+            *((PREFIX + name, text.encode("utf-8", "replace")) for name, text in told.items()),
         ]
         if self.producer is None:
             self.producer = producer(self.servers)
             await self.producer.start()
-        await self.producer.send_and_wait(self.topic, record.value, key=record.key, headers=headers)
+        # The client refuses to send neither key nor value.
+        value = b"" if record.key is None and record.value is None else record.value
+        await self.producer.send_and_wait(self.topic, value, key=record.key, headers=headers)
         parked.labels(self.service, record.topic).inc()
         log.warning("parked", **told)
 

@@ -39,6 +39,12 @@ class Process:
         """The store, opened by the first part that asks for it."""
         return Artifacts(self.settings.store())
 
+    async def close(self) -> None:
+        """Let go of the store and of Postgres."""
+        if "artifacts" in vars(self):
+            self.artifacts.close()
+        await self.log.pool.close()
+
 
 class Part(Protocol):
     """Something that runs in a process until it is told to stop, and goes on after the machine's faults."""
@@ -97,7 +103,7 @@ async def run(parts: Sequence[Part], settings: Settings) -> None:
                 group.create_task(part.run(process), name=part.name)
     finally:
         turning.cancel()
-        await process.log.pool.close()
+        await process.close()
         log.info("stopped", parts=[part.name for part in parts])
 
 

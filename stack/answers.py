@@ -1,6 +1,8 @@
 """Ask each server the question that proves it answers; whatever is raised says it does not."""
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -20,7 +22,7 @@ def kafka(servers: str) -> None:
         finally:
             await admin.close()
 
-    asyncio.run(ask())
+    wait(ask())
 
 
 def postgres(url: str) -> None:
@@ -33,7 +35,13 @@ def postgres(url: str) -> None:
         finally:
             await connection.close()
 
-    asyncio.run(ask())
+    wait(ask())
+
+
+def wait(question: Coroutine[None, None, None]) -> None:
+    """Wait for a question in a thread of its own: whoever calls may have a loop running already."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, question).result()
 
 
 def s3(endpoint: str, access_key: str, secret_key: str) -> None:

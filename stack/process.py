@@ -59,7 +59,9 @@ class Guarded:
 
     def stop(self) -> None:
         """End the program in good order, or by force when its patience is over; wait until it is gone."""
-        self._guard.communicate()
+        assert self._guard.stdin
+        if not self._guard.stdin.closed:
+            self._guard.communicate(b".")
 
     def kill(self) -> None:
         """SIGKILL the program and all it started, as when the machine fails; wait until they are gone."""
@@ -74,7 +76,7 @@ class Guarded:
             except psutil.NoSuchProcess:
                 continue
         psutil.wait_procs(family, timeout=10)
-        self._guard.communicate()
+        self.stop()
 
     def last_words(self) -> str:
         """The end of its log, in which a failure tells its reason."""

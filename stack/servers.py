@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -68,9 +67,12 @@ class Servers:
     def close(self) -> None:
         """End all three; a fresh folder is deleted."""
         # Good order keeps data whole. Where the data goes too, only Postgres needs it, to free its shared memory.
-        together(partial(self.kill if self._erase and name != "postgres" else self.stop, name) for name in self._all)
-        if self._erase:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        kill = {"kafka", "s3"} if self._erase else set()
+        try:
+            together(server.kill if name in kill else server.stop for name, server in self._all.items())
+        finally:
+            if self._erase:
+                erase(self.directory)
 
 
 def erase(directory: Path) -> None:

@@ -1,0 +1,1 @@
+"""Views: the log, folded into tables that people and programs read."""

@@ -278,10 +278,22 @@ async def test_bytes_that_were_read_are_not_read_again(store: Watched) -> None:
     assert store.read[blob_key(model.sha256)] == 1
 
 
-async def test_bytes_that_were_replaced_are_read_again(store: Watched) -> None:
+async def test_what_was_just_found_as_promised_is_not_asked_for_again(store: Watched) -> None:
     model = kept(store, b"right")
 
     async with Artifacts(store) as artifacts:
+        pinned = await artifacts.pin(Artifact(files=(model,)))
+        assert isinstance(pinned, Pinned)
+        assert await artifacts.faults(pinned.manifest, pinned.files) == []
+        put(store, blob_key(model.sha256), b"gone!")
+        assert isinstance(await artifacts.pin(Artifact(files=(model,))), Pinned)
+        assert await artifacts.faults(pinned.manifest, pinned.files) == []
+
+
+async def test_bytes_that_were_replaced_are_read_again(store: Watched) -> None:
+    model = kept(store, b"right")
+
+    async with Artifacts(store, fresh=0) as artifacts:
         assert isinstance(await artifacts.pin(Artifact(files=(model,))), Pinned)
         put(store, blob_key(model.sha256), b"wrong")
         refused = await artifacts.pin(Artifact(files=(model,)))

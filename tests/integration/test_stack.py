@@ -88,18 +88,6 @@ def test_a_stopped_server_is_gone_until_it_is_started_again_where_it_was(servers
     assert servers.addresses == before
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
-def test_a_server_does_not_outlive_its_guard(servers: Servers, name: Name) -> None:
-    process = psutil.Process(servers.pid(name))
-    guard = process.parent()
-    assert guard
-    guard.kill()
-    until(lambda: gone(process))
-    servers.stop(name)
-    servers.start(name)
-
-
 async def test_what_was_kept_in_a_folder_is_there_at_the_next_start(kept: Path) -> None:
     with Servers(kept) as first:
         await write_row(first.addresses)
@@ -116,6 +104,18 @@ def test_nothing_is_left_when_they_are_closed() -> None:
     with Servers() as started:
         processes = [psutil.Process(started.pid(name)) for name in NAMES]
     assert not any(process.is_running() for process in processes)
+    assert not started.directory.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+def test_no_server_outlives_its_guard() -> None:
+    with Servers() as started:
+        processes = [psutil.Process(started.pid(name)) for name in NAMES]
+        for process in processes:
+            guard = process.parent()
+            assert guard
+            guard.kill()
+        until(lambda: all(gone(process) for process in processes))
     assert not started.directory.exists()
 
 

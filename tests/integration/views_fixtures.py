@@ -6,7 +6,6 @@ import random
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 from modelog.events import DriftDetected, Fact, ModelTrained

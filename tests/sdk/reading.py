@@ -38,3 +38,7 @@ async def take(messages: AsyncIterable[T], count: int) -> list[T]:
 
 def versions(messages: Sequence[Message[PromotionRequested]]) -> list[int]:
     return [message.event.version for message in messages]
+
+
+def failing(_: object) -> None:
+    raise ZeroDivisionError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from modelog import ModelRetired, ModelTrained, PlainRegistry, PromotionRequested, Registry
 
-from tests.sdk.reading import versions, wish
+from tests.sdk.reading import failing, versions, wish
 
 
 def test_it_has_every_verb_with_the_same_arguments():
@@ -60,8 +60,7 @@ def test_an_entered_subscription_is_done_with_its_last_message(plain: PlainRegis
 def test_a_failure_in_the_loop_comes_out_of_it(plain: PlainRegistry):
     plain.publish(wish(1))
     with pytest.raises(ZeroDivisionError):
-        for _ in plain.subscribe(PromotionRequested, group="plain-failed"):
-            1 / 0  # noqa: B018
+        list(map(failing, plain.subscribe(PromotionRequested, group="plain-failed")))
 
 
 @pytest.mark.integration

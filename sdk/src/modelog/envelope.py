@@ -16,13 +16,15 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from modelog.events import BY_TYPE, Event
+from modelog.events import BY_TYPE, Event, Fact
 
 Header = tuple[str, bytes]
 E = TypeVar("E", bound=Event, covariant=True)
 
 LARGEST = 1024 * 1024
-"""The most bytes that the value of a message we read may have."""
+"""The most bytes of JSON that a report or a wish may have."""
+LARGEST_FACT = 4 * LARGEST
+"""The most bytes of JSON that a fact may have: it carries what the report said and what was found out."""
 
 STRUCTURED = "application/cloudevents+json"
 ATTRIBUTES = "id source type subject time sequence correlationid causationid traceparent".split()
@@ -95,7 +97,7 @@ def encode(
 ) -> tuple[bytes, bytes, list[Header]]:
     """The Kafka key, value and headers of `event`; raise ValueError if a broker or the log could not hold it."""
     value = event.model_dump_json().encode()
-    if NUL.search(value):
+    if rb"\u0000" in value and NUL.search(value):
         raise ValueError(f"{event.type} contains the NUL character, which the log cannot hold: remove it")
     if len(value) > LARGEST:
         raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {LARGEST} are read: send less")
@@ -115,9 +117,9 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     """The event in a Kafka record, in binary or structured mode; raise Unreadable with the reason if there is none."""
     if not value:
         raise Unreadable("expected an event as JSON, found an empty value: send the event's data")
-    if len(value) > LARGEST:
-        raise Unreadable(f"expected at most {LARGEST} bytes, found {len(value)}: send less, or refer to it by address")
-    if NUL.search(value):
+    if len(value) > LARGEST_FACT:
+        raise _too_large(LARGEST_FACT, value)
+    if rb"\u0000" in value and NUL.search(value):
         raise Unreadable("expected text that Postgres can hold, found the NUL character \\u0000: remove it")
     found = {name.lower(): _header(name, content) for name, content in headers if content is not None}
     if found.get("content-type", "").lower().startswith(STRUCTURED):
@@ -132,6 +134,10 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
             "the key orders the events of a model, send them with it"
         )
     return _message(event, attributes)
+
+
+def _too_large(most: int, found: bytes) -> Unreadable:
+    return Unreadable(f"expected at most {most} bytes, found {len(found)}: send less, or refer to it by address")
 
 
 def _header(name: str, content: bytes) -> str:
@@ -156,6 +162,8 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
         raise Unreadable("expected the event's type in the header `ce_type`, found none: send a CloudEvent")
     if type not in BY_TYPE:
         raise Unreadable(f"expected a type out of {', '.join(BY_TYPE)}, found {type[:60]!r}")
+    if len(data) > LARGEST and not issubclass(BY_TYPE[type], Fact):
+        raise _too_large(LARGEST, data)
     for name in ("id", "source"):
         if not attributes.get(name):
             raise Unreadable(f"expected the header `ce_{name}`, found none: without it a repeat cannot be told apart")

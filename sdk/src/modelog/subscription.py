@@ -132,7 +132,7 @@ class Subscription(Generic[E]):
             if self._reader is None:
                 self._reader = self._make()
                 await self._reader.open()
-                self._unwell, self._has_connected = 0, True
+                self._has_connected = True
             return await ask(self._reader)
         except FATAL:
             raise
@@ -143,6 +143,7 @@ class Subscription(Generic[E]):
                     "see that the brokers run and the topics exist"
                 ) from error
             logger.warning("reading %s begins anew: %s", self._name, _said(error))
+            self._unwell = 0
             await self.close()
             await asyncio.sleep(PAUSE)
             return None

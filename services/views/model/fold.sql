@@ -1,5 +1,5 @@
 -- What the facts in ($1, $2] make of each model.
--- A row of the log begins with its position, so the greatest is the last.
+-- A row of the log begins with its position, so of several facts the greatest is the last.
 with told as (
   select stream as model,
          max((data ->> 'version')::int) filter (where kind = 'model.registered') as latest,
@@ -12,8 +12,9 @@ with told as (
          count(*) filter (where kind = 'model.retired') as retired,
          count(*) filter (where kind = 'drift.recorded') as drifts,
          count(*) filter (where kind = 'retraining.requested') as retrainings,
-         count(*) filter (where kind in ('registration.refused', 'promotion.refused', 'retirement.refused',
-                                         'retraining.declined')) as refusals,
+         count(*) filter (
+           where kind in ('registration.refused', 'promotion.refused', 'retraining.declined', 'retirement.refused')
+         ) as refusals,
          min(at) as first_at,
          max(position) as position
     from log.event as fact

@@ -1,5 +1,5 @@
--- Which version serves each stage after the facts in ($1, $2], if they say so: a promotion fills the slot of its stage
--- and empties the one that the version leaves. A row of the log begins with its position, so max(fact) is the last fact.
+-- What the promotions in ($1, $2] make of each model's stages: a promotion fills the slot of its stage, and empties the
+-- one that the version leaves. A row of the log begins with its position, so of several facts the greatest is the last.
 with last as (
   select stream as model, slot.stage, (max(array[fact]))[1] as fact
     from log.event as fact
@@ -9,17 +9,18 @@ with last as (
      and kind = 'model.promoted'
      and slot.stage not in ('development', 'archived')
    group by stream, slot.stage
+), slot as (
+  select model, stage, (fact).data, (fact).at, (fact).position, (fact).data ->> 'stage' = stage as filled
+    from last
 )
 select model,
        stage,
-       case when filled then (fact.data ->> 'version')::int end as version,
-       (fact.data ->> case when filled then 'replaces' else 'version' end)::int as previous,
-       fact.at as since,
-       fact.data ->> 'by' as by,
-       fact.data ->> 'reason' as reason,
-       case when filled then fact.data ->> 'manifest' end as manifest,
-       case when filled then fact.data ->> 'uri' end as uri,
-       fact.position
-  from last
- cross join lateral (select (last.fact).*) as fact
- cross join lateral (select fact.data ->> 'stage' = stage as filled) as news
+       case when filled then (data ->> 'version')::int end as version,
+       (data ->> case when filled then 'replaces' else 'version' end)::int as previous,
+       at as since,
+       data ->> 'by' as by,
+       data ->> 'reason' as reason,
+       case when filled then data ->> 'manifest' end as manifest,
+       case when filled then data ->> 'uri' end as uri,
+       position
+  from slot

@@ -1,0 +1,1 @@
+"""A pipeline, a monitor and a deployer to copy, and the demo that lets them play together."""

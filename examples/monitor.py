@@ -1,0 +1,53 @@
+"""A monitor: `python -m examples.monitor --version 2` compares what a version sees with what it was trained on."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from modelog import DriftDetected, Message, PlainRegistry, Window
+from numpy.typing import NDArray
+from scipy.stats import ks_2samp  # type: ignore[import-untyped]
+
+from examples.biopsies import MODEL, biopsies, features
+
+THRESHOLD = 0.2
+
+
+def watch(registry: PlainRegistry, version: int, feature: str, scale: float) -> Message[DriftDetected]:
+    """Report how far one feature of the last hour is from the data that `version` was trained on.
+
+    The last hour's data is made up: what a scanner would measure that is off by the factor `scale`.
+    """
+    collected, held_out = biopsies()
+    column = features().index(feature)
+    seen: NDArray[np.float64] = held_out.measured[:, column] * scale
+    score = float(ks_2samp(collected.measured[:, column], seen).statistic)
+    now = datetime.now(UTC)
+    report = DriftDetected(
+        model=MODEL,
+        version=version,
+        detector="two-sample Kolmogorov-Smirnov",
+        score=score,
+        threshold=THRESHOLD,
+        drifted=score > THRESHOLD,
+        features=(feature,),
+        window=Window(start=now - timedelta(hours=1), end=now),
+    )
+    return registry.publish(report)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m examples.monitor", description="Look for drift once.")
+    parser.add_argument("--version", type=int, required=True)
+    parser.add_argument("--feature", default="mean radius", choices=features(), metavar="NAME")
+    parser.add_argument("--scale", type=float, default=1.0, help="how much too long the scanner measures")
+    told = parser.parse_args()
+    with PlainRegistry(source="tumours-monitor") as registry:
+        report = watch(registry, told.version, told.feature, told.scale).event
+    print(f"{report.features[0]} of {MODEL}/{report.version} scored {report.score:.3f}, drifted: {report.drifted}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""How the story looks: colours, wrapping and a box on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import Literal, TextIO
+
+Tone = Literal["plain", "good", "bad", "dim", "bold"]
+CODES: dict[Tone, str] = {"plain": "0", "good": "32", "bad": "33", "dim": "2", "bold": "1"}
+MARGIN = 36
+"""The columns in front of a sentence: when, and who says it."""
+
+
+class Narrator:
+    """Writes the story to a stream."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+        self.rich = out.isatty() and os.environ.get("TERM") != "dumb"
+        self.coloured = self.rich and not os.environ.get("NO_COLOR")
+        self.width = shutil.get_terminal_size().columns if self.rich else None
+
+    def scene(self, sentence: str) -> None:
+        """What comes now."""
+        self._write("")
+        self._write(self._paint(sentence, "bold"))
+
+    def aside(self, sentence: str) -> None:
+        """Something beside the story."""
+        self._write(self._paint(sentence, "dim"))
+
+    def said(self, seconds: float, who: str, sentence: str, tone: Tone = "plain") -> None:
+        """A fact as it passes: how long after the first message of its chain, its name, and what it means."""
+        room = max(self.width - MARGIN, 30) if self.width else None
+        first, *rest = textwrap.wrap(sentence, room) if room else [sentence]
+        self._write(f"  {self._paint(f'{seconds * 1000:+6.0f} ms', 'dim')}  {self._paint(f'{who:<22}', tone)}  {first}")
+        for line in rest:
+            self._write(" " * MARGIN + line)
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows under their heads, the last column as wide as it likes, but on a terminal."""
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        if self.width:
+            widths[-1] = max(20, min(widths[-1], self.width - sum(widths[:-1]) - 3 * len(widths) - 1))
+        bar, dash, left, middle, right = ("│", "─", "├", "┼", "┤") if self.rich else ("|", "-", "|", "|", "|")
+
+        def rule(left: str, middle: str, right: str) -> None:
+            self._write(left + middle.join(dash * (width + 2) for width in widths) + right)
+
+        def line(cells: Sequence[str]) -> None:
+            *fixed, last = cells
+            for number, part in enumerate(textwrap.wrap(last, widths[-1]) or [""]):
+                shown = [*(("" if number else cell) for cell in fixed), part]
+                padded = (f" {cell:<{width}} " for cell, width in zip(shown, widths, strict=True))
+                self._write(bar + bar.join(padded) + bar)
+
+        if self.rich:
+            rule("┌", "┬", "┐")
+        line(head)
+        rule(left, middle, right)
+        for row in rows:
+            line(row)
+        if self.rich:
+            rule("└", "┴", "┘")
+
+    def _paint(self, text: str, tone: Tone) -> str:
+        return f"\033[{CODES[tone]}m{text}\033[0m" if self.coloured and tone != "plain" else text
+
+    def _write(self, line: str) -> None:
+        print(line.rstrip(), file=self.out, flush=True)

@@ -1,0 +1,5 @@
+"""What ends the demo early."""
+
+
+class Trouble(Exception):
+    """A step that was expected did not happen; the message is the sentence that says which."""
