@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -46,7 +47,7 @@ class Cast:
         }
 
     def enter(self) -> None:
-        """Start them all, and return when every service says that it is ready."""
+        """Start them all."""
         with ThreadPoolExecutor() as pool:
             self.actors.update((actor.name, actor) for actor in pool.map(self._start, self._plays))
 
@@ -73,6 +74,16 @@ class Cast:
                 if time.monotonic() > limit:
                     raise Trouble(f"{actor.name} was not ready within {patience:.0f} s")
                 time.sleep(0.05)
+
+    async def said(self, name: str, beginning: str, patience: float) -> tuple[str, float]:
+        """The line of that actor with this beginning, and when it was read, in seconds since 1970."""
+        limit = time.monotonic() + patience
+        while time.monotonic() < limit:
+            for line in self.actors[name].lines:
+                if line.startswith(beginning):
+                    return line, time.time()
+            await asyncio.sleep(0.01)
+        raise Trouble(f"the {name} did not say `{beginning} …` within {patience:.0f} s")
 
     def last_lines(self, most: int) -> Mapping[str, Sequence[str]]:
         """The end of what each has said."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import textwrap
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Literal, TextIO
 
 Tone = Literal["plain", "good", "bad", "dim", "bold"]
@@ -19,9 +20,26 @@ class Narrator:
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
+        self.began = time.monotonic()
         self.rich = out.isatty() and os.environ.get("TERM") != "dumb"
         self.coloured = self.rich and not os.environ.get("NO_COLOR")
         self.width = shutil.get_terminal_size().columns if self.rich else None
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken up to now."""
+        return time.monotonic() - self.began
+
+    def progress(self, sentence: str) -> None:
+        """Something that had to be done before the story."""
+        self.aside(f"  {self.seconds:4.1f} s  {sentence}")
+
+    def logs(self, lines: Mapping[str, Sequence[str]]) -> None:
+        """What the processes said last."""
+        for name, said in lines.items():
+            self.scene(f"The log of {name} ends with")
+            for line in said:
+                self.aside(f"  {line}")
 
     def scene(self, sentence: str) -> None:
         """What comes now."""

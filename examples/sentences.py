@@ -48,10 +48,14 @@ def tell(event: Event) -> str:
             kind = f"{event.size / 1000:.0f} kB of {event.format}"
             return f"the run is {event.model}/{event.version} now, {kind} pinned as {event.manifest[:15]}…"
         case ModelValidated():
-            than = f"also compared with champion {event.compared_to}" if event.compared_to else "there is no champion yet"
+            than = (
+                f"also compared with champion {event.compared_to}" if event.compared_to else "there is no champion yet"
+            )
             return f"{event.model}/{event.version} passed {len(event.findings)} checks; {than}"
         case ModelRejected():
-            return f"{event.model}/{event.version} failed: " + "; ".join(f.sentence for f in event.findings if not f.passed)
+            return f"{event.model}/{event.version} failed: " + "; ".join(
+                f.sentence for f in event.findings if not f.passed
+            )
         case ModelPromoted():
             instead = f" instead of {event.replaces}" if event.replaces else ""
             return f"{event.model}/{event.version} serves {event.stage}{instead}, by {event.by}"

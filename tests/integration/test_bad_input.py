@@ -62,7 +62,7 @@ async def test_what_is_no_run_is_parked(desk: Desk, case: str, value: bytes | No
 async def test_a_name_that_can_name_no_model_is_parked(desk: Desk, name: str) -> None:
     sent = await desk.hand_in("model.trained", body(name), name.encode(), BINARY)
     assert "a model's name has 1 to 200 characters" in reason(await desk.parked_from(sent))
-    await desk.goes_on("named-well", run=f"behind {name!r}")
+    await desk.goes_on("named-well", run=f"behind {name!r}"[:300])
     assert not await desk.facts(name)
 
 

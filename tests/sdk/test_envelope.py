@@ -46,14 +46,14 @@ def trained(**fields: Any) -> ModelTrained:
 
 
 @given(events)
-def test_what_is_encoded_is_decoded(event: Event):
+def test_what_is_encoded_is_decoded(event: Event) -> None:
     message = decode(*encode(event, source="ci", id="1", sequence=3))
     assert message.event.model_dump_json() == event.model_dump_json()
     assert type(message.event) is type(event)
 
 
 @given(TEXT.filter(bool), TEXT.filter(bool), TEXT.filter(bool), st.datetimes(timezones=st.timezones()))
-def test_every_attribute_comes_back(id: str, source: str, correlation: str, time: datetime):
+def test_every_attribute_comes_back(id: str, source: str, correlation: str, time: datetime) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     coded = encode(
         WISH, source=source, id=id, time=time, sequence=5, correlationid=correlation, causationid="c", traceparent=trace
@@ -61,7 +61,7 @@ def test_every_attribute_comes_back(id: str, source: str, correlation: str, time
     assert decode(*coded) == Message(WISH, id, source, time, 5, correlation, "c", trace)
 
 
-def test_the_headers_are_those_of_the_specification():
+def test_the_headers_are_those_of_the_specification() -> None:
     key, value, headers = encode(
         WISH, source="ci", id="1", time=datetime(2026, 1, 5, 9, tzinfo=timezone(timedelta(hours=1)))
     )
@@ -79,33 +79,33 @@ def test_the_headers_are_those_of_the_specification():
     }
 
 
-def test_an_event_of_a_model_has_the_model_as_its_subject():
+def test_an_event_of_a_model_has_the_model_as_its_subject() -> None:
     assert subject(trained()) == "fraud"
 
 
-def test_each_message_has_an_id_of_its_own():
+def test_each_message_has_an_id_of_its_own() -> None:
     assert decode(*encode(WISH, source="ci")).id != decode(*encode(WISH, source="ci")).id
 
 
-def test_a_cause_is_named_by_source_and_id():
+def test_a_cause_is_named_by_source_and_id() -> None:
     causes = {decode(*encode(WISH, source=source, id=id)).cause for source in "ab" for id in "12"}
     assert len(causes) == 4
     assert decode(*encode(WISH, source="a", id="1")).cause in causes
 
 
 @pytest.mark.parametrize("metric", [NAN, math.inf, -math.inf])
-def test_a_metric_that_is_not_finite_comes_back(metric: float):
+def test_a_metric_that_is_not_finite_comes_back(metric: float) -> None:
     event = decode(*encode(trained(metrics={"loss": metric}), source="ci")).event
     assert isinstance(event, ModelTrained)
     assert repr(event.metrics["loss"]) == repr(metric)
 
 
-def test_a_field_from_a_newer_sdk_is_ignored():
+def test_a_field_from_a_newer_sdk_is_ignored() -> None:
     value = json.dumps({**WISH.model_dump(mode="json"), "urgency": "high"}).encode()
     assert decode(*record(value)).event == WISH
 
 
-def test_structured_mode_is_read():
+def test_structured_mode_is_read() -> None:
     assert decode(*structured(sequence="9")) == Message(WISH, "1", "ci", sequence=9)
 
 
@@ -113,43 +113,43 @@ def test_structured_mode_is_read():
     "content_type",
     ["application/cloudevents+json; charset=UTF-8", "Application/CloudEvents+JSON", "application/cloudevents+json;a=b"],
 )
-def test_structured_mode_is_known_by_the_beginning_of_its_content_type(content_type: str):
+def test_structured_mode_is_known_by_the_beginning_of_its_content_type(content_type: str) -> None:
     key, value, _ = structured()
     assert decode(key, value, [("Content-Type", content_type.encode())]).event == WISH
 
 
-def test_the_names_of_headers_may_be_in_upper_case():
+def test_the_names_of_headers_may_be_in_upper_case() -> None:
     key, value, headers = record()
     assert decode(key, value, [(name.upper(), it) for name, it in headers]).event == WISH
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"\0"])
-def test_a_strange_header_of_somebody_else_does_not_matter(content: bytes | None):
+def test_a_strange_header_of_somebody_else_does_not_matter(content: bytes | None) -> None:
     key, value, headers = record()
     assert decode(key, value, [*headers, ("x-trace", content)]).event == WISH
 
 
 @pytest.mark.parametrize("id", [b"a\xffb", b"a\0b"])
-def test_what_text_cannot_hold_is_replaced_in_an_id(id: bytes):
+def test_what_text_cannot_hold_is_replaced_in_an_id(id: bytes) -> None:
     assert decode(*record(ce_id=id)).id == "a\ufffdb"
 
 
-def test_a_record_without_a_key_is_read():
+def test_a_record_without_a_key_is_read() -> None:
     _, value, headers = record()
     assert decode(None, value, headers).event == WISH
 
 
 @pytest.mark.parametrize("time", [b"yesterday", b"2026-01-05T09:00:00", b"0001-01-01T00:00:00+23:00", b""])
-def test_a_time_that_cannot_be_read_is_none(time: bytes):
+def test_a_time_that_cannot_be_read_is_none(time: bytes) -> None:
     assert decode(*record(ce_time=time)).time is None
 
 
 @pytest.mark.parametrize("sequence", [b"-1", b"x", "\u0663".encode(), b"9" * 5000, b""])
-def test_a_sequence_that_is_no_position_is_none(sequence: bytes):
+def test_a_sequence_that_is_no_position_is_none(sequence: bytes) -> None:
     assert decode(*record(ce_sequence=sequence)).sequence is None
 
 
-def test_a_traceparent_without_prefix_is_read():
+def test_a_traceparent_without_prefix_is_read() -> None:
     assert decode(*record(traceparent=b"00-1-2-01")).traceparent == "00-1-2-01"
 
 
@@ -160,65 +160,65 @@ def refusal(key: bytes | None, value: bytes | None, headers: list[Any]) -> str:
 
 
 @pytest.mark.parametrize("value", [None, b""])
-def test_an_empty_value_is_refused(value: bytes | None):
+def test_an_empty_value_is_refused(value: bytes | None) -> None:
     key, _, headers = record()
     assert "found an empty value" in refusal(key, value, headers)
 
 
-def test_two_megabytes_are_refused():
+def test_two_megabytes_are_refused() -> None:
     assert f"found {2 * LARGEST}:" in refusal(*record(b" " * 2 * LARGEST))
 
 
-def test_two_megabytes_are_not_sent_either():
+def test_two_megabytes_are_not_sent_either() -> None:
     with pytest.raises(ValueError, match="at most 1048576 are read"):
         encode(trained(description="x" * 2 * LARGEST), source="ci")
 
 
 @pytest.mark.parametrize("name", ["type", "id", "source"])
 @pytest.mark.parametrize("content", [None, b""])
-def test_without_type_id_or_source_it_is_no_event(name: str, content: bytes | None):
+def test_without_type_id_or_source_it_is_no_event(name: str, content: bytes | None) -> None:
     assert f"header `ce_{name}`, found none" in refusal(*record(**{f"ce_{name}": content}))
 
 
 @pytest.mark.parametrize("name", ["type", "id", "source"])
 @pytest.mark.parametrize("content", [None, "", [1], {"a": 1}])
-def test_without_type_id_or_source_it_is_no_event_in_structured_mode_either(name: str, content: Any):
+def test_without_type_id_or_source_it_is_no_event_in_structured_mode_either(name: str, content: Any) -> None:
     assert f"header `ce_{name}`, found none" in refusal(*structured(**{name: content}))
 
 
-def test_an_unknown_type_is_refused_with_those_that_are_known():
+def test_an_unknown_type_is_refused_with_those_that_are_known() -> None:
     why = refusal(*record(ce_type=b"model.exploded"))
     assert why.endswith("found 'model.exploded'")
     assert "model.promoted" in why
 
 
-def test_another_models_key_is_refused():
+def test_another_models_key_is_refused() -> None:
     _, value, headers = record()
     assert "expected the model 'fraud' as the record's key, found b'churn'" in refusal(b"churn", value, headers)
 
 
 @pytest.mark.parametrize("value", [b"{", b"[]", b"null", b"1", b'"x"', b"\xff", "{}".encode("utf-16")])
-def test_what_is_no_json_object_is_refused(value: bytes):
+def test_what_is_no_json_object_is_refused(value: bytes) -> None:
     assert "expected promotion.requested as its schema says" in refusal(*record(value))
 
 
 @pytest.mark.parametrize("value", [b"{", b"[]", b"null", b"1", b'"x"', b"\xff", '{"data": 1}'.encode("utf-16")])
-def test_what_is_no_cloud_event_is_refused(value: bytes):
+def test_what_is_no_cloud_event_is_refused(value: bytes) -> None:
     assert "expected a CloudEvent" in refusal(b"fraud", value, [("content-type", b"application/cloudevents+json")])
 
 
-def test_a_cloud_event_without_data_is_refused():
+def test_a_cloud_event_without_data_is_refused() -> None:
     key, value, headers = structured()
     assert "the field `data`, found none" in refusal(key, value.replace(b'"data"', b'"date"'), headers)
 
 
-def test_a_wrong_field_is_named_with_what_was_found():
+def test_a_wrong_field_is_named_with_what_was_found() -> None:
     value = json.dumps({"model": "fraud", "version": "seven", "by": "mira"}).encode()
     assert "version: Input should be a valid integer" in refusal(*record(value))
     assert "found 'seven'" in refusal(*record(value))
 
 
-def test_many_wrong_fields_make_a_short_sentence():
+def test_many_wrong_fields_make_a_short_sentence() -> None:
     value = json.dumps(
         {"model": "fraud", "run": "r", "artifact": {}, "metrics": {"m" * 299 + str(n): "x" for n in range(9)}}
     )
@@ -228,7 +228,7 @@ def test_many_wrong_fields_make_a_short_sentence():
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\0", "\\\0"])
-def test_the_nul_character_is_refused_on_both_sides(text: str):
+def test_the_nul_character_is_refused_on_both_sides(text: str) -> None:
     with pytest.raises(ValueError, match="NUL"):
         encode(trained(description=text), source="ci")
     value = json.dumps({"model": "fraud", "run": "r1", "artifact": {}, "description": text}).encode()
@@ -236,7 +236,7 @@ def test_the_nul_character_is_refused_on_both_sides(text: str):
 
 
 @pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "a\\\\\\u0000"])
-def test_text_about_the_nul_character_is_carried(text: str):
+def test_text_about_the_nul_character_is_carried(text: str) -> None:
     event = decode(*encode(trained(description=text), source="ci")).event
     assert isinstance(event, ModelTrained)
     assert event.description == text
@@ -250,7 +250,7 @@ STRANGE = [DEEP, HUGE, LONE, b"-" + HUGE, b"1e999999", b"NaN", b'{"a":' * 50_000
 
 @pytest.mark.parametrize("strange", STRANGE, ids=range(len(STRANGE)))
 @pytest.mark.parametrize("place", ["model", "run", "metrics", "parameters", "trained_at", "answers", "artifact"])
-def test_strange_json_is_an_event_or_unreadable(strange: bytes, place: str):
+def test_strange_json_is_an_event_or_unreadable(strange: bytes, place: str) -> None:
     value = b'{"model":"fraud","run":"r1","artifact":{},"' + place.encode() + b'":' + strange + b"}"
     attributes = b'{"specversion":"1.0","type":"model.trained","id":"1","source":"ci","data":' + value + b"}"
     assert_event_or_unreadable(b"fraud", value, record(ce_type=b"model.trained")[2])
@@ -259,7 +259,7 @@ def test_strange_json_is_an_event_or_unreadable(strange: bytes, place: str):
 
 @pytest.mark.parametrize("strange", STRANGE, ids=range(len(STRANGE)))
 @pytest.mark.parametrize("place", ["id", "source", "type", "time", "sequence", "correlationid", "traceparent"])
-def test_a_strange_attribute_is_carried_or_unreadable(strange: bytes, place: str):
+def test_a_strange_attribute_is_carried_or_unreadable(strange: bytes, place: str) -> None:
     said = {"type": b'"promotion.requested"', "id": b'"1"', "source": b'"ci"', "data": WISH.model_dump_json().encode()}
     value = b",".join(b'"%s":%s' % (name.encode(), it) for name, it in {**said, place: strange}.items())
     assert_event_or_unreadable(b"fraud", b"{" + value + b"}", structured()[2])
@@ -280,14 +280,14 @@ HEADERS = st.lists(st.tuples(TEXT, st.none() | st.binary(max_size=20)), max_size
 
 
 @given(st.none() | st.binary(max_size=8), st.none() | st.binary(max_size=40), HEADERS)
-def test_any_bytes_are_an_event_or_unreadable(key: bytes | None, value: bytes | None, headers: list[Any]):
+def test_any_bytes_are_an_event_or_unreadable(key: bytes | None, value: bytes | None, headers: list[Any]) -> None:
     assert_event_or_unreadable(key, value, headers)
 
 
 @given(
     st.sampled_from(sorted(BY_TYPE)), st.binary(max_size=40) | ANYTHING.map(lambda it: json.dumps(it).encode()), HEADERS
 )
-def test_any_value_of_a_known_type_is_an_event_or_unreadable(type: str, value: bytes, headers: list[Any]):
+def test_any_value_of_a_known_type_is_an_event_or_unreadable(type: str, value: bytes, headers: list[Any]) -> None:
     assert_event_or_unreadable(None, value, [*record(ce_type=type.encode())[2], *headers])
 
 
@@ -295,6 +295,6 @@ def test_any_value_of_a_known_type_is_an_event_or_unreadable(type: str, value: b
     st.dictionaries(st.sampled_from(["type", "id", "source", "time", "sequence", "data"]), ANYTHING),
     st.sampled_from(sorted(BY_TYPE)),
 )
-def test_any_structured_value_is_an_event_or_unreadable(envelope: dict[str, Any], type: str):
+def test_any_structured_value_is_an_event_or_unreadable(envelope: dict[str, Any], type: str) -> None:
     for said in (envelope, {"id": "1", "source": "ci", **envelope, "type": type}):
         assert_event_or_unreadable(None, json.dumps(said).encode(), structured()[2])

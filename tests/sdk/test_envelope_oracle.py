@@ -45,22 +45,22 @@ def read(sent: KafkaMessage) -> Message[Event]:
 
 
 @given(events)
-def test_they_read_what_we_write(event: Event):
+def test_they_read_what_we_write(event: Event) -> None:
     key, value, headers = encode(event, source="ci", id="1", time=AT, sequence=12, correlationid="c", causationid="d")
     seen = from_kafka_event(KafkaMessage(dict(headers), key, value))
     assert seen.get_attributes() | {"subject": "fraud/7"} == theirs(event).get_attributes()
     assert seen.get_data() == json.loads(event.model_dump_json())
 
 
-def test_we_read_their_binary_mode():
+def test_we_read_their_binary_mode() -> None:
     assert read(to_binary_event(theirs(WISH))) == Message(WISH, "1", "ci", AT, 12, "c", "d")
 
 
-def test_we_read_their_structured_mode():
+def test_we_read_their_structured_mode() -> None:
     assert read(to_structured_event(theirs(WISH))) == Message(WISH, "1", "ci", AT, 12, "c", "d")
 
 
 @given(events)
-def test_both_modes_of_theirs_are_one_event_for_us(event: Event):
+def test_both_modes_of_theirs_are_one_event_for_us(event: Event) -> None:
     binary, structured = read(to_binary_event(theirs(event))), read(to_structured_event(theirs(event)))
     assert binary.event.model_dump_json() == structured.event.model_dump_json() == event.model_dump_json()

@@ -30,19 +30,19 @@ def read(name: str) -> Message[Event]:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
-def test_every_event_has_an_example(event: type[Event]):
+def test_every_event_has_an_example(event: type[Event]) -> None:
     assert list(GOLDEN.glob(f"{event.type}.v*.json")), f"store a rich one as tests/sdk/golden/{event.type}.v1.json"
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_decodes_and_encodes_to_what_it_was(path: Path):
+def test_an_example_decodes_and_encodes_to_what_it_was(path: Path) -> None:
     example = json.loads(path.read_text("utf-8"))
     event = BY_TYPE[path.stem.rpartition(".")[0]].model_validate_json(path.read_bytes())
     assert kept(example, json.loads(encode(event, source="test")[1]))
 
 
 @pytest.mark.parametrize("folder", [GOLDEN, PUBLISHED], ids=lambda folder: folder.name)
-def test_what_was_published_is_never_edited(folder: Path):
+def test_what_was_published_is_never_edited(folder: Path) -> None:
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
     found = {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.json")
@@ -52,7 +52,7 @@ def test_what_was_published_is_never_edited(folder: Path):
 
 
 @pytest.mark.parametrize("name", ["binary.v1.json", "structured.v1.json"])
-def test_both_modes_say_the_same(name: str):
+def test_both_modes_say_the_same(name: str) -> None:
     message = read(name)
     assert message.event.type == "model.promoted"
     assert (message.id, message.source) == ("7d444840-9dc0-11d1-b245-5ffdce74fad2", "modelog")
@@ -60,5 +60,5 @@ def test_both_modes_say_the_same(name: str):
     assert message == read("binary.v1.json")
 
 
-def test_a_cause_keeps_its_name_for_ever():
+def test_a_cause_keeps_its_name_for_ever() -> None:
     assert str(read("binary.v1.json").cause) == "440b7fcf-d6b3-5c2b-bfd9-69468f61f433"

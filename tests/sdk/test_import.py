@@ -24,7 +24,7 @@ def without_extras(code: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_events_need_no_extra():
+def test_events_need_no_extra() -> None:
     assert (
         without_extras("""
 import modelog, modelog.events, modelog.envelope, modelog.policy, modelog.schemas
@@ -35,11 +35,11 @@ print(ModelPromoted.type, Registry.__name__, PlainRegistry.__name__)
     )
 
 
-def test_events_import_no_client():
+def test_events_import_no_client() -> None:
     assert without_extras("import modelog.events, sys; print('asyncio' in sys.modules)") == "False\n"
 
 
-def test_an_async_registry_says_which_extra_is_missing():
+def test_an_async_registry_says_which_extra_is_missing() -> None:
     assert (
         without_extras("""
 import asyncio, modelog
@@ -52,7 +52,7 @@ except modelog.MissingExtra as missing:
     )
 
 
-def test_a_plain_registry_says_which_extra_is_missing():
+def test_a_plain_registry_says_which_extra_is_missing() -> None:
     assert (
         without_extras("""
 import modelog
@@ -65,10 +65,10 @@ except ImportError as missing:
     )
 
 
-def test_everything_public_is_there():
+def test_everything_public_is_there() -> None:
     assert all(getattr(modelog, name) for name in modelog.__all__)
     assert {event.__name__ for event in EVENTS} <= {*modelog.__all__}
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error():
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     assert not hasattr(modelog, "Registrar")

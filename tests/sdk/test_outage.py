@@ -44,7 +44,7 @@ async def killed_and_started(kafka: Any) -> None:
 
 @pytest.mark.parametrize("since", ["earliest", "latest"])
 @pytest.mark.parametrize("shared", [True, False])
-async def test_a_subscription_goes_on_after_the_broker_died(kafka: Any, since: Any, shared: bool):
+async def test_a_subscription_goes_on_after_the_broker_died(kafka: Any, since: Any, shared: bool) -> None:
     group = f"test-{uuid.uuid4().hex[:8]}" if shared else None
     async with opened(kafka) as registry:
         subscription = registry.subscribe(PromotionRequested, group=group, since=since)
@@ -63,10 +63,10 @@ async def test_a_subscription_goes_on_after_the_broker_died(kafka: Any, since: A
     assert sorted(set(heard)) == list(range(heard[0], version + 2))
 
 
-async def test_a_message_in_hand_while_the_broker_dies_costs_none_of_the_others(kafka: Any):
+async def test_a_message_in_hand_while_the_broker_dies_costs_none_of_the_others(kafka: Any) -> None:
     async with opened(kafka) as registry:
         await wishes(registry, 3)
-        heard = []
+        heard: list[int] = []
         async for message in registry.subscribe(PromotionRequested, group="in-hand"):
             if not heard:
                 await killed_and_started(kafka)
@@ -78,7 +78,7 @@ async def test_a_message_in_hand_while_the_broker_dies_costs_none_of_the_others(
 
 async def test_a_consumer_that_sees_nothing_where_something_is_is_made_anew(
     kafka: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     look, blind = Reader.look, iter(range(UNWELL))
 
     async def stuck(reader: Reader) -> Any:
@@ -91,7 +91,9 @@ async def test_a_consumer_that_sees_nothing_where_something_is_is_made_anew(
     assert f"{UNWELL} times in a row a commit failed or records did not come" in caplog.text
 
 
-async def test_a_publisher_hears_of_an_outage_and_publishes_after_it(kafka: Any, monkeypatch: pytest.MonkeyPatch):
+async def test_a_publisher_hears_of_an_outage_and_publishes_after_it(
+    kafka: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("modelog.sending.PATIENCE", 2.0)
     monkeypatch.setattr("modelog.sending.CLOSING", 1.0)
     async with opened(kafka) as registry:

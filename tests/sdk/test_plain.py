@@ -12,7 +12,7 @@ from modelog import ModelRetired, ModelTrained, PlainRegistry, PromotionRequeste
 from tests.sdk.reading import failing, versions, wish
 
 
-def test_it_has_every_verb_with_the_same_arguments():
+def test_it_has_every_verb_with_the_same_arguments() -> None:
     verbs = [name for name, it in vars(Registry).items() if not name.startswith("_") and callable(it)]
     assert verbs == ["publish", "trained", "subscribe", "download"]
     for name in [*verbs, "__init__"]:
@@ -23,20 +23,20 @@ def parameters(registry: type, name: str) -> list[tuple[str, object]]:
     return [(name, it.default) for name, it in inspect.signature(getattr(registry, name)).parameters.items()]
 
 
-def test_a_closed_registry_says_how_to_open_it():
+def test_a_closed_registry_says_how_to_open_it() -> None:
     with pytest.raises(RuntimeError, match="with PlainRegistry"):
         PlainRegistry().publish(wish(7))
 
 
 @pytest.mark.integration
-def test_a_run_is_published_and_heard(plain: PlainRegistry, tmp_path: Path):
+def test_a_run_is_published_and_heard(plain: PlainRegistry, tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"weights")
     said = plain.trained("fraud", run="r1", files=tmp_path / "model.bin")
     assert list(plain.subscribe(ModelTrained, group=None, until="now")) == [said]
 
 
 @pytest.mark.integration
-def test_a_loop_that_is_left_hears_its_last_message_again(plain: PlainRegistry):
+def test_a_loop_that_is_left_hears_its_last_message_again(plain: PlainRegistry) -> None:
     for version in (1, 2, 3):
         plain.publish(wish(version))
     for message in plain.subscribe(PromotionRequested, group="plain-left"):
@@ -48,7 +48,7 @@ def test_a_loop_that_is_left_hears_its_last_message_again(plain: PlainRegistry):
 
 
 @pytest.mark.integration
-def test_an_entered_subscription_is_done_with_its_last_message(plain: PlainRegistry):
+def test_an_entered_subscription_is_done_with_its_last_message(plain: PlainRegistry) -> None:
     for version in (1, 2):
         plain.publish(wish(version))
     for expected in (1, 2):
@@ -57,20 +57,20 @@ def test_an_entered_subscription_is_done_with_its_last_message(plain: PlainRegis
 
 
 @pytest.mark.integration
-def test_a_failure_in_the_loop_comes_out_of_it(plain: PlainRegistry):
+def test_a_failure_in_the_loop_comes_out_of_it(plain: PlainRegistry) -> None:
     plain.publish(wish(1))
     with pytest.raises(ZeroDivisionError):
         list(map(failing, plain.subscribe(PromotionRequested, group="plain-failed")))
 
 
 @pytest.mark.integration
-def test_facts_are_said_by_modelog(plain: PlainRegistry):
+def test_facts_are_said_by_modelog(plain: PlainRegistry) -> None:
     with pytest.raises(ValueError, match="facts are said by modelog"):
         plain.publish(ModelRetired(model="fraud", version=7, by="mira"))
 
 
 @pytest.mark.integration
-def test_nothing_is_left_of_its_thread(env: dict[str, str]):
+def test_nothing_is_left_of_its_thread(env: dict[str, str]) -> None:
     with PlainRegistry(env["MODELOG_KAFKA_SERVERS"]):
         assert "modelog" in [thread.name for thread in threading.enumerate()]
     assert "modelog" not in [thread.name for thread in threading.enumerate()]

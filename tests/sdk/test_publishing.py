@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_a_run_is_uploaded_and_published(registry: Registry, folder: Path, store: Store):
+async def test_a_run_is_uploaded_and_published(registry: Registry, folder: Path, store: Store) -> None:
     said = await registry.trained("fraud", run="r1", files=folder, metrics={"auc": 0.9}, datasets=[Dataset(name="tx")])
     [heard] = await take(registry.subscribe(ModelTrained, group=None, until="now"), 1)
     assert heard == said
@@ -31,32 +31,34 @@ async def test_a_run_is_uploaded_and_published(registry: Registry, folder: Path,
     assert all(store.head(blob_key(file.sha256))[0] == file.size for file in heard.event.artifact.files)
 
 
-async def test_the_same_run_again_is_the_same_message(registry: Registry, folder: Path):
+async def test_the_same_run_again_is_the_same_message(registry: Registry, folder: Path) -> None:
     first = await registry.trained("fraud", run="r1", files=folder, parameters={"a": 1, "b": 2})
     again = await registry.trained("fraud", run="r1", files=folder, parameters={"b": 2, "a": 1})
     assert (again.id, again.source) == (first.id, first.source)
 
 
-async def test_another_run_with_the_same_bytes_is_another_message(registry: Registry, folder: Path):
+async def test_another_run_with_the_same_bytes_is_another_message(registry: Registry, folder: Path) -> None:
     first = await registry.trained("fraud", run="r1", files=folder / "model.bin")
     other = await registry.trained("fraud", run="r2", files=folder / "model.bin")
     assert first.id != other.id
     assert first.event.artifact == other.event.artifact
 
 
-async def test_a_run_may_point_to_bytes_elsewhere(registry: Registry):
+async def test_a_run_may_point_to_bytes_elsewhere(registry: Registry) -> None:
     said = await registry.trained("fraud", run="r1", uri="s3://elsewhere/fraud/7")
     assert said.event.artifact == Artifact(uri="s3://elsewhere/fraud/7")
 
 
-async def test_a_run_has_its_bytes_in_one_place(registry: Registry, folder: Path):
+async def test_a_run_has_its_bytes_in_one_place(registry: Registry, folder: Path) -> None:
     with pytest.raises(ValueError, match="either files or a uri"):
         await registry.trained("fraud", run="r1")
     with pytest.raises(ValueError, match="either files or a uri"):
         await registry.trained("fraud", run="r1", files=folder, uri="s3://elsewhere/fraud/7")
 
 
-async def test_a_version_is_downloaded_by_its_digest(registry: Registry, folder: Path, store: Store, tmp_path: Path):
+async def test_a_version_is_downloaded_by_its_digest(
+    registry: Registry, folder: Path, store: Store, tmp_path: Path
+) -> None:
     said = await registry.trained("fraud", run="r1", files={"model.bin": folder / "model.bin"})
     digest, content = manifest(said.event.artifact.files)
     store.client.put_object(store.bucket, manifest_key(digest), BytesIO(content), len(content))
@@ -64,29 +66,29 @@ async def test_a_version_is_downloaded_by_its_digest(registry: Registry, folder:
     assert path.read_bytes() == b"weights"
 
 
-async def test_a_wish_comes_back_as_it_will_be_read(registry: Registry):
+async def test_a_wish_comes_back_as_it_will_be_read(registry: Registry) -> None:
     said = await registry.publish(wish(7), id="mine")
     assert (said.event, said.id, said.source) == (wish(7), "mine", "modelog-sdk")
 
 
-async def test_facts_are_said_by_modelog(registry: Registry):
+async def test_facts_are_said_by_modelog(registry: Registry) -> None:
     with pytest.raises(ValueError, match="facts are said by modelog"):
         await registry.publish(ModelRetired(model="fraud", version=7, by="mira"))
 
 
-async def test_a_topic_that_is_missing_is_told(env: dict[str, str]):
+async def test_a_topic_that_is_missing_is_told(env: dict[str, str]) -> None:
     missing = Registry(env["MODELOG_KAFKA_SERVERS"], prefix="missing.", kafka={"request_timeout_ms": 1000})
     async with missing as registry:
         with pytest.raises(NotPublished, match=r"missing\.promotion\.requested"):
             await registry.publish(wish(7))
 
 
-async def test_a_broker_that_is_missing_is_told():
+async def test_a_broker_that_is_missing_is_told() -> None:
     async with Registry("127.0.0.1:1") as registry:
         with pytest.raises(NotPublished, match=r"127\.0\.0\.1:1"):
             await registry.publish(wish(7))
 
 
-async def test_a_closed_registry_says_how_to_open_it():
+async def test_a_closed_registry_says_how_to_open_it() -> None:
     with pytest.raises(RuntimeError, match="async with Registry"):
         await Registry().publish(wish(7))

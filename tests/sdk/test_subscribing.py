@@ -20,20 +20,20 @@ def group() -> str:
     return f"test-{uuid.uuid4().hex[:8]}"
 
 
-async def test_a_message_is_done_when_the_next_is_asked_for(registry: Registry, group: str):
+async def test_a_message_is_done_when_the_next_is_asked_for(registry: Registry, group: str) -> None:
     await wishes(registry, 5)
     assert versions(await take(registry.subscribe(PromotionRequested, group=group), 3)) == [1, 2, 3]
     assert versions(await take(registry.subscribe(PromotionRequested, group=group), 3)) == [3, 4, 5]
 
 
-async def test_a_message_whose_body_failed_comes_again(registry: Registry, group: str):
+async def test_a_message_whose_body_failed_comes_again(registry: Registry, group: str) -> None:
     await wishes(registry, 2)
     with pytest.raises(ZeroDivisionError):
         [failing(message) async for message in registry.subscribe(PromotionRequested, group=group)]
     assert versions(await take(registry.subscribe(PromotionRequested, group=group), 1)) == [1]
 
 
-async def test_an_entered_subscription_is_done_with_its_last_message(registry: Registry, group: str):
+async def test_an_entered_subscription_is_done_with_its_last_message(registry: Registry, group: str) -> None:
     await wishes(registry, 3)
     async with registry.subscribe(PromotionRequested, group=group) as messages:
         await take(messages, 2)
@@ -41,7 +41,7 @@ async def test_an_entered_subscription_is_done_with_its_last_message(registry: R
         assert versions(await take(messages, 1)) == [3]
 
 
-async def test_an_entered_subscription_that_failed_is_not_done(registry: Registry, group: str):
+async def test_an_entered_subscription_that_failed_is_not_done(registry: Registry, group: str) -> None:
     await wishes(registry, 1)
 
     async def entering_and_failing() -> None:
@@ -53,24 +53,24 @@ async def test_an_entered_subscription_that_failed_is_not_done(registry: Registr
     assert versions(await take(registry.subscribe(PromotionRequested, group=group), 1)) == [1]
 
 
-async def test_two_groups_both_hear_everything(registry: Registry, group: str):
+async def test_two_groups_both_hear_everything(registry: Registry, group: str) -> None:
     await wishes(registry, 2)
     for name in (f"{group}-a", f"{group}-b"):
         assert versions(await take(registry.subscribe(PromotionRequested, group=name), 2)) == [1, 2]
 
 
-async def test_without_a_group_everything_is_read_each_time(registry: Registry):
+async def test_without_a_group_everything_is_read_each_time(registry: Registry) -> None:
     await wishes(registry, 3)
     for _ in range(2):
         messages = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
         assert versions(messages) == [1, 2, 3]
 
 
-async def test_where_nothing_is_a_finite_read_ends(registry: Registry):
+async def test_where_nothing_is_a_finite_read_ends(registry: Registry) -> None:
     assert [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")] == []
 
 
-async def test_several_types_are_heard_together(registry: Registry):
+async def test_several_types_are_heard_together(registry: Registry) -> None:
     drift = DriftDetected(model="fraud", version=7, detector="ks", score=0.4, threshold=0.3, drifted=True)
     await registry.publish(drift)
     await registry.publish(wish(7))
@@ -80,7 +80,7 @@ async def test_several_types_are_heard_together(registry: Registry):
 
 async def test_unreadable_records_are_skipped_and_told(
     registry: Registry, env: dict[str, str], prefix: str, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     topic = f"{prefix}promotion.requested"
     other = encode(
         DriftDetected(model="fraud", version=7, detector="ks", score=1, threshold=1, drifted=False), source="x"
@@ -102,7 +102,7 @@ async def test_unreadable_records_are_skipped_and_told(
 
 async def test_latest_is_where_a_group_first_looked_not_where_it_comes_back(
     registry: Registry, env: dict[str, str], prefix: str, group: str
-):
+) -> None:
     await registry.publish(wish(1))
     looking = asyncio.create_task(take(registry.subscribe(PromotionRequested, group=group, since="latest"), 1))
     await committed(env["MODELOG_KAFKA_SERVERS"], group, f"{prefix}promotion.requested")
@@ -126,7 +126,7 @@ async def committed(servers: str, group: str, topic: str) -> None:
         await asyncio.wait_for(everywhere(), LIMIT)
 
 
-async def test_a_second_member_takes_its_share_and_nothing_is_lost(registry: Registry, group: str):
+async def test_a_second_member_takes_its_share_and_nothing_is_lost(registry: Registry, group: str) -> None:
     expected = {(f"model{number}", version) for number in range(12) for version in (1, 2, 3)}
     heard: set[tuple[str, int]] = set()
     both, whole = asyncio.Event(), asyncio.Event()
@@ -157,24 +157,24 @@ async def test_a_second_member_takes_its_share_and_nothing_is_lost(registry: Reg
 
 
 @pytest.mark.parametrize("member", [True, False])
-async def test_a_missing_topic_is_told(env: dict[str, str], group: str, member: bool):
+async def test_a_missing_topic_is_told(env: dict[str, str], group: str, member: bool) -> None:
     missing = Registry(env["MODELOG_KAFKA_SERVERS"], prefix="missing.", kafka={"request_timeout_ms": 1000})
     async with missing as registry:
         with pytest.raises(NotConnected, match=r"missing.model.promoted from .* UnknownTopic"):
             await take(registry.subscribe(ModelPromoted, group=group if member else None), 1)
 
 
-async def test_a_missing_broker_is_told(group: str):
+async def test_a_missing_broker_is_told(group: str) -> None:
     async with Registry("127.0.0.1:1") as registry:
         with pytest.raises(NotConnected, match=r"127\.0\.0\.1:1"):
             await take(registry.subscribe(ModelPromoted, group=group), 1)
 
 
-def test_a_subscription_names_what_it_wants():
+def test_a_subscription_names_what_it_wants() -> None:
     with pytest.raises(ValueError, match="at least one type"):
         Registry().subscribe(group="deployer")
 
 
-def test_a_group_has_no_end():
+def test_a_group_has_no_end() -> None:
     with pytest.raises(ValueError, match="a group has no end"):
         Registry().subscribe(ModelPromoted, group="deployer", until="now")

@@ -1,0 +1,115 @@
+"""Laws of every decision, on any history that the deciders themselves can make."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given as any_
+from hypothesis import strategies as st
+from modelog.events import BY_TYPE, Fact
+from modelog.policy import DEFAULT
+
+from services.ingestion.decision import Register, registration
+from services.promotion.decision import ARCHIVED, Promote, promotion
+from services.retirement.decision import Retire, retirement
+from services.retraining.decision import Consider, retraining
+from services.validation.decision import Judge, validation
+from shared.decider import Decider
+from tests.examples import RETRAINING, after, digest, drifted, trained, uri
+
+DECIDERS: Sequence[Decider[Any, Any]] = (registration, validation, promotion, retraining, retirement)
+NUMBERS = st.integers(1, 5)
+
+
+def register(run: int, score: int) -> Register:
+    report = trained(f"run-{run}", metrics={"f1": score / 10})
+    return Register(report, digest(run), uri(run), 3, "pickle", ())
+
+
+ASKED = st.one_of(
+    st.builds(lambda run, score: (registration, register(run, score)), st.integers(1, 8), st.integers(0, 9)),
+    st.builds(lambda v: (validation, Judge("fraud", v, (), DEFAULT)), NUMBERS),
+    st.builds(
+        lambda v, stage, auto: (promotion, Promote("fraud", v, stage, "ada", "", DEFAULT, auto)),
+        NUMBERS, st.sampled_from(["staging", "production", "moon"]), st.booleans(),
+    ),
+    st.builds(lambda v, hours: (retraining, Consider(drifted(v), RETRAINING, DEFAULT, after(hours=hours))), NUMBERS, NUMBERS),
+    st.builds(lambda v: (retirement, Retire("fraud", v, "ada", "")), NUMBERS),
+)  # fmt: skip
+
+
+def history(asked: Sequence[tuple[Decider[Any, Any], Any]]) -> list[Fact]:
+    """What the services say to these commands, one after the other."""
+    facts: list[Fact] = []
+    for decider, command in asked:
+        facts += decider.decide(decider.after(decider.initial, facts), command)
+    return facts
+
+
+@any_(st.lists(ASKED, max_size=40))
+def test_versions_are_numbered_without_a_hole(asked: Any) -> None:
+    versions = [fact.version for fact in history(asked) if fact.type == "model.registered"]  # type: ignore[attr-defined]
+    assert versions == list(range(1, len(versions) + 1))
+
+
+@any_(st.lists(ASKED, max_size=40))
+def test_a_stage_is_served_by_one_version_and_a_version_serves_one_stage(asked: Any) -> None:
+    state = promotion.after(promotion.initial, history(asked))
+    for stage, version in state.serving.items():
+        assert state.versions[version].stage == stage
+        assert state.versions[version].status == "validated"
+    for version, candidate in state.versions.items():
+        if candidate.stage not in ("development", ARCHIVED):
+            assert state.serving[candidate.stage] == version
+
+
+@any_(st.lists(ASKED, max_size=40))
+def test_what_a_promotion_replaces_is_what_served_before(asked: Any) -> None:
+    serving: dict[str, int] = {}
+    for fact in history(asked):
+        if fact.type == "model.promoted":
+            told: Any = fact
+            assert told.replaces == serving.get(told.stage)
+            serving = {stage: version for stage, version in serving.items() if version != told.version}
+            serving[told.stage] = told.version
+
+
+@any_(st.lists(ASKED, max_size=40))
+def test_a_decision_says_only_what_its_decider_declares(asked: Any) -> None:
+    facts: list[Fact] = []
+    for decider, command in asked:
+        said = decider.decide(decider.after(decider.initial, facts), command)
+        assert {type(fact) for fact in said} <= set(decider.says)
+        facts += said
+
+
+@any_(st.lists(ASKED, max_size=40))
+def test_a_fact_that_a_decider_does_not_remember_leaves_its_state_alone(asked: Any) -> None:
+    facts = history(asked)
+    for decider in DECIDERS:
+        remembered = [fact for fact in facts if type(fact) in decider.remembers]
+        assert decider.after(decider.initial, remembered) == decider.after(decider.initial, facts)
+
+
+@any_(st.lists(ASKED, max_size=40))
+def test_a_state_folded_from_the_log_is_the_state_folded_from_memory(asked: Any) -> None:
+    facts = history(asked)
+    logged: Any = [BY_TYPE[fact.type].model_validate_json(fact.model_dump_json()) for fact in facts]
+    for decider in DECIDERS:
+        assert decider.after(decider.initial, logged) == decider.after(decider.initial, facts)
+
+
+@any_(st.lists(ASKED, max_size=30), ASKED)
+def test_an_answer_of_nothing_stays_an_answer_of_nothing(asked: Any, last: Any) -> None:
+    """Nothing leaves no trace, so the same message may be decided again, on any later state."""
+    facts: list[Fact] = []
+    silent: list[tuple[Decider[Any, Any], Any]] = []
+    for decider, command in [*asked, last]:
+        said = decider.decide(decider.after(decider.initial, facts), command)
+        known = not isinstance(command, Judge) or any(
+            fact.type == "model.registered" and fact.version == command.version for fact in facts  # type: ignore[attr-defined]
+        )
+        if not said and known:
+            silent.append((decider, command))
+        facts += said
+        for quiet, again in silent:
+            assert quiet.decide(quiet.after(quiet.initial, facts), again) == []
