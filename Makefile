@@ -72,13 +72,15 @@ clean: ## end what runs, then delete its data, the caches and .venv
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, from nothing but Python and make: uv first, by the hash the lock holds for it, then all the rest by theirs.
-# pip finishes what uv could not (a mirror only pip was told of).
-GOOD_PYTHON  := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
-FIND_PYTHON  := for one in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+# pip finishes what uv could not (a mirror that only pip was told of).
+GOOD_PYTHON := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+FIND_PYTHON := for one in python3 python3.13 python3.12 python3.11 python3.14 python; do \
     "$$one" -c '$(GOOD_PYTHON)' 2>/dev/null && command -v "$$one" && break; done
-INSTALL_LOG  := .venv/install.log
-NO_PYTHON    := modelog needs Python 3.11 to 3.14 with its venv module (on Debian and Ubuntu: apt install python3-venv).
-NO_PACKAGES  := The packages could not be installed. The first use needs the network; the whole story is in $(INSTALL_LOG):
+PIP         := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+LOG         := .venv/install.log
+NO_PYTHON   := modelog needs Python 3.11 to 3.14 with its venv module (on Debian and Ubuntu: apt install python3-venv).
+NO_PACKAGES := The packages could not be installed: the first use needs the network. $(LOG) ends with:
+NO_SDK      := The SDK in sdk/ could not be installed. $(LOG) ends with:
 
 $(READY): requirements.lock pyproject.toml sdk/pyproject.toml
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
@@ -86,11 +88,11 @@ $(READY): requirements.lock pyproject.toml sdk/pyproject.toml
 	    [ -n "$$python" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
 	    echo "Creating .venv with $$("$$python" --version)."; \
 	    "$$python" -m venv --clear .venv; }
-	@echo "Installing the packages of requirements.lock into .venv; the first time takes a minute."
-	@{ awk '/^[^ ]/ { uv = /^uv==/ } uv' requirements.lock > .venv/uv.lock && \
-	   $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock && \
+	@echo "Installing what requirements.lock names into .venv; the first time takes a minute."
+	@awk '/^[^ ]/ { uv = /^uv==/ } uv' requirements.lock > .venv/uv.lock
+	@{ $(PIP) --require-hashes -r .venv/uv.lock && \
 	   { .venv/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements.lock || \
-	     $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; } && \
-	   $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable sdk; \
-	 } >$(INSTALL_LOG) 2>&1 || { echo "$(NO_PACKAGES)" >&2; tail -n 5 $(INSTALL_LOG) >&2; exit 1; }
+	     $(PIP) --require-hashes -r requirements.lock; }; \
+	 } >$(LOG) 2>&1 || { echo "$(NO_PACKAGES)" >&2; tail -n 3 $(LOG) >&2; exit 1; }
+	@$(PIP) --no-deps --no-build-isolation --editable sdk >$(LOG) 2>&1 || { echo "$(NO_SDK)" >&2; tail -n 3 $(LOG) >&2; exit 1; }
 	@touch $@

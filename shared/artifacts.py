@@ -167,7 +167,9 @@ class Artifacts:
             return sentence
 
         told = [await fault(manifest_key(manifest), self._manifest_fault, manifest, files)]
-        told += await self._each(lambda file: fault(f"{blob_key(file.sha256)} {file.size}", self._blob_fault, file), files)
+        told += await self._each(
+            lambda file: fault(f"{blob_key(file.sha256)} {file.size}", self._blob_fault, file), files
+        )
         return [sentence for sentence in told if sentence]
 
     async def _pinned(self, read: Sequence[Read]) -> Pinned:

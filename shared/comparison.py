@@ -1,4 +1,4 @@
-"""Is a challenger worse than the champion? Asked by validation, and by promotion when the champion has changed since."""
+"""Is a challenger worse than the champion? Asked by validation, and by promotion when the champion changed since."""
 
 from __future__ import annotations
 

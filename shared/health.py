@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 STILL = 30.0
 """Seconds without a turn of the event loop after which a process counts as dead."""
@@ -45,16 +48,19 @@ class Health:
         threading.Thread(target=server.serve_forever, daemon=True, name="health").start()
         return f"http://{host}:{server.server_port}"
 
-    def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+    def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         match environ["PATH_INFO"]:
             case "/metrics":
-                return make_wsgi_app()(environ, start)
+                metrics: Iterable[bytes] = make_wsgi_app()(environ, start)
+                return metrics
             case "/livez":
                 still = time.monotonic() - self.turned
                 well, lines = still < STILL, [f"the event loop turned {still:.1f} s ago"]
             case "/readyz":
                 well = bool(self.parts) and all(well for well, _ in self.parts.values())
-                lines = [f"{part}: {'ready' if ok else 'not ready'}, {detail}" for part, (ok, detail) in self.parts.items()]
+                lines = [
+                    f"{part}: {'ready' if ok else 'not ready'}, {detail}" for part, (ok, detail) in self.parts.items()
+                ]
             case _:
                 start("404 Not Found", [("content-type", "text/plain; charset=utf-8")])
                 return [b"ask for /livez, /readyz or /metrics\n"]

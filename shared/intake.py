@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,8 +99,9 @@ class Intake(Generic[C]):
                     asking = {one.asking for queue in waiting.values() for one in queue if one.asking}
                     await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for one in (one for queue in waiting.values() for one in queue if one.asking):
-                one.asking.cancel()
+            for one in (one for queue in waiting.values() for one in queue):
+                if one.asking is not None:
+                    one.asking.cancel()
 
     async def _read(self, record: ConsumerRecord[Any, Any], context: Context) -> Open[C] | None:
         try:
@@ -109,7 +109,9 @@ class Intake(Generic[C]):
             handler = self.handlers.get(type(message.event))
             if handler is None:
                 heard = ", ".join(event.type for event in self.handlers)
-                raise Unreadable(f"expected {heard} on {record.topic}, found {message.event.type}: send it to its topic")
+                raise Unreadable(
+                    f"expected {heard} on {record.topic}, found {message.event.type}: send it to its topic"
+                )
             if inspect.iscoroutinefunction(handler):
                 return Open(record, message, asking=asyncio.create_task(self._ask(handler, message, context)))
             return Open(record, message, handler(message, context))
@@ -135,10 +137,11 @@ class Intake(Generic[C]):
                 asked.append((one, Asked(command, one.message)))
         if asked:
             await self._decide(asked, context)
+        now = self.context().now
         for one in ready:
             handled.labels(self.name, one.message.event.type).inc()
             if one.message.time is not None:
-                hop_seconds.labels(self.name).observe(max(0.0, time.time() - one.message.time.timestamp()))
+                hop_seconds.labels(self.name).observe(max(0.0, (now - one.message.time).total_seconds()))
 
     async def _decide(self, asked: Sequence[tuple[Open[C], Asked[C]]], context: Context) -> None:
         try:
@@ -159,7 +162,9 @@ class Intake(Generic[C]):
             raise problem
         if not isinstance(problem, Unreadable):
             log.error("defect", service=self.name, topic=record.topic, offset=record.offset, exc_info=problem)
-            problem = RuntimeError(f"{self.name} has a defect, {type(problem).__name__}: {problem}; mend it and send again")
+            problem = RuntimeError(
+                f"{self.name} has a defect, {type(problem).__name__}: {problem}; mend it and send again"
+            )
         await _waiting_out(lambda: self.parking.park(record, str(problem), context.now))
 
 

@@ -1,4 +1,4 @@
-"""Parking: a record that cannot be answered goes to `parked` as it came, with the reason, and its partition moves on."""
+"""A record that cannot be answered goes to `parked` as it came, with the reason, and its partition moves on."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def write_logs() -> None:
     """One line a thing that happened: for people on a terminal, JSON elsewhere; libraries' warnings too."""
     people = sys.stderr.isatty()
     renderer = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
-    steps = [
+    steps: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

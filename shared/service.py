@@ -15,6 +15,8 @@ from shared.intake import Context, Handler, Intake
 from shared.parking import Parking
 from shared.process import Process
 
+__all__ = ["Context", "Service"]
+
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
 H = TypeVar("H", bound=Handler)

@@ -43,7 +43,10 @@ class Settings(BaseSettings):
     def store(self) -> Store:
         """The object store that holds the bytes."""
         return Store(
-            self.s3_endpoint, self.s3_access_key.get_secret_value(), self.s3_secret_key.get_secret_value(), self.s3_bucket
+            self.s3_endpoint,
+            self.s3_access_key.get_secret_value(),
+            self.s3_secret_key.get_secret_value(),
+            self.s3_bucket,
         )
 
     def read_policy(self) -> Policy:

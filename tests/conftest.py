@@ -55,14 +55,15 @@ async def log(database: str) -> AsyncIterator[Log]:
 def settings(stack: Addresses, database: str) -> Settings:
     """A registry of its own on the shared servers: database, topic prefix and bucket."""
     tag = secrets.token_hex(4)
-    return Settings(
-        _env_file=None,
-        kafka_servers=stack.kafka,
-        postgres_url=database,
-        s3_endpoint=stack.s3_endpoint,
-        s3_access_key=stack.s3_access_key,
-        s3_secret_key=stack.s3_secret_key,
-        s3_bucket=f"test-{tag}",
-        topic_prefix=f"{tag}.",
-        topic_partitions=3,
+    return Settings.model_validate(
+        {
+            "kafka_servers": stack.kafka,
+            "postgres_url": database,
+            "s3_endpoint": stack.s3_endpoint,
+            "s3_access_key": stack.s3_access_key,
+            "s3_secret_key": stack.s3_secret_key,
+            "s3_bucket": f"test-{tag}",
+            "topic_prefix": f"{tag}.",
+            "topic_partitions": 3,
+        }
     )

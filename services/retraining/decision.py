@@ -99,7 +99,9 @@ def decide(state: Watch, command: Consider) -> Sequence[Fact]:
         if state.open is not None and since < command.policy.patience:
             reasons["one is open"] = f"retraining {state.open} is not answered yet"
         if since < command.policy.cool_down:
-            reasons["cooling down"] = f"the last request is {since} old, the next may come after {command.policy.cool_down}"
+            reasons["cooling down"] = (
+                f"the last request is {since} old, the next may come after {command.policy.cool_down}"
+            )
     if reasons:
         return [recorded, declined(report, list(reasons), "; ".join(reasons.values()))]
     return [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import structlog
@@ -30,6 +31,8 @@ FIRST, LONGEST = 0.1, 5.0
 """Seconds to wait after a failure: the first time, and at most."""
 
 FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -67,6 +70,7 @@ class Views:
 
     def __init__(self) -> None:
         self.cursors: dict[str, Cursor] = {}
+        self.failures = 0
 
     def card(self) -> dict[str, str]:
         """The views, and where each stands once it is open."""
@@ -77,34 +81,40 @@ class Views:
 
     async def run(self, process: Process) -> None:
         """Follow the log until the process stops; begin again from the cursors after every failure."""
-        wait = FIRST
         while not process.stopping.is_set():
             try:
                 async with process.log.pool.acquire() as connection:
-                    projector = Projector(process.log.pool, connection)
-                    if not await projector.lock():
-                        process.health.ready(self.name, True, "standing by: another process keeps the views")
-                        wait = STANDBY
-                    else:
-                        await self._follow(process, projector)
-            except Newer as error:
-                process.health.ready(self.name, True, f"standing by: {error}")
-                wait = LONGEST
-            except Moved as error:
-                log.info("the views moved, opening them again", found=str(error))
-                wait = 0
+                    wait = await self._work(process, Projector(process.log.pool, connection))
             except FAULTS as error:
+                wait = min(FIRST * 2**self.failures, LONGEST)
+                self.failures += 1
                 detail = f"{type(error).__name__}: {error}"
                 log.warning("the views stand still", error=detail, again_in=wait)
                 process.health.ready(self.name, False, detail)
-                wait = min(wait * 2 or FIRST, LONGEST)
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.stopping.wait(), wait)
 
+    async def _work(self, process: Process, projector: Projector) -> float:
+        """Follow the log for as long as it goes, and return how many seconds to wait before the next attempt."""
+        if not await projector.lock():
+            process.health.ready(self.name, True, "standing by: another process keeps the views")
+            return STANDBY
+        try:
+            await self._follow(process, projector)
+        except Newer as error:
+            process.health.ready(self.name, True, f"standing by: {error}")
+            return LONGEST
+        except Moved as error:
+            log.info("the views moved, opening them again", found=str(error))
+        return 0.0
+
     async def _follow(self, process: Process, projector: Projector) -> None:
-        self.cursors = await projector.open()
+        found = await unless(process.stopping, projector.open())
+        if found is None:
+            return
+        self.cursors, self.failures = found, 0
         watched = Watched(process.log.pool)
-        watched.cursor = next(iter(self.cursors.values())).position
+        watched.cursor = next(iter(found.values())).position
         process.health.ready(self.name, True, ", ".join(f"{name}: {told}" for name, told in self.card().items()))
         log.info("the views are open", **self.card())
 
@@ -114,6 +124,19 @@ class Views:
             watched.cursor = upto
 
         await follow(watched, watched.cursor, work, process.stopping, MOST)
+
+
+async def unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What `work` returns, or None where the process stopped before: building a table may take minutes."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+    return None
 
 
 views = Views()

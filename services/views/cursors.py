@@ -55,7 +55,7 @@ async def wait_until(pool: asyncpg.Pool, position: int, within: float = 10.0, vi
     while behind := await _behind(pool, position, views):
         if time.monotonic() > deadline:
             raise TimeoutError(
-                f"expected every view at {position} within {within:g} s, found {behind}: see that the views' process runs"
+                f"expected every view at {position} in {within:g} s, found {behind}: see that a process of views runs"
             )
         await asyncio.sleep(0.005)
 

@@ -32,7 +32,8 @@ def register(run: str, model: str = "fraud") -> Asked[Any]:
 
 async def said(log: Log, model: str = "fraud") -> Sequence[tuple[int, str, int]]:
     rows = await log.pool.fetch(
-        "select version, kind, (data ->> 'version')::int as number from log.event where stream = $1 order by version", model
+        "select version, kind, (data ->> 'version')::int as number from log.event where stream = $1 order by version",
+        model,
     )
     return [tuple(row) for row in rows]
 
@@ -74,7 +75,9 @@ async def test_a_service_decides_on_what_others_said_meanwhile(log: Log) -> None
     for number in (1, 2):
         await ingestion.answer([register(f"run-{number}")])
         await judging.answer([ask(f"registered-{number}", Judge("fraud", number, (), DEFAULT))])
-        await promoting.answer([ask(f"validated-{number}", Promote("fraud", number, "production", "policy", "", DEFAULT))])
+        await promoting.answer(
+            [ask(f"validated-{number}", Promote("fraud", number, "production", "policy", "", DEFAULT))]
+        )
     kinds = ["model.registered", "model.validated", "model.promoted"]
     assert [kind for _, kind, _ in await said(log)] == kinds * 2
     replaced = await log.pool.fetchval("select data ->> 'replaces' from log.event where position = 6")

@@ -26,10 +26,17 @@ async def test_facts_stand_behind_each_other_from_version_1(log: Log) -> None:
 async def test_each_stream_of_an_append_is_accepted_or_refused_on_its_own(log: Log) -> None:
     await log.append([Append("a", 0, entries(1)), Append("b", 0, entries(2))])
     accepted = await log.append([
-        Append("a", 0, entries(3)), Append("b", 1, entries(4, 5)), Append("c", 0, entries(6)), Append("d", 7, entries(7)),
+        Append("a", 0, entries(3)), Append("b", 1, entries(4, 5)),
+        Append("c", 0, entries(6)), Append("d", 7, entries(7)),
     ])  # fmt: skip
     assert {stream: head.version for stream, head in accepted.items()} == {"b": 3, "c": 1}
-    assert [row[1:] for row in await positions(log)] == [("a", 1, 1), ("b", 1, 2), ("b", 2, 4), ("b", 3, 5), ("c", 1, 6)]
+    assert [row[1:] for row in await positions(log)] == [
+        ("a", 1, 1),
+        ("b", 1, 2),
+        ("b", 2, 4),
+        ("b", 3, 5),
+        ("c", 1, 6),
+    ]
 
 
 async def test_the_same_append_again_is_accepted_and_changes_nothing(log: Log) -> None:
@@ -85,12 +92,11 @@ async def test_a_service_reaches_the_log_by_append_alone(log: Log, statement: st
 
 async def test_appends_go_on_into_the_next_partition(log: Log, database: str) -> None:
     owner = await asyncpg.connect(database)
-    for _ in range(3):
-        await owner.execute("select setval('log.position', (pg_sequence_last_value('log.position') / 10000000 + 1) * 10000000 - 2)"
-                            if await positions(log) else "select setval('log.position', 9999997)")  # fmt: skip
+    for number in range(3):
+        await owner.execute("select setval('log.position', $1)", 10_000_000 * (number + 1) - 3)
         await log.pool.execute("select log.extend()")
-        version = len(await positions(log))
-        assert await log.append([Append("a", version, entries(*range(version, version + 5)))])
+        first = 5 * number
+        assert await log.append([Append("a", first, entries(*range(first, first + 5)))])
     assert [row[2] for row in await positions(log)] == list(range(1, 16))
     assert await log.settled() == (await positions(log))[-1][0]
     with pytest.raises(asyncpg.PostgresError, match="the log only grows"):
@@ -111,7 +117,9 @@ async def test_nothing_is_settled_behind_an_open_append(log: Log, database: str)
     slow = await asyncpg.connect(database)
     transaction = slow.transaction()
     await transaction.start()
-    await slow.execute("select log.append('{s}', '{0}', '{1}', '{s}', '{1}', '{k}', $1, '{\"{}\"}', '{\"{}\"}')", [uuid.uuid4()])
+    await slow.execute(
+        "select log.append('{s}', '{0}', '{1}', '{s}', '{1}', '{k}', $1, '{\"{}\"}', '{\"{}\"}')", [uuid.uuid4()]
+    )
     await log.append([Append("b", 0, entries(2))])
     assert await log.settled() == 1
     await transaction.rollback()

@@ -148,3 +148,8 @@ async def write(log: Log, facts: Iterable[tuple[str, Fact]], heads: dict[str, in
         position = (await log.append([Append(model, head, [entry])]))[model].position
         heads[model] = head + 1
     return position
+
+
+def told(facts: Iterable[Fact]) -> list[tuple[str, Fact]]:
+    """Facts as `write` takes them."""
+    return [(fact.model, fact) for fact in facts]

@@ -40,5 +40,5 @@ def versions(messages: Sequence[Message[PromotionRequested]]) -> list[int]:
     return [message.event.version for message in messages]
 
 
-def failing(_: object) -> None:
+def failing(_: object) -> object:
     raise ZeroDivisionError

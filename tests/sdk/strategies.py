@@ -28,7 +28,7 @@ FORMATS = {"uuid": st.uuids().map(str), "date-time": TIMES}
 def values(node: Schema) -> st.SearchStrategy[Any]:
     """JSON values of a schema."""
     if "anyOf" in node:
-        return st.one_of(map(values, node["anyOf"]))
+        return st.one_of([values(branch) for branch in node["anyOf"]])
     if "enum" in node:
         return st.sampled_from(node["enum"])
     match node.get("type"):

@@ -43,7 +43,8 @@ def test_an_example_decodes_and_encodes_to_what_it_was(path: Path) -> None:
 
 @pytest.mark.parametrize("folder", [GOLDEN, PUBLISHED], ids=lambda folder: folder.name)
 def test_what_was_published_is_never_edited(folder: Path) -> None:
-    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    lines = (folder / "SHA256SUMS").read_text("utf-8").splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     found = {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.json")
     }

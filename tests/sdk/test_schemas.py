@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import jsonschema
 import pytest
 from modelog.events import BY_TYPE, EVENTS, Event, Fact
 from modelog.schemas import schema, text, write
@@ -11,6 +10,7 @@ from modelog.schemas import schema, text, write
 from tests.sdk.additive import broken
 from tests.sdk.files import GOLDEN, PUBLISHED, SCHEMAS
 
+jsonschema = pytest.importorskip("jsonschema")
 each = pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import given as any_
 from hypothesis import strategies as st
-from modelog.events import BY_TYPE, Fact
+from modelog.events import BY_TYPE, Fact, ModelPromoted, ModelRegistered
 from modelog.policy import DEFAULT
 
 from services.ingestion.decision import Register, registration
@@ -32,7 +32,9 @@ ASKED = st.one_of(
         lambda v, stage, auto: (promotion, Promote("fraud", v, stage, "ada", "", DEFAULT, auto)),
         NUMBERS, st.sampled_from(["staging", "production", "moon"]), st.booleans(),
     ),
-    st.builds(lambda v, hours: (retraining, Consider(drifted(v), RETRAINING, DEFAULT, after(hours=hours))), NUMBERS, NUMBERS),
+    st.builds(
+        lambda v, hours: (retraining, Consider(drifted(v), RETRAINING, DEFAULT, after(hours=hours))), NUMBERS, NUMBERS
+    ),
     st.builds(lambda v: (retirement, Retire("fraud", v, "ada", "")), NUMBERS),
 )  # fmt: skip
 
@@ -47,7 +49,7 @@ def history(asked: Sequence[tuple[Decider[Any, Any], Any]]) -> list[Fact]:
 
 @any_(st.lists(ASKED, max_size=40))
 def test_versions_are_numbered_without_a_hole(asked: Any) -> None:
-    versions = [fact.version for fact in history(asked) if fact.type == "model.registered"]  # type: ignore[attr-defined]
+    versions = [fact.version for fact in history(asked) if isinstance(fact, ModelRegistered)]
     assert versions == list(range(1, len(versions) + 1))
 
 
@@ -66,11 +68,10 @@ def test_a_stage_is_served_by_one_version_and_a_version_serves_one_stage(asked: 
 def test_what_a_promotion_replaces_is_what_served_before(asked: Any) -> None:
     serving: dict[str, int] = {}
     for fact in history(asked):
-        if fact.type == "model.promoted":
-            told: Any = fact
-            assert told.replaces == serving.get(told.stage)
-            serving = {stage: version for stage, version in serving.items() if version != told.version}
-            serving[told.stage] = told.version
+        if isinstance(fact, ModelPromoted):
+            assert fact.replaces == serving.get(fact.stage)
+            serving = {stage: version for stage, version in serving.items() if version != fact.version}
+            serving[fact.stage] = fact.version
 
 
 @any_(st.lists(ASKED, max_size=40))
@@ -105,9 +106,8 @@ def test_an_answer_of_nothing_stays_an_answer_of_nothing(asked: Any, last: Any) 
     silent: list[tuple[Decider[Any, Any], Any]] = []
     for decider, command in [*asked, last]:
         said = decider.decide(decider.after(decider.initial, facts), command)
-        known = not isinstance(command, Judge) or any(
-            fact.type == "model.registered" and fact.version == command.version for fact in facts  # type: ignore[attr-defined]
-        )
+        registered = {fact.version for fact in facts if isinstance(fact, ModelRegistered)}
+        known = not isinstance(command, Judge) or command.version in registered
         if not said and known:
             silent.append((decider, command))
         facts += said

@@ -11,7 +11,9 @@ FILES = (File(path="model.pkl", size=3, sha256="a" * 64),)
 
 def register(run: str, version: int = 1, **other: Any) -> Register:
     """The run's bytes are pinned, and they are those of this version in the examples."""
-    return Register(trained(run, artifact=Artifact(files=FILES), **other), digest(version), uri(version), 3, "pickle", ())
+    return Register(
+        trained(run, artifact=Artifact(files=FILES), **other), digest(version), uri(version), 3, "pickle", ()
+    )
 
 
 def test_the_first_run_of_a_model_is_version_1() -> None:
@@ -23,7 +25,12 @@ def test_the_next_run_is_the_next_version() -> None:
 
 
 def test_a_version_keeps_all_that_is_known_of_its_run() -> None:
-    told = {"parameters": {"depth": 3}, "author": "ada", "answers": RETRAINING, "tags": {"team": "risk"}}
+    told: dict[str, Any] = {
+        "parameters": {"depth": 3},
+        "author": "ada",
+        "answers": RETRAINING,
+        "tags": {"team": "risk"},
+    }
     given(registration).when(register("run-1", **told)).then(registered(1, "run-1", **told))
 
 

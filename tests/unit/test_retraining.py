@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from services.retraining.decision import Consider, retraining
 from tests.examples import NOON, RETRAINING, after, drifted, promoted, recorded, registered, requested, retired
 from tests.spec import given
 
-RECIPE = {"parameters": {"depth": 3}, "datasets": (Dataset(name="payments", version="7"),)}
+RECIPE: dict[str, Any] = {"parameters": {"depth": 3}, "datasets": (Dataset(name="payments", version="7"),)}
 SERVING: list[Fact] = [registered(1, **RECIPE), promoted(1)]
 
 

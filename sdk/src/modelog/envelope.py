@@ -27,7 +27,7 @@ LARGEST_FACT = 4 * LARGEST
 """The most bytes of JSON that a fact may have: it carries what the report said and what was found out."""
 
 STRUCTURED = "application/cloudevents+json"
-ATTRIBUTES = "id source type subject time sequence correlationid causationid traceparent".split()
+ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", "correlationid", "causationid", "traceparent"]
 # Postgres refuses NUL inside jsonb. An even number of backslashes before \u0000 is text about it, not the character.
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 

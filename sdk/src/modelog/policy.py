@@ -18,15 +18,64 @@ from modelog.values import Name, Value
 
 Direction = Literal["higher", "lower"]
 
-HIGHER = """
-    accuracy balanced_accuracy precision recall sensitivity specificity f1 fbeta auc roc_auc pr_auc average_precision
-    map ndcg mrr hit_rate r2 explained_variance kappa mcc jaccard iou dice bleu rouge meteor exact_match silhouette gini
-""".split()
+HIGHER = [
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "sensitivity",
+    "specificity",
+    "f1",
+    "fbeta",
+    "auc",
+    "roc_auc",
+    "pr_auc",
+    "average_precision",
+    "map",
+    "ndcg",
+    "mrr",
+    "hit_rate",
+    "r2",
+    "explained_variance",
+    "kappa",
+    "mcc",
+    "jaccard",
+    "iou",
+    "dice",
+    "bleu",
+    "rouge",
+    "meteor",
+    "exact_match",
+    "silhouette",
+    "gini",
+]
 
-LOWER = """
-    loss log_loss cross_entropy brier mae mse rmse msle rmsle mape smape medae max_error deviance hinge perplexity
-    wer cer fid error error_rate ece latency latency_ms
-""".split()
+LOWER = [
+    "loss",
+    "log_loss",
+    "cross_entropy",
+    "brier",
+    "mae",
+    "mse",
+    "rmse",
+    "msle",
+    "rmsle",
+    "mape",
+    "smape",
+    "medae",
+    "max_error",
+    "deviance",
+    "hinge",
+    "perplexity",
+    "wer",
+    "cer",
+    "fid",
+    "error",
+    "error_rate",
+    "ece",
+    "latency",
+    "latency_ms",
+]
 
 
 class Limits(Value):

@@ -11,7 +11,7 @@ with told as (
      and kind in ('model.registered', 'model.validated', 'model.rejected', 'model.promoted', 'drift.recorded',
                   'model.retired', 'promotion.refused', 'retirement.refused')
      and (kind not in ('promotion.refused', 'retirement.refused')
-          or not data -> 'reasons' ?| '{unknown version,unknown stage}')
+          or not data -> 'reasons' ?| array['unknown version', 'unknown stage'])
    union all
   select stream, (data ->> 'replaces')::int, 'replaced', fact
     from log.event as fact

@@ -1,0 +1,212 @@
+"""The views on a real Postgres: what they show, and that it is the same however the log was cut up."""
+
+import asyncio
+import itertools
+import json
+import random
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from modelog.events import Fact, ModelPromoted
+
+from services.views.cursors import wait_until
+from services.views.definition import VIEWS
+from services.views.projector import Moved, Projector
+from services.views.rebuild import rebuild
+from shared.log import Log
+from tests.integration.views_fixtures import STEPS, History, mingled, told, write
+from tests.integration.views_plain import Views, plain
+
+KEYS = {"version": ("model", "version"), "model": ("model",), "serving": ("model", "stage")}
+NAMES = (f"model {n}" for n in itertools.count())
+
+
+@asynccontextmanager
+async def projecting(log: Log) -> AsyncIterator[Projector]:
+    async with log.pool.acquire() as connection:
+        projector = Projector(log.pool, connection)
+        assert await projector.lock()
+        await projector.open()
+        yield projector
+
+
+def rows(view: str, records: Iterable[asyncpg.Record]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """What Postgres answers, with JSON and ids as Python values."""
+
+    def plainly(record: asyncpg.Record) -> dict[str, Any]:
+        jsons = {"files", "metrics", "parameters", "datasets", "features", "code", "framework", "dependencies", "tags"}
+        jsons |= {"experiment", "findings"}
+        row = {name: json.loads(value) if value and name in jsons else value for name, value in record.items()}
+        return row | ({"answers": str(row["answers"])} if row.get("answers") else {})
+
+    return {tuple(record[column] for column in KEYS[view]): plainly(record) for record in records}
+
+
+async def shown(log: Log, models: Sequence[str]) -> Views:
+    """What the public sees of these models."""
+    ask = "select * from registry.{} where model = any ($1)"
+    return {view: rows(view, await log.pool.fetch(ask.format(view), models)) for view in KEYS}
+
+
+async def folded(log: Log, after: int, upto: int) -> Views:
+    """What the public would see of a table that is one fold of the range."""
+    views = {}
+    for view in VIEWS:
+        fold = view.fold.replace("$1", str(after)).replace("$2", str(upto))
+        views[view.name] = rows(view.name, await log.pool.fetch(view.view.format(table=f"({fold}) as folded")))
+    return views
+
+
+def grown(models: Sequence[str], seed: int, facts: int) -> list[tuple[str, Fact]]:
+    """A random valid history of these models, one order of many."""
+    return mingled([(model, History(model, seed).grow(facts)) for model in models], seed)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**32),
+    steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(STEPS)), max_size=60),
+    cuts=st.sets(st.integers(0, 120)),
+)
+async def test_any_cut_of_the_log_folds_to_what_plain_python_says(
+    log: Log, seed: int, steps: list[tuple[int, Any]], cuts: set[int]
+) -> None:
+    histories = [History(next(NAMES), seed) for _ in range(3)]
+    for which, step in steps:
+        step(histories[which])
+    models = [history.model for history in histories]
+    facts = mingled([(history.model, history.facts) for history in histories], seed)
+    after = await log.settled()
+    upto = await write(log, facts, {}) or after
+    async with projecting(log) as projector:
+        edges = [after, *sorted(after + cut for cut in cuts if 0 < cut < upto - after), upto]
+        for one, two in itertools.pairwise(edges):
+            if one < two:
+                await projector.step(one, two)
+    expected = await plain(log, models)
+    assert await shown(log, models) == expected
+    assert await folded(log, after, upto) == expected
+
+
+async def test_a_story_of_three_versions(log: Log) -> None:
+    story = History("fraud")
+    while story.latest < 3:
+        STEPS[0](story)
+    registrations = [fact for fact in story.facts if fact.type == "model.registered"]
+
+    def promoted(version: int, stage: str, leaves: str, replaces: int | None) -> ModelPromoted:
+        digest = "sha256:" + "0" * 64
+        return ModelPromoted(
+            model="fraud", version=version, stage=stage, leaves=leaves, replaces=replaces, by="ada", manifest=digest,
+            uri="s3://modelog/1", policy=digest,
+        )  # fmt: skip
+
+    async with projecting(log) as projector:
+        moves = [
+            promoted(1, "production", "development", None),
+            promoted(2, "staging", "development", None),
+            promoted(2, "production", "staging", 1),
+            promoted(3, "staging", "development", None),
+        ]
+        await projector.step(0, await write(log, told([*registrations, *moves]), {}))
+    seen = await shown(log, ["fraud"])
+    assert [row["stage"] for row in seen["version"].values()] == ["archived", "production", "staging"]
+    assert {key[1]: (row["version"], row["previous"]) for key, row in seen["serving"].items()} == {
+        "production": (2, 1),
+        "staging": (3, None),
+    }
+    assert seen["model"]["fraud",]["serving"] == 2
+
+
+async def test_a_slot_whose_version_left_is_empty(log: Log) -> None:
+    history = History("fraud")
+    facts = [fact for fact in history.grow(3000) if isinstance(fact, ModelPromoted)]
+    left = next(fact for fact in facts if fact.leaves == "staging")
+    upto = facts.index(left) + 1
+    async with projecting(log) as projector:
+        await projector.step(0, await write(log, told(history.facts[: history.facts.index(left) + 1]), {}))
+    assert upto > 1
+    slot = (await shown(log, ["fraud"]))["serving"]["fraud", "staging"]
+    assert (slot["version"], slot["manifest"], slot["previous"]) == (None, None, left.version)
+
+
+async def test_the_same_range_again_changes_nothing(log: Log) -> None:
+    top = await write(log, grown(["a", "b"], 1, 60), {})
+    async with projecting(log) as projector:
+        before = await shown(log, ["a", "b"])
+        with pytest.raises(Moved):
+            await projector.step(0, top)
+        with pytest.raises(Moved):
+            await projector.step(top - 1, top)
+    assert await shown(log, ["a", "b"]) == before == await plain(log, ["a", "b"])
+
+
+async def test_a_crash_between_fold_and_commit_neither_loses_nor_doubles(log: Log, database: str) -> None:
+    facts, heads = grown(["a", "b"], 2, 60), dict[str, int]()
+    await write(log, facts[:50], heads)
+    owner = await asyncpg.connect(database)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        async with projecting(log) as projector:
+            top = await write(log, facts[50:], heads)
+            async with projector.connection.transaction():
+                await projector.step(50, top)
+                pid = projector.connection.get_server_pid()
+                await owner.execute("select pg_terminate_backend($1, 5000)", pid)
+    await owner.close()
+    async with projecting(log) as projector:
+        await projector.step(50, top)
+    assert await shown(log, ["a", "b"]) == await plain(log, ["a", "b"])
+
+
+async def test_two_projectors_never_work_at_once(log: Log) -> None:
+    async with projecting(log), log.pool.acquire() as connection:
+        assert not await Projector(log.pool, connection).lock()
+
+
+async def test_what_cannot_be_compared_cannot_stop_a_fold(log: Log) -> None:
+    """Values that Python carries and Postgres would refuse under their own types."""
+    facts = History("a", 1).grow(1)
+    odd = json.loads(facts[0].model_dump_json()) | {
+        "trained_at": "0001-01-01T00:00:00+23:59",
+        "metrics": {"nan": "NaN", "inf": "-Infinity", "tiny": 5e-324},
+        "parameters": {"huge": 10**400, "null": None, "": "\u2028"},
+    }
+    top = await write(log, told([type(facts[0]).model_validate(odd)]), {})
+    async with projecting(log):
+        pass
+    await wait_until(log.pool, top, 1)
+    assert await shown(log, ["a"]) == await plain(log, ["a"])
+
+
+async def test_waiting_for_a_position_that_does_not_come_says_who_is_behind(log: Log) -> None:
+    with pytest.raises(TimeoutError, match=r"every view at 7 in 0\.01 s, found \{'model': 0, 'serving': 0"):
+        await wait_until(log.pool, 7, 0.01)
+
+
+async def test_a_rebuild_equals_what_was_followed_fact_by_fact(log: Log) -> None:
+    facts, heads, at = grown(["a", "b", "c"], 3, 150), dict[str, int](), 0
+    luck = random.Random(3)
+    async with projecting(log) as projector:
+        while facts:
+            some = luck.randrange(1, 40)
+            top = await write(log, facts[:some], heads)
+            await projector.step(at, top)
+            facts, at = facts[some:], top
+    reports = await rebuild(log.pool)
+    assert [report.equal for report in reports] == [True, True, True]
+    assert await shown(log, ["a", "b", "c"]) == await plain(log, ["a", "b", "c"])
+
+
+async def test_waiting_ends_when_the_facts_are_shown(log: Log) -> None:
+    async with projecting(log) as projector:
+        top = await write(log, grown(["a"], 4, 5), {})
+        waiting = asyncio.create_task(wait_until(log.pool, top, 5))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await projector.step(0, top)
+        await waiting
