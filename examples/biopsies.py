@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer  # type: ignore[import-untyped]
 from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
 
-MODEL = "tumours"
-
 
 @dataclass(frozen=True)
 class Biopsies:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,45 +24,51 @@ from stack.servers import together
 
 
 @dataclass(frozen=True)
-class Actor:
-    """A process, the file that it writes to, and the port at which a service tells how it is."""
+class Player:
+    """One of the examples while it runs."""
 
     name: str
-    process: Guarded
-    port: int | None
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
 
-    @property
-    def lines(self) -> list[str]:
-        """What it has said so far."""
-        return self.process.log.read_text(errors="replace").splitlines()
+    async def line(self, patience: float) -> str:
+        """The next line that it prints."""
+        try:
+            said = await asyncio.wait_for(self.reader.readline(), patience)
+        except TimeoutError:
+            raise Trouble(f"the {self.name} said nothing for {patience:.0f} s") from None
+        if not said:
+            raise Trouble(f"the {self.name} ended without another word")
+        return said.decode().rstrip()
 
 
 class Cast:
-    """The services, the pipeline and the deployer. Each has a folder, which its guard deletes after it."""
+    """The services, and the troupe of examples. Each has a folder, which its guard deletes after it."""
 
-    def __init__(self, home: Path, prefix: str) -> None:
-        self.home = home
-        self.actors: dict[str, Actor] = {}
-        self._plays: Mapping[str, Sequence[str]] = {
-            **{name: ("services", name) for name in SERVICES},
-            "pipeline": ("examples.pipeline", "serve", "--group", f"{prefix}pipeline"),
-            "deployer": ("examples.deployer", "--group", f"{prefix}deployer"),
-        }
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="modelog-demo-"))
+        self.running: dict[str, Guarded] = {}
+        self.ports: dict[str, int] = {}
+        self.troupe = self._folder("examples") / "socket"
+        # OpenBLAS would start threads, which a fork does not carry over.
+        env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        self._start("examples", ["examples.troupe", str(self.troupe)], env)
 
     def enter(self) -> None:
-        """Start them all."""
+        """Start every service."""
+        self.ports = {name: free_port() for name in SERVICES}
         with ThreadPoolExecutor() as pool:
-            self.actors.update((actor.name, actor) for actor in pool.map(self._start, self._plays))
+            list(pool.map(self._serve, SERVICES))
 
-    def _start(self, name: str) -> Actor:
-        folder = self.folder(name)
-        port = free_port() if name in SERVICES else None
-        env = os.environ | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1", "MODELOG_HEALTH_PORT": str(port or 0)}
-        argv = [sys.executable, "-m", *self._plays[name]]
-        return Actor(name, Guarded(argv, folder / "log", env=env, erase=folder), port)
+    def _serve(self, name: str) -> None:
+        env = os.environ | {"MODELOG_HEALTH_PORT": str(self.ports[name]), "TMPDIR": str(self._folder(name))}
+        self._start(name, ["services", name], env)
 
-    def folder(self, name: str) -> Path:
-        """Where one of them writes."""
+    def _start(self, name: str, module: Sequence[str], env: Mapping[str, str]) -> None:
+        folder = self._folder(name)
+        self.running[name] = Guarded([sys.executable, "-m", *module], folder / "log", env=env, erase=folder)
+
+    def _folder(self, name: str) -> Path:
         folder = self.home / name
         folder.mkdir(exist_ok=True)
         return folder
@@ -67,29 +76,36 @@ class Cast:
     def wait(self, patience: float) -> None:
         """Return when every service says that it is ready."""
         limit = time.monotonic() + patience
-        for actor in self.actors.values():
-            while actor.port and not ready(str(actor.port)):
-                if not actor.process.alive:
-                    raise Trouble(f"{actor.name} ended while it started")
+        for name, port in self.ports.items():
+            while not ready(str(port)):
+                if not self.running[name].alive:
+                    raise Trouble(f"{name} ended while it started")
                 if time.monotonic() > limit:
-                    raise Trouble(f"{actor.name} was not ready within {patience:.0f} s")
+                    raise Trouble(f"{name} was not ready within {patience:.0f} s")
                 time.sleep(0.05)
 
-    async def said(self, name: str, beginning: str, patience: float) -> tuple[str, float]:
-        """The line of that actor with this beginning, and when it was read, in seconds since 1970."""
+    async def play(self, *argv: str, patience: float) -> Player:
+        """Run `python -m examples.…` in a fork of the process that has all its imports."""
         limit = time.monotonic() + patience
-        while time.monotonic() < limit:
-            for line in self.actors[name].lines:
-                if line.startswith(beginning):
-                    return line, time.time()
-            await asyncio.sleep(0.01)
-        raise Trouble(f"the {name} did not say `{beginning} …` within {patience:.0f} s")
+        while time.monotonic() < limit and self.running["examples"].alive:
+            with suppress(FileNotFoundError, ConnectionRefusedError):
+                reader, writer = await asyncio.open_unix_connection(self.troupe)
+                told = {name: text for name, text in os.environ.items() if name.startswith("MODELOG_")}
+                env = told | {"TMPDIR": str(self.troupe.parent)}
+                writer.write(json.dumps({"argv": argv, "env": env}).encode() + b"\n")
+                await writer.drain()
+                return Player(argv[0], reader, writer)
+            await asyncio.sleep(0.05)
+        raise Trouble(f"the {argv[0]} did not start within {patience:.0f} s")
 
     def last_lines(self, most: int) -> Mapping[str, Sequence[str]]:
-        """The end of what each has said."""
-        return {name: actor.lines[-most:] for name, actor in self.actors.items()}
+        """The end of what each has written to its log."""
+        return {
+            name: process.log.read_text(errors="replace").splitlines()[-most:] for name, process in self.running.items()
+        }
 
     def leave(self) -> None:
-        """End them all."""
-        together(actor.process.stop for actor in self.actors.values())
+        """End them all; nothing happens where none is left."""
+        ending, self.running = self.running, {}
+        together(process.stop for process in ending.values())
         shutil.rmtree(self.home, ignore_errors=True)

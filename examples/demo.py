@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
-from pathlib import Path
+from contextlib import ExitStack
 
 from examples.cast import Cast
 from examples.ground import ground
 from examples.narrator import Narrator
+from examples.story import tell
 from examples.trouble import Trouble
 from shared.settings import settings
 from shared.setup import setup
@@ -28,6 +27,7 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=20, help="seconds to wait for each step")
     patience = parser.parse_args().patience
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("modelog").setLevel(logging.ERROR)  # of the garbage, the story tells itself
     narrator = Narrator(sys.stdout)
     try:
         play(narrator, patience)
@@ -43,25 +43,23 @@ def main() -> int:
 
 def play(narrator: Narrator, patience: float) -> None:
     """Start everybody, tell the story, end everybody."""
-    narrator.aside("Starting Kafka, Postgres and S3 for this demo alone.")
-    with ThreadPoolExecutor(1) as meanwhile:
-        # The story's imports, scikit-learn above all, take seconds: as long as the servers take to start.
-        story = meanwhile.submit(import_module, "examples.story")
-        with ground() as own:
-            narrator.progress("the servers answer")
+    narrator.aside("Starting Kafka, Postgres and S3 for this demo alone, and everybody who plays.")
+    with ExitStack() as ends:
+        cast = Cast()
+        ends.callback(cast.leave)
+        own = ends.enter_context(ground())
+        ends.callback(cast.leave)  # sooner than the ground under it
+        narrator.progress("the servers answer")
+        try:
             made = asyncio.run(setup(settings()))
-            narrator.progress(f"schema, bucket and {sum('topic' in one for one in made)} topics are made")
-            cast = Cast(Path(tempfile.mkdtemp(prefix="modelog-demo-")), own.topic_prefix)
-            try:
-                cast.enter()
-                cast.wait(patience)
-                narrator.progress(f"{', '.join(cast.actors)} run, each a process of its own")
-                asyncio.run(story.result().tell(narrator, cast, own, patience))
-            except Trouble:
-                narrator.logs(cast.last_lines(LAST_LINES))
-                raise
-            finally:
-                cast.leave()
+            narrator.progress(f"schema, bucket and {sum('topic' in one for one in made)} topics are there")
+            cast.enter()
+            cast.wait(patience)
+            narrator.progress(f"{', '.join(cast.ports)} are ready, each a process of its own")
+            asyncio.run(tell(narrator, cast, own, patience))
+        except Trouble:
+            narrator.logs(cast.last_lines(LAST_LINES))
+            raise
 
 
 if __name__ == "__main__":

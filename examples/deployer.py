@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 import joblib  # type: ignore[import-untyped]
 from modelog import ModelPromoted, PlainRegistry
 
-from examples.biopsies import MODEL, biopsies
+from examples import MODEL
+from examples.biopsies import biopsies
 
 
 def deploy(registry: PlainRegistry, promoted: ModelPromoted) -> str:

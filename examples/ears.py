@@ -36,6 +36,11 @@ class Ears:
     parked: list[tuple[str, float]] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
+    @property
+    def position(self) -> int:
+        """The position in the log of the last fact."""
+        return max((one.message.sequence or 0 for one in self.heard), default=0)
+
     async def listen(self) -> None:
         """Hear every event, until cancelled."""
         async with Registry(self.servers, prefix=self.prefix, source="demo") as registry:

@@ -10,7 +10,8 @@ from modelog import DriftDetected, Message, PlainRegistry, Window
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp  # type: ignore[import-untyped]
 
-from examples.biopsies import MODEL, biopsies, features
+from examples import MODEL
+from examples.biopsies import biopsies, features
 
 THRESHOLD = 0.2
 
@@ -45,8 +46,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="how much too long the scanner measures")
     told = parser.parse_args()
     with PlainRegistry(source="tumours-monitor") as registry:
-        report = watch(registry, told.version, told.feature, told.scale).event
-    print(f"{report.features[0]} of {MODEL}/{report.version} scored {report.score:.3f}, drifted: {report.drifted}")
+        print(watch(registry, told.version, told.feature, told.scale).id)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import textwrap
 import time
@@ -40,6 +41,10 @@ class Narrator:
             self.scene(f"The log of {name} ends with")
             for line in said:
                 self.aside(f"  {line}")
+
+    def command(self, *argv: str) -> None:
+        """What somebody could type."""
+        self.aside(f"  $ python -m examples.{shlex.join(argv)}")
 
     def scene(self, sentence: str) -> None:
         """What comes now."""

@@ -21,7 +21,8 @@ from pydantic import BaseModel
 from sklearn.ensemble import RandomForestClassifier  # type: ignore[import-untyped]
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score  # type: ignore[import-untyped]
 
-from examples.biopsies import MODEL, Biopsies, biopsies, features
+from examples import MODEL
+from examples.biopsies import Biopsies, biopsies, features
 
 
 class Recipe(BaseModel, frozen=True):
@@ -58,7 +59,7 @@ def train(
             dependencies=[f"{name}=={version(name)}" for name in ("joblib", "numpy", "scikit-learn")],
             author=author,
             trained_at=trained_at,
-            description=f"a forest of {recipe.trees} trees, {recipe.depth} deep",
+            description=f"{recipe.trees} trees of depth {recipe.depth}",
             answers=answers,
         )
 
@@ -109,7 +110,7 @@ def main() -> None:
         else:
             recipe = Recipe(trees=order.trees, depth=order.depth)
             told = train(registry, recipe, author=order.author, rows=order.rows)
-            print(f"published {told.event.type} of run {told.event.run}")
+            print(told.event.run)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,67 @@
-"""Stand-in until services.views is there."""
+"""Looking at the views: what they say of every version, and that they say the same once they are built again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from examples.sentences import shown
+from examples.trouble import Trouble
+from services.views.cursors import wait_until
+from services.views.rebuild import Report, digests, rebuild
+from shared.log import connect
+from shared.settings import settings
+
+VERSIONS = """
+select version,
+       status,
+       stage,
+       metrics,
+       author || coalesce(', ' || promoted_by, '') || coalesce(', ' || retired_by, '') as who,
+       concat_ws('; ',
+                 case when status = 'rejected' then findings #>> '{-1,sentence}' end,
+                 case when stage = 'archived' then 'replaced' end,
+                 retired_reason,
+                 'refused: ' || refusal,
+                 'drifted, ' || round(drift_score::numeric, 3) || case when answers is null then '' end,
+                 'answers a request for retraining' || left(answers::text, 0)) as why
+  from registry.version
+ where model = $1
+ order by version
+"""
 
 
-async def rebuilt() -> str:
-    return "-"
+@asynccontextmanager
+async def views(upto: int, patience: float) -> AsyncIterator[asyncpg.Pool]:
+    """The views, as soon as they show the facts up to this position."""
+    async with await connect(settings().postgres_url.get_secret_value(), settings().postgres_role) as pool:
+        try:
+            await wait_until(pool, upto, patience)
+        except TimeoutError as late:
+            raise Trouble(str(late)) from None
+        yield pool
 
 
-async def versions(model: str) -> tuple[list[str], list[list[str]]]:
-    return ["a", "b"], [["1", "2"]]
+async def rebuilt(upto: int, patience: float) -> Sequence[Report]:
+    """Drop every view, fold the log anew, and raise Trouble unless each shows what it showed before."""
+    async with views(upto, patience) as pool:
+        before = await digests(pool)
+        reports = await rebuild(pool, drop=True)
+        after = await digests(pool)
+    if different := [name for name in before if before[name] != after.get(name)]:
+        raise Trouble(f"the views {', '.join(different)} are not what they were before they were built again")
+    return reports
+
+
+async def versions(model: str, upto: int, patience: float) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Head and rows of the table of all versions."""
+    async with views(upto, patience) as pool:
+        rows = await pool.fetch(VERSIONS, model)
+    told = [
+        [str(row["version"]), row["status"], row["stage"], shown(json.loads(row["metrics"])), row["who"], row["why"]]
+        for row in rows
+    ]
+    return ["version", "status", "stage", "metrics", "who", "why"], told

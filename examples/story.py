@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from modelog import (
+    DriftDetected,
     DriftRecorded,
     Event,
     Message,
@@ -20,18 +20,16 @@ from modelog import (
     ModelRetired,
     ModelTrained,
     ModelValidated,
-    PlainRegistry,
+    Registry,
     RetirementRefused,
     RetirementRequested,
     RetrainingRequested,
 )
 
-from examples import monitor, pipeline, proof
-from examples.biopsies import MODEL
-from examples.cast import Cast
+from examples import MODEL, proof
+from examples.cast import Cast, Player
 from examples.ears import Ears, Heard
 from examples.narrator import Narrator
-from examples.pipeline import Recipe
 from examples.sentences import tell as sentence
 from examples.sentences import tone
 from examples.trouble import Trouble
@@ -41,17 +39,16 @@ from stack import Addresses
 E = TypeVar("E", bound=Event)
 
 GARBAGE = b'{"model": "tumours", "run": 12, "artifact":'
-EARLY = 250
-"""So many biopsies there were at first; retraining has them all."""
 
 
 async def tell(narrator: Narrator, cast: Cast, own: Addresses, patience: float) -> None:
     """Tell it from the first version to the table; raise Trouble at the first step that does not happen."""
-    tempfile.tempdir = str(cast.folder("pipeline"))  # what is trained here is gone with the pipeline's own files
     ears = Ears(own.kafka, own.topic_prefix, patience)
-    with PlainRegistry(source="demo") as registry:
-        async with listening(ears):
-            await Story(narrator, cast, own, ears, registry).tell()
+    async with listening(ears), Registry(source="demo") as registry:
+        deployer = await cast.play("deployer", "--group", f"{own.topic_prefix}deployer", patience=patience)
+        await cast.play("pipeline", "serve", "--group", f"{own.topic_prefix}pipeline", patience=patience)
+        narrator.progress("the pipeline and the deployer run, forked from one process that has imported scikit-learn")
+        await Story(narrator, cast, own, ears, registry, deployer).tell()
 
 
 @asynccontextmanager
@@ -75,7 +72,8 @@ class Story:
     cast: Cast
     own: Addresses
     ears: Ears
-    registry: PlainRegistry
+    registry: Registry
+    deployer: Player
 
     async def tell(self) -> None:
         await self.first_version()
@@ -88,23 +86,23 @@ class Story:
         await self.looking_back()
 
     async def first_version(self) -> None:
-        self.narrator.scene("Version 1: two trees, one question each. There is nothing better yet.")
-        trained = await self.train(Recipe(trees=2, depth=1))
-        await self.promoted(trained, trained.event.run, 1, replaces=None)
+        self.narrator.scene("Version 1 asks two questions. Nothing better is there yet.")
+        trained = await self.train(trees=2, depth=1)
+        await self.promoted(trained, trained.event.run, version=1, replaces=None)
 
     async def better_version(self) -> None:
-        self.narrator.scene("Version 2: fifty trees.")
-        trained = await self.train(Recipe(trees=50, depth=4))
-        await self.promoted(trained, trained.event.run, 2, replaces=1)
+        self.narrator.scene("Version 2 asks many more, and is better.")
+        trained = await self.train(trees=50, depth=4)
+        await self.promoted(trained, trained.event.run, version=2, replaces=1)
 
     async def worse_version(self) -> None:
-        self.narrator.scene("Version 3: a single tree. Somebody wanted it small.")
-        trained = await self.train(Recipe(trees=1, depth=3))
+        self.narrator.scene("Version 3 is a single tree. Somebody wanted it small.")
+        trained = await self.train(trees=1, depth=3)
         await self.then(trained, ModelRegistered, run=trained.event.run, version=3)
         await self.then(trained, ModelRejected, version=3)
 
     async def garbage(self) -> None:
-        self.narrator.scene("Garbage on model.trained. All that follows passes through the same partition, behind it.")
+        self.narrator.scene("Garbage comes on model.trained, in front of all that follows about this model.")
         began = time.time()
         out = producer(self.own.kafka)
         await out.start()
@@ -116,54 +114,63 @@ class Story:
         self.narrator.said(at - began, "parked", reason, "bad")
 
     async def drift(self) -> None:
-        self.narrator.scene("Drift: a scanner measures three tenths too long, and the monitor sees it.")
-        drift = await asyncio.to_thread(monitor.watch, self.registry, 2, "mean radius", 1.3)
-        self.say(drift, Heard(drift, _when(drift)))
+        self.narrator.scene("A scanner measures three tenths too long: drift, and training anew with all data by now.")
+        await self.run("monitor", "--version", "2", "--scale", "1.3")
+        drift = (await self.ears.hear(DriftDetected, version=2)).message
+        await self.then(drift, DriftDetected, version=2)
         await self.then(drift, DriftRecorded, version=2)
         request = await self.then(drift, RetrainingRequested, version=2)
         trained = await self.then(drift, ModelTrained, answers=request.event.retraining)
-        await self.promoted(drift, trained.event.run, 4, replaces=2)
+        await self.promoted(drift, trained.event.run, version=4, replaces=2)
 
     async def farewell(self) -> None:
-        self.narrator.scene("Version 1 has served its time. Version 4 may not go, it serves.")
+        self.narrator.scene("Version 1 may go. Version 4 may not, it serves.")
         await self.wish(
             RetirementRequested(model=MODEL, version=1, by="ada", reason="two better ones came"), ModelRetired
         )
-        await self.wish(RetirementRequested(model=MODEL, version=4, by="ada", reason="a slip"), RetirementRefused)
+        await self.wish(RetirementRequested(model=MODEL, version=4, by="ada", reason="by mistake"), RetirementRefused)
 
     async def rebuilding(self) -> None:
-        self.narrator.scene("The views are dropped and folded again from the log.")
-        self.narrator.aside(await proof.rebuilt())
+        self.narrator.scene("The views are dropped, and folded again from the log.")
+        for report in await proof.rebuilt(self.ears.position, self.ears.patience):
+            rows = f"{report.digest.rows} rows from {report.facts} facts, equal to those before"
+            self.narrator.said(report.seconds, f"registry.{report.view}", rows)
 
     async def looking_back(self) -> None:
         self.narrator.scene("What registry.version says in the end:")
-        self.narrator.table(*await proof.versions(MODEL))
+        self.narrator.table(*await proof.versions(MODEL, self.ears.position, self.ears.patience))
 
-    async def train(self, recipe: Recipe) -> Message[ModelTrained]:
-        trained = await asyncio.to_thread(pipeline.train, self.registry, recipe, author="ada", rows=EARLY)
-        self.say(trained, Heard(trained, _when(trained)))
-        return trained
+    async def train(self, **recipe: int) -> Message[ModelTrained]:
+        told = [text for name, value in recipe.items() for text in (f"--{name}", str(value))]
+        run = await self.run("pipeline", "train", *told, "--rows", "250", "--author", "ada")
+        trained = (await self.ears.hear(ModelTrained, run=run)).message
+        return await self.then(trained, ModelTrained, run=run)
 
-    async def promoted(self, root: Message[Event], run: str, version: int, replaces: int | None) -> None:
+    async def run(self, *argv: str) -> str:
+        self.narrator.command(*argv)
+        player = await self.cast.play(*argv, patience=self.ears.patience)
+        return await player.line(self.ears.patience)
+
+    async def promoted(self, root: Message[Event], run: str, *, version: int, replaces: int | None) -> None:
         await self.then(root, ModelRegistered, run=run, version=version)
         await self.then(root, ModelValidated, version=version)
         await self.then(root, ModelPromoted, version=version, replaces=replaces)
-        line, at = await self.cast.said("deployer", f"{MODEL}/{version} serves", self.ears.patience)
-        self.narrator.said(at - _when(root), "the deployer", line)
+        line = await self.deployer.line(self.ears.patience)
+        if not line.startswith(f"{MODEL}/{version} serves"):
+            raise Trouble(f"the deployer did not deploy {MODEL}/{version}, it said: {line}")
+        self.narrator.said(time.time() - _when(root), "the deployer", line)
 
     async def wish(self, wish: RetirementRequested, answer: type[Event]) -> None:
-        wished = await asyncio.to_thread(self.registry.publish, wish)
-        self.say(wished, Heard(wished, _when(wished)))
+        wished = await self.registry.publish(wish)
+        await self.then(wished, RetirementRequested, version=wish.version)
         await self.then(wished, answer, version=wish.version)
 
     async def then(self, root: Message[Event], type: type[E], **fields: object) -> Message[E]:
-        heard = await self.ears.hear(type, **fields)
-        self.say(root, heard)
-        return heard.message
-
-    def say(self, root: Message[Event], heard: Heard[Event]) -> None:
+        """Tell what is heard next, and how long after the first message of its chain it was heard."""
+        heard: Heard[E] = await self.ears.hear(type, **fields)
         event = heard.message.event
         self.narrator.said(heard.at - _when(root), event.type, sentence(event), tone(event))
+        return heard.message
 
 
 def _when(message: Message[Event]) -> float:

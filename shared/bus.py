@@ -6,8 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -17,10 +19,11 @@ from prometheus_client import Gauge
 
 from shared.faults import passing
 from shared.process import Process
+from shared.records import Consumer
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from aiokafka import AIOKafkaConsumer, ConsumerRecord
+    from aiokafka import ConsumerRecord
 
 log = structlog.get_logger()
 lag = Gauge("modelog_lag", "Records not answered yet", ["service", "topic", "partition"])
@@ -32,6 +35,8 @@ STUCK = 60.0
 """Seconds without an answer from Kafka, while nothing is being worked on, after which the consumer is made anew."""
 LONGEST_BATCH = 3600.0
 """Seconds that a batch may take, with many gigabytes in it, before Kafka gives its partitions to another."""
+UNREADABLE = 5.0
+"""Seconds from a batch that could not be read to the next attempt: each makes the whole group share out anew."""
 IDLE_MS = 3
 """FastStream waits this long for records and, finding none, sleeps as long again."""
 
@@ -67,6 +72,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             apply_types=False,
             logger=logging.getLogger("modelog.bus"),
         )
+        config = self.broker.config.broker_config
+        config.builder = partial(Consumer, **config.builder.keywords)
         self.subscriber = self.broker.subscriber(
             *topics,
             group_id=settings.topic_prefix + name,
@@ -122,7 +129,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         """Say every second how it goes; return when the process stops or the consumer is stuck for good."""
         heard = time.monotonic()
         while not process.stopping.is_set():
-            consumer = self.subscriber.consumer
+            consumer = cast(Consumer | None, self.subscriber.consumer)
+            if consumer is not None and consumer.broken is not None:
+                log.error("a batch cannot be read, beginning again", service=self.name, exc_info=consumer.broken)
+                process.health.ready(self.name, False, f"a batch cannot be read: {consumer.broken}")
+                return await _pause(process, UNREADABLE)
             if self.assigned is not None and consumer is not None:
                 latest = max((consumer.last_poll_timestamp(one) or 0 for one in self.assigned), default=None)
                 now = time.time()  # noqa: TID251  (the clock that aiokafka stamps its polls with)
@@ -137,11 +148,9 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             if still > STUCK:
                 log.error("consumer is stuck, making it anew", service=self.name)
                 return
-            with_stop = asyncio.create_task(process.stopping.wait())
-            await asyncio.wait({with_stop}, timeout=1.0)
-            with_stop.cancel()
+            await _pause(process, 1.0)
 
-    async def _measure(self, consumer: AIOKafkaConsumer) -> None:
+    async def _measure(self, consumer: Consumer) -> None:
         for one in self.assigned or ():
             high = consumer.highwater(one)
             if high is not None:
@@ -150,6 +159,12 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
                 except Exception:
                     return  # revoked under our hands: the next second measures again
                 lag.labels(self.name, one.topic, str(one.partition)).set(high - position)
+
+
+async def _pause(process: Process, seconds: float) -> None:
+    """Wait so long, or until the process stops."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.stopping.wait(), seconds)
 
 
 async def _answers(process: Process) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter
 
 from shared.topics import PARKED
@@ -21,8 +23,13 @@ parked = Counter("modelog_parked", "Records parked", ["service", "topic"])
 PREFIX = "parked_"
 """Begins the name of every header that parking adds."""
 
-# Above what any topic of ours lets in, so that parking never fails for size.
+# Above what a topic of ours lets in by default.
 LARGEST = 8 * 1024 * 1024
+LONGEST_KEY = 1000
+PATIENCE = 30.0
+"""Seconds that Kafka has to acknowledge a parked record; an idempotent producer would wait for ever."""
+CLOSING = 5.0
+"""Seconds that a producer has to say goodbye."""
 
 
 def producer(servers: str) -> AIOKafkaProducer:
@@ -51,21 +58,42 @@ class Parking:
             "at": now.astimezone(UTC).isoformat(),
             "reason": reason,
         }
-        headers: Sequence[tuple[str, Any]] = [
-            *record.headers,
-            *((PREFIX + name, text.encode("utf-8", "replace")) for name, text in told.items()),
-        ]
-        if self.producer is None:
-            self.producer = producer(self.servers)
-            await self.producer.start()
+        reasons = [(PREFIX + name, text.encode("utf-8", "replace")) for name, text in told.items()]
         # The client refuses to send neither key nor value.
         value = b"" if record.key is None and record.value is None else record.value
-        await self.producer.send_and_wait(self.topic, value, key=record.key, headers=headers)
+        try:
+            await self._send(record.key, value, [*record.headers, *reasons])
+        except MessageSizeTooLargeError:
+            told["reason"] = f"{reason}; parked without its value, for it is too large to be copied"
+            key = record.key and record.key[:LONGEST_KEY]
+            await self._send(key, None if key else b"", [*reasons[:-1], (PREFIX + "reason", told["reason"].encode())])
         parked.labels(self.service, record.topic).inc()
         log.warning("parked", **told)
 
+    async def _send(self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> None:
+        try:
+            if self.producer is None:
+                self.producer = producer(self.servers)
+                await self.producer.start()
+            async with asyncio.timeout(PATIENCE):
+                await self.producer.send_and_wait(self.topic, value, key=key, headers=headers)
+        except MessageSizeTooLargeError:
+            raise
+        except (KafkaError, OSError):  # TimeoutError is an OSError; a producer that failed once may fail for ever
+            await self.close()
+            raise
+
     async def close(self) -> None:
         """Let go of Kafka."""
-        if self.producer is not None:
-            await self.producer.stop()
-            self.producer = None
+        closing, self.producer = self.producer, None
+        if closing is not None:
+            await let_go(closing)
+
+
+async def let_go(producer: AIOKafkaProducer) -> None:
+    """Close a producer, and do not wait for a Kafka that is gone."""
+    try:
+        async with asyncio.timeout(CLOSING):
+            await producer.stop()
+    except (KafkaError, OSError) as error:
+        log.warning("a producer was dropped before it had closed", error=repr(error))

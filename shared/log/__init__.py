@@ -70,7 +70,7 @@ select c.stream, e.version, e.kind, e.id, e.data
 """
 
 
-async def connect(url: str, role: str | None, size: int = 4) -> asyncpg.Pool:
+async def connect(url: str, role: str | None, size: int = 10) -> asyncpg.Pool:
     """A pool of at most `size` connections that act as `role`, or as who they log in as if it is None."""
     settings = {"application_name": "modelog", "idle_in_transaction_session_timeout": "60s"}
     if role is not None:

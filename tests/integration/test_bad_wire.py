@@ -69,7 +69,7 @@ async def test_an_envelope_of_megabytes_is_parked(desk: Desk, name: str) -> None
     key, value, headers = encode(desk.trained(model), source="/tests", id="1")
     endless = [*((n, v) for n, v in headers if n != f"ce_{name}"), (f"ce_{name}", b"x" * (4 * MIB))]
     sent = await desk.hand_in("model.trained", value, key, endless)
-    assert name in reason(await desk.parked_from(sent))
+    assert name.removesuffix("id") in reason(await desk.parked_from(sent))
     assert (await desk.goes_on(model)).version == 1
     await desk.said(model, ModelPromoted)
 

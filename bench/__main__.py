@@ -1,0 +1,89 @@
+"""`python -m bench`: measure every path, or those named, print the table and keep it as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.cores import Cores
+from bench.paths import PATHS
+from bench.row import Row, table
+from bench.runner import Bench
+from bench.scale import FULL, QUICK, Scale
+from stack import Addresses, StackError, running
+
+
+def main() -> int:
+    """Measure; 1 if a path could not be measured. A missed aim is told in the table and is no failure."""
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure, each number beside a peer's.")
+    parser.add_argument("paths", nargs="*", metavar="path", help=f"which; all if none is named: {', '.join(PATHS)}")
+    parser.add_argument("--quick", action="store_true", help="less of everything: two minutes, rougher numbers")
+    parser.add_argument("--facts", type=int, help="how many facts the views are rebuilt from")
+    parser.add_argument("--json", type=Path, default=Path(".modelog/bench.json"), help="where the numbers are kept")
+    asked = parser.parse_args()
+    if unknown := set(asked.paths) - set(PATHS):
+        parser.error(f"there is no path {', '.join(sorted(unknown))}: there are {', '.join(PATHS)}")
+    scale = QUICK if asked.quick else FULL
+    if asked.facts:
+        scale = replace(scale, rebuild_facts=asked.facts)
+    try:
+        with running() as addresses:
+            rows, failed, others = start(measure(addresses, scale, asked.paths or list(PATHS)))
+    except StackError as sentence:
+        print(sentence, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    keep(asked.json, scale, rows, failed, others)
+    print(table(rows))
+    print(f"\nOthers used {others:.2f} of {os.cpu_count()} cores meanwhile. Kept in {asked.json}.")
+    for path, problem in failed.items():
+        print(f"{path} could not be measured: {problem}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+async def measure(
+    addresses: Addresses, scale: Scale, names: Sequence[str]
+) -> tuple[list[Row], dict[str, str], float]:
+    """The rows of these paths, why others have none, and how many cores were used by what is not ours."""
+    bench, cores, rows, failed = Bench(addresses, scale), Cores(), list[Row](), dict[str, str]()
+    for name in names:
+        bench.say(f"{name}: {(sys.modules[PATHS[name].__module__].__doc__ or '').splitlines()[0]}")
+        try:
+            rows += await PATHS[name](bench)
+        except Exception as problem:
+            failed[name] = f"{type(problem).__name__}: {problem}"
+            bench.say(f"{name} failed: {failed[name]}")
+    return rows, failed, cores.used()["others"]
+
+
+def keep(file: Path, scale: Scale, rows: Sequence[Row], failed: dict[str, str], others: float) -> None:
+    """Write all that was found."""
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    told = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine,
+        "others": others,
+        "scale": asdict(scale),
+        "rows": [row.json() for row in rows],
+        "failed": failed,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+try:
+    from uvloop import run as start
+except ImportError:
+    start = asyncio.run
+
+if __name__ == "__main__":
+    sys.exit(main())

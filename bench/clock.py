@@ -1,0 +1,78 @@
+"""Percentiles, and curves of something that moves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+
+class Stuck(RuntimeError):
+    """What should move stands still."""
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest of the values that so many are not above."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def median(values: Sequence[float]) -> float:
+    return percentile(values, 0.5)
+
+
+@dataclass
+class Curve:
+    """Where something stood, and when that was first seen."""
+
+    seen: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def speed(self) -> float:
+        """How far it came a second, from the first to the last time that it had moved."""
+        (began, first), (ended, last) = self.seen[0], self.seen[-1]
+        return (last - first) / (ended - began) if ended > began else float("nan")
+
+    def reached(self, position: int) -> float:
+        """When it was first seen there or beyond."""
+        return self.seen[bisect_left(self.seen, position, key=lambda one: one[1])][0]
+
+
+async def drawn(
+    ask: Callable[[], Awaitable[int]], upto: int, *, every: float = 0.02, patience: float = 30, since: int = 0
+) -> Curve:
+    """The curve from the first movement above `since` until `upto`; raise Stuck if it stands still for too long."""
+    curve, position, moved = Curve(), since, time.perf_counter()
+    while position < upto:
+        found, now = await ask(), time.perf_counter()
+        if found > position:
+            position, moved = found, now
+            curve.seen.append((now, found))
+        elif now - moved > patience:
+            raise Stuck(f"expected to reach {upto:,}, found it standing at {position:,} for {patience:.0f} s")
+        await asyncio.sleep(every)
+    return curve
+
+
+@asynccontextmanager
+async def watched(ask: Callable[[], Awaitable[int]], every: float = 0.001) -> AsyncIterator[Curve]:
+    """A curve that is drawn as long as the block runs."""
+    curve = Curve([(time.perf_counter(), await ask())])
+
+    async def draw() -> None:
+        while True:
+            found = await ask()
+            if found > curve.seen[-1][1]:
+                curve.seen.append((time.perf_counter(), found))
+            await asyncio.sleep(every)
+
+    drawing = asyncio.create_task(draw())
+    try:
+        yield curve
+    finally:
+        drawing.cancel()
+        await asyncio.wait([drawing])

@@ -1,0 +1,99 @@
+"""Reports as pipelines and monitors send them, and the histories that the deciders make of such."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from modelog.events import DriftDetected, Fact, ModelTrained
+from modelog.policy import DEFAULT
+from modelog.values import Artifact, Code, Dataset, File, Framework, Window
+
+from services.ingestion.decision import Register, registration
+from services.promotion.decision import Promote, promotion
+from services.retirement.decision import Retire, retirement
+from services.retraining.decision import Consider, retraining
+from services.validation.decision import Judge, validation
+from shared.decider import Decider
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+DIGEST = "5e" * 32
+FILES = (File(path="model.joblib", size=1024, sha256=DIGEST),)
+DECIDERS: tuple[Decider[Any, Any], ...] = (registration, validation, promotion, retraining, retirement)
+
+
+def trained(model: str, run: str, artifact: Artifact | None = None) -> ModelTrained:
+    """A run as a careful pipeline reports it, about 900 bytes."""
+    return ModelTrained(
+        model=model,
+        run=run,
+        metrics={"auc": 0.912, "f1": 0.874, "log_loss": 0.231, "latency_ms": 12.5},
+        parameters={"depth": 8, "rate": 0.05, "rounds": 400, "subsample": 0.8},
+        datasets=(Dataset(name="transactions", version="2026-01-01", uri="s3://data/transactions/2026-01-01"),),
+        features=("amount", "country", "hour", "merchant", "device", "velocity"),
+        code=Code(repository="https://example.org/fraud/train.git", commit="c0ffee" * 6 + "beef"),
+        framework=Framework(name="scikit-learn", version="1.7.2"),
+        dependencies=("numpy==2.3.4", "scikit-learn==1.7.2"),
+        author="ada",
+        trained_at=BEGAN,
+        tags={"team": "risk"},
+        artifact=artifact or Artifact(files=FILES),
+    )
+
+
+def drifted(model: str, version: int = 1, score: float = 0.31) -> DriftDetected:
+    """A monitor's report, about 350 bytes."""
+    return DriftDetected(
+        model=model,
+        version=version,
+        detector="psi",
+        score=score,
+        threshold=0.2,
+        drifted=score > 0.2,
+        features=("amount", "country"),
+        window=Window(start=BEGAN, end=BEGAN + timedelta(hours=1)),
+        report="s3://monitoring/reports/2026-01-01T00.html",
+    )
+
+
+class History:
+    """One model's stream, said by the real deciders."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.dice = random.Random(model)
+        self.facts: list[Fact] = []
+        self.states = [decider.initial for decider in DECIDERS]
+        self.latest = 0
+
+    def grow(self, facts: int) -> Sequence[Fact]:
+        """The first so many facts of a model that is trained again and again."""
+        while len(self.facts) < facts:
+            self._train()
+        return self.facts[:facts]
+
+    def _train(self) -> None:
+        """A version, its verdict, mostly its promotion, some drift, and the end of an old one."""
+        self.latest += 1
+        manifest, uri = f"sha256:{DIGEST}", f"s3://modelog/manifests/sha256/{DIGEST}"
+        run = trained(self.model, f"run-{self.latest}")
+        self._ask(registration, Register(run, manifest, uri, 1024, "joblib", FILES))
+        faults = ("expected model.joblib, found no object: upload it again",) if self.dice.random() < 0.1 else ()
+        self._ask(validation, Judge(self.model, self.latest, faults, DEFAULT))
+        if self.dice.random() < 0.8:
+            reason = f"every check of policy {DEFAULT.digest} passed"
+            self._ask(promotion, Promote(self.model, self.latest, "production", "policy", reason, DEFAULT))
+        for _ in range(self.dice.randrange(3)):
+            at = BEGAN + timedelta(minutes=len(self.facts))
+            report = drifted(self.model, self.latest, self.dice.random())
+            self._ask(retraining, Consider(report, UUID(int=self.dice.getrandbits(128)), DEFAULT, at))
+        if self.latest > 5 and self.dice.random() < 0.5:
+            self._ask(retirement, Retire(self.model, self.latest - 5, "grace", "nobody asks for it any more"))
+
+    def _ask(self, decider: Decider[Any, Any], command: object) -> None:
+        said = decider.decide(self.states[DECIDERS.index(decider)], command)
+        self.facts += said
+        self.states = [one.after(state, said) for one, state in zip(DECIDERS, self.states, strict=True)]

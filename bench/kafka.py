@@ -1,0 +1,72 @@
+"""Kafka without us: aiokafka's own producer and consumer, set as ours are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from modelog.envelope import Header, encode
+from modelog.events import Event
+
+from bench.place import Place
+
+Sent = tuple[str, bytes, bytes, list[Header]]
+AT_ONCE = 2_000
+
+
+def records(place: Place, events: Iterable[Event]) -> list[Sent]:
+    """What has to be sent: topic, key, value and headers."""
+    return [(place.settings.topic_prefix + event.type, *encode(event, source="/bench")) for event in events]
+
+
+@asynccontextmanager
+async def producing(place: Place) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that waits for all replicas, repeats nothing and does not linger."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=place.settings.kafka_servers, acks="all", enable_idempotence=True, linger_ms=0
+    )
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+@asynccontextmanager
+async def consuming(place: Place, *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of whole topics, from their beginning."""
+    consumer = AIOKafkaConsumer(
+        *(place.settings.topic_prefix + topic for topic in topics),
+        bootstrap_servers=place.settings.kafka_servers,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def send_all(producer: AIOKafkaProducer, sending: Sequence[Sent]) -> float:
+    """Send in order, a batch's acknowledgements awaited before the next; return the records a second."""
+    began = time.perf_counter()
+    for n in range(0, len(sending), AT_ONCE):
+        batch = sending[n : n + AT_ONCE]
+        await asyncio.gather(
+            *[await producer.send(topic, value, key=key, headers=headers) for topic, key, value, headers in batch]
+        )
+    return len(sending) / (time.perf_counter() - began)
+
+
+async def batches(consumer: AIOKafkaConsumer, upto: int, most: int = 500) -> AsyncIterator[list[ConsumerRecord]]:
+    """So many records, as they come."""
+    seen = 0
+    while seen < upto:
+        found = await consumer.getmany(timeout_ms=5_000, max_records=most)
+        if batch := [record for records in found.values() for record in records]:
+            seen += len(batch)
+            yield batch
