@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.cores import Cores
 from bench.paths import PATHS
@@ -19,6 +21,7 @@ from bench.row import Row, table
 from bench.runner import Bench
 from bench.scale import FULL, QUICK, Scale
 from stack import Addresses, StackError, running
+from stack.choice import choose
 
 
 def main() -> int:
@@ -31,12 +34,13 @@ def main() -> int:
     asked = parser.parse_args()
     if unknown := set(asked.paths) - set(PATHS):
         parser.error(f"there is no path {', '.join(sorted(unknown))}: there are {', '.join(PATHS)}")
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it tells of every leader that is not elected yet
     scale = QUICK if asked.quick else FULL
     if asked.facts:
         scale = replace(scale, rebuild_facts=asked.facts)
     try:
         with running() as addresses:
-            rows, failed, others = start(measure(addresses, scale, asked.paths or list(PATHS)))
+            rows, failed, others = _start()(measure(addresses, scale, asked.paths or list(PATHS)))
     except StackError as sentence:
         print(sentence, file=sys.stderr)
         return 1
@@ -50,11 +54,14 @@ def main() -> int:
     return 1 if failed else 0
 
 
-async def measure(
-    addresses: Addresses, scale: Scale, names: Sequence[str]
-) -> tuple[list[Row], dict[str, str], float]:
+async def measure(addresses: Addresses, scale: Scale, names: Sequence[str]) -> tuple[list[Row], dict[str, str], float]:
     """The rows of these paths, why others have none, and how many cores were used by what is not ours."""
-    bench, cores, rows, failed = Bench(addresses, scale), Cores(), list[Row](), dict[str, str]()
+    bench, cores, rows, failed = (
+        Bench(addresses, scale, lent=choose(os.environ) == "given"),
+        Cores(),
+        list[Row](),
+        dict[str, str](),
+    )
     for name in names:
         bench.say(f"{name}: {(sys.modules[PATHS[name].__module__].__doc__ or '').splitlines()[0]}")
         try:
@@ -63,6 +70,15 @@ async def measure(
             failed[name] = f"{type(problem).__name__}: {problem}"
             bench.say(f"{name} failed: {failed[name]}")
     return rows, failed, cores.used()["others"]
+
+
+def _start() -> Callable[..., Any]:
+    """What runs the loop of the services, so that neither side has a faster one."""
+    try:
+        import uvloop  # noqa: PLC0415  (not on Windows)
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
 
 
 def keep(file: Path, scale: Scale, rows: Sequence[Row], failed: dict[str, str], others: float) -> None:
@@ -79,11 +95,6 @@ def keep(file: Path, scale: Scale, rows: Sequence[Row], failed: dict[str, str], 
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
-
-try:
-    from uvloop import run as start
-except ImportError:
-    start = asyncio.run
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+
+from bench.cores import Cores
 
 
 class Stuck(RuntimeError):
@@ -27,9 +28,10 @@ def median(values: Sequence[float]) -> float:
 
 @dataclass
 class Curve:
-    """Where something stood, and when that was first seen."""
+    """Where something stood, when that was first seen, and who used the processors from the first to the last."""
 
     seen: list[tuple[float, int]] = field(default_factory=list)
+    told: str = ""
 
     @property
     def speed(self) -> float:
@@ -37,24 +39,41 @@ class Curve:
         (began, first), (ended, last) = self.seen[0], self.seen[-1]
         return (last - first) / (ended - began) if ended > began else float("nan")
 
+    @property
+    def position(self) -> int:
+        return self.seen[-1][1]
+
     def reached(self, position: int) -> float:
         """When it was first seen there or beyond."""
         return self.seen[bisect_left(self.seen, position, key=lambda one: one[1])][0]
+
+
+async def until(ask: Callable[[], int], enough: int, patience: float = 30) -> None:
+    """Return when so many are there; raise Stuck if none come for too long."""
+    seen, moved = ask(), time.monotonic()
+    while seen < enough:
+        await asyncio.sleep(0.005)
+        if (found := ask()) > seen:
+            seen, moved = found, time.monotonic()
+        elif time.monotonic() - moved > patience:
+            raise Stuck(f"expected {enough:,}, found {seen:,} and no more for {patience:.0f} s")
 
 
 async def drawn(
     ask: Callable[[], Awaitable[int]], upto: int, *, every: float = 0.02, patience: float = 30, since: int = 0
 ) -> Curve:
     """The curve from the first movement above `since` until `upto`; raise Stuck if it stands still for too long."""
-    curve, position, moved = Curve(), since, time.perf_counter()
+    curve, cores, position, moved = Curve(), None, since, time.perf_counter()
     while position < upto:
         found, now = await ask(), time.perf_counter()
         if found > position:
+            cores = cores or Cores()
             position, moved = found, now
             curve.seen.append((now, found))
         elif now - moved > patience:
             raise Stuck(f"expected to reach {upto:,}, found it standing at {position:,} for {patience:.0f} s")
         await asyncio.sleep(every)
+    curve.told = cores.told() if cores else ""
     return curve
 
 
@@ -66,7 +85,7 @@ async def watched(ask: Callable[[], Awaitable[int]], every: float = 0.001) -> As
     async def draw() -> None:
         while True:
             found = await ask()
-            if found > curve.seen[-1][1]:
+            if found > curve.position:
                 curve.seen.append((time.perf_counter(), found))
             await asyncio.sleep(every)
 

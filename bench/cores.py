@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from contextlib import suppress
 
 import psutil
@@ -36,9 +35,9 @@ def _busy() -> float:
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
-def _family() -> Counter[str]:
+def _family() -> dict[str, float]:
     """Seconds that this process and all below it have used, with those of the children that ended."""
-    spent = Counter[str]()
+    spent = dict.fromkeys(("bench", "services", *ROLES.values()), 0.0)
     me = psutil.Process()
     for one in [me, *me.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):

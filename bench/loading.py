@@ -1,17 +1,16 @@
-"""Facts into the log by the hundred thousand, past the services: what they would have said, copied under other names."""
+"""Facts into the log by the hundred thousand: what the services would have said, copied under other names."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import asyncpg
-from modelog.events import Fact
 
 from bench.events import History
 from bench.place import Place
-from shared.log import Append, Entry, Log
+from shared.log import Append, Entry
 
 META = json.dumps(
     {
@@ -39,25 +38,27 @@ select stream || '-' || copy, version, kind, gen_random_uuid(),
 """
 
 
-def entry(fact: Fact) -> Entry:
-    return Entry(fact.type, uuid.uuid4(), fact.model_dump_json(), META)
+def appends(models: Sequence[str], each: int) -> Iterator[Append]:
+    """The same, one fact an append."""
+    for model, version, kind, data in told(models, each):
+        yield Append(model, version - 1, [Entry(kind, uuid.uuid4(), data, META)])
 
 
-def registered(models: Iterable[str], facts: int = 3) -> list[Append]:
-    """The beginnings of these models' streams."""
-    return [Append(model, 0, [entry(fact) for fact in History(model).grow(facts)]) for model in models]
+def told(models: Sequence[str], each: int, templates: int = 40) -> Iterator[tuple[str, int, str, str]]:
+    """Stream, version, kind and data: the models' histories side by side, so many facts of each."""
+    names = [f"template-{n}" for n in range(min(templates, len(models)))]
+    said = [[(fact.type, fact.model_dump_json()) for fact in History(name).grow(each)] for name in names]
+    for n in range(each):
+        for m, model in enumerate(models):
+            kind, data = said[m % len(names)][n]
+            yield model, n + 1, kind, data.replace(names[m % len(names)], model)
 
 
 async def load(place: Place, facts: int, models: int = 400, templates: int = 40) -> list[str]:
     """At least so many facts of so many models' histories; return the models."""
     each, copies = -(-facts // models), models // templates
     names = [f"model-{n}" for n in range(templates)]
-    rows = [
-        (name, version, fact.type, fact.model_dump_json())
-        for name in names
-        for version, fact in enumerate(History(name).grow(each), 1)
-    ]
-    await copy(place, rows, copies)
+    await copy(place, list(told(names, each)), copies)
     return [f"{name}-{n}" for n in range(1, copies + 1) for name in names]
 
 
@@ -76,10 +77,3 @@ async def copy(place: Place, rows: Sequence[tuple[str, int, str, str]], copies: 
 async def logged(pool: asyncpg.Pool) -> int:
     """The last position that was drawn."""
     return int(await pool.fetchval("select coalesce(pg_sequence_last_value('log.position'), 0)"))
-
-
-async def append(log: Log, appends: Sequence[Append], at_once: int = 100) -> None:
-    """Append all of them, streams that nobody else writes."""
-    for n in range(0, len(appends), at_once):
-        batch = appends[n : n + at_once]
-        assert len(await log.append(batch)) == len(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,19 +10,22 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from minio.deleteobjects import DeleteObject
 
 from shared.log import connect
 from shared.settings import Settings
 from shared.setup import setup
+from shared.topics import PARKED, every_topic
 from stack import Addresses
 
 FLOOR = """
 create schema floor;
 create table floor.event (
-  position bigserial primary key, stream text collate "C" not null, version int not null, kind text collate "C" not null,
-  id uuid not null, at timestamptz not null default clock_timestamp(), data jsonb not null, meta jsonb not null
+  position bigserial primary key, stream text collate "C" not null, version int not null,
+  kind text collate "C" not null, id uuid not null, at timestamptz not null default clock_timestamp(),
+  data jsonb not null, meta jsonb not null
 );
 create index on floor.event (stream, version);
 """
@@ -45,8 +49,8 @@ class Place:
 
 
 @asynccontextmanager
-async def placed(addresses: Addresses) -> AsyncIterator[Place]:
-    """A fresh registry on these servers."""
+async def placed(addresses: Addresses, lent: bool) -> AsyncIterator[Place]:
+    """A fresh registry on these servers. Servers that are ours alone take its topics with them when they end."""
     tag = f"bench_{secrets.token_hex(4)}"
     url = urlsplit(addresses.postgres)._replace(path=f"/modelog_{tag}").geturl()
     own = replace(addresses, postgres=url, s3_bucket=f"modelog-{tag.replace('_', '-')}", topic_prefix=f"{tag}.")
@@ -55,16 +59,18 @@ async def placed(addresses: Addresses) -> AsyncIterator[Place]:
     try:
         await setup(place.settings)
         await _order(url, FLOOR)
+        await _led(place.settings)
         yield place
     finally:
         await _order(addresses.postgres, f"drop database modelog_{tag} with (force)")
-        await _remove_topics(place.settings)
-        _remove_bucket(place.settings)
+        if lent:
+            await _remove_topics(place.settings)
+            await asyncio.to_thread(_remove_bucket, place.settings)
 
 
 def _settings(own: Addresses) -> Settings:
     told = {name.removeprefix("MODELOG_").lower(): value for name, value in own.env.items()}
-    return Settings(_env_file=None, **told)
+    return Settings.model_validate(told)
 
 
 async def _order(postgres: str, statement: str) -> None:
@@ -75,11 +81,25 @@ async def _order(postgres: str, statement: str) -> None:
         await connection.close()
 
 
+async def _led(settings: Settings) -> None:
+    """Return when every partition has a leader that answers: for a fresh topic that takes a while."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_servers, request_timeout_ms=60_000)
+    await consumer.start()
+    try:
+        topics = every_topic(settings.topic_prefix) + [settings.topic_prefix + PARKED]
+        partitions = [TopicPartition(topic, n) for topic in topics for n in range(settings.topic_partitions)]
+        await consumer.end_offsets(partitions)
+    finally:
+        await consumer.stop()
+
+
 async def _remove_topics(settings: Settings) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
     await admin.start()
     try:
-        await admin.delete_topics([name for name in await admin.list_topics() if name.startswith(settings.topic_prefix)])
+        await admin.delete_topics(
+            [name for name in await admin.list_topics() if name.startswith(settings.topic_prefix)]
+        )
     finally:
         await admin.close()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from textwrap import fill
 from typing import Any
 
+WIDE = 116
 HEAD = ("path", "floor", "ours", "ratio", "aim", "")
 
 
@@ -60,7 +62,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         told.append(_line(row.cells(), widths))
         if row.note:
-            told.append(f"    {row.note}")
+            told.append(fill(row.note, WIDE, initial_indent="    ", subsequent_indent="    "))
     return "\n".join(told)
 
 

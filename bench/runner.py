@@ -20,11 +20,12 @@ class Bench:
 
     addresses: Addresses
     scale: Scale
+    lent: bool = False
     began: float = field(default_factory=time.monotonic)
 
     def place(self) -> AbstractAsyncContextManager[Place]:
         """A registry for one path."""
-        return placed(self.addresses)
+        return placed(self.addresses, self.lent)
 
     def say(self, sentence: str) -> None:
         """Tell whoever waits what happens now."""

@@ -14,6 +14,7 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from minio.deleteobjects import DeleteObject
 
+from examples.trouble import Trouble
 from shared.settings import Settings, settings
 from stack import Addresses, running
 from stack.addresses import NEEDED
@@ -50,11 +51,14 @@ def database(own: Addresses) -> str:
 
 
 async def order(postgres: str, statement: str) -> None:
-    connection = await asyncpg.connect(postgres)
     try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+        connection = await asyncpg.connect(postgres)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError) as reason:
+        raise Trouble(f"the demo wants a database of its own, but `{statement}` failed: {reason}") from reason
 
 
 async def remove(addresses: Addresses, own: Addresses, told: Settings) -> None:

@@ -8,10 +8,17 @@ import shutil
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Literal, TextIO
+
+import psutil
 
 Tone = Literal["plain", "good", "bad", "dim", "bold"]
 CODES: dict[Tone, str] = {"plain": "0", "good": "32", "bad": "33", "dim": "2", "bold": "1"}
+PAGE = 200
+"""The columns of a table where there is no terminal to ask."""
+NARROWEST = 12
+"""The columns that a cell keeps on the narrowest terminal."""
 MARGIN = 36
 """The columns in front of a sentence: when, and who says it."""
 
@@ -21,15 +28,14 @@ class Narrator:
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
-        self.began = time.monotonic()
         self.rich = out.isatty() and os.environ.get("TERM") != "dumb"
         self.coloured = self.rich and not os.environ.get("NO_COLOR")
         self.width = shutil.get_terminal_size().columns if self.rich else None
 
     @property
     def seconds(self) -> float:
-        """How long it has taken up to now."""
-        return time.monotonic() - self.began
+        """How long this process has run, its imports included."""
+        return time.time() - psutil.Process().create_time()
 
     def progress(self, sentence: str) -> None:
         """Something that had to be done before the story."""
@@ -38,6 +44,8 @@ class Narrator:
     def logs(self, lines: Mapping[str, Sequence[str]]) -> None:
         """What the processes said last."""
         for name, said in lines.items():
+            if not said:
+                continue
             self.scene(f"The log of {name} ends with")
             for line in said:
                 self.aside(f"  {line}")
@@ -64,30 +72,28 @@ class Narrator:
             self._write(" " * MARGIN + line)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Rows under their heads, the last column as wide as it likes, but on a terminal."""
+        """Rows under their heads; what is too wide is wrapped."""
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        if self.width:
-            widths[-1] = max(20, min(widths[-1], self.width - sum(widths[:-1]) - 3 * len(widths) - 1))
-        bar, dash, left, middle, right = ("│", "─", "├", "┼", "┤") if self.rich else ("|", "-", "|", "|", "|")
+        while sum(widths) + 3 * len(widths) + 1 > (self.width or PAGE) and max(widths) > NARROWEST:
+            widths[widths.index(max(widths))] -= 1
+        bar, dash, crosses = ("│", "─", ("┌┬┐", "├┼┤", "└┴┘")) if self.rich else ("|", "-", ("", "|||", ""))
 
-        def rule(left: str, middle: str, right: str) -> None:
-            self._write(left + middle.join(dash * (width + 2) for width in widths) + right)
+        def rule(cross: str) -> None:
+            if cross:
+                self._write(cross[0] + cross[1].join(dash * (width + 2) for width in widths) + cross[2])
 
         def line(cells: Sequence[str]) -> None:
-            *fixed, last = cells
-            for number, part in enumerate(textwrap.wrap(last, widths[-1]) or [""]):
-                shown = [*(("" if number else cell) for cell in fixed), part]
-                padded = (f" {cell:<{width}} " for cell, width in zip(shown, widths, strict=True))
+            wrapped = [textwrap.wrap(cell, width) for cell, width in zip(cells, widths, strict=True)]
+            for parts in zip_longest(*wrapped, fillvalue=""):
+                padded = (f" {part:<{width}} " for part, width in zip(parts, widths, strict=True))
                 self._write(bar + bar.join(padded) + bar)
 
-        if self.rich:
-            rule("┌", "┬", "┐")
+        rule(crosses[0])
         line(head)
-        rule(left, middle, right)
+        rule(crosses[1])
         for row in rows:
             line(row)
-        if self.rich:
-            rule("└", "┴", "┘")
+        rule(crosses[2])
 
     def _paint(self, text: str, tone: Tone) -> str:
         return f"\033[{CODES[tone]}m{text}\033[0m" if self.coloured and tone != "plain" else text

@@ -59,7 +59,7 @@ def train(
             dependencies=[f"{name}=={version(name)}" for name in ("joblib", "numpy", "scikit-learn")],
             author=author,
             trained_at=trained_at,
-            description=f"{recipe.trees} trees of depth {recipe.depth}",
+            description=f"trees {recipe.trees}, depth {recipe.depth}",
             answers=answers,
         )
 

@@ -20,14 +20,14 @@ select version,
        status,
        stage,
        metrics,
-       author || coalesce(', ' || promoted_by, '') || coalesce(', ' || retired_by, '') as who,
+       concat_ws(', ', author || ' trained', promoted_by || ' promoted', retired_by || ' retired') as who,
        concat_ws('; ',
-                 case when status = 'rejected' then findings #>> '{-1,sentence}' end,
-                 case when stage = 'archived' then 'replaced' end,
+                 case when verdict = 'rejected' then split_part(findings #>> '{-1,sentence}', ';', 1) end,
+                 case when answers is not null then 'asked for by a drift report' end,
+                 case when stage = 'archived' then 'replaced by a better one' end,
+                 case when drifted then 'drifted' end,
                  retired_reason,
-                 'refused: ' || refusal,
-                 'drifted, ' || round(drift_score::numeric, 3) || case when answers is null then '' end,
-                 'answers a request for retraining' || left(answers::text, 0)) as why
+                 'not retired: ' || refusal) as why
   from registry.version
  where model = $1
  order by version

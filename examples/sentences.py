@@ -36,7 +36,7 @@ def tone(event: Event) -> Tone:
 
 def shown(metrics: Mapping[str, float]) -> str:
     """The metrics that versions are compared by."""
-    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if not name.startswith("train_"))
+    return ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()) if not name.startswith("train_"))
 
 
 def tell(event: Event) -> str:
@@ -48,10 +48,7 @@ def tell(event: Event) -> str:
             kind = f"{event.size / 1000:.0f} kB of {event.format}"
             return f"the run is {event.model}/{event.version} now, {kind} pinned as {event.manifest[:15]}…"
         case ModelValidated():
-            than = (
-                f"also compared with champion {event.compared_to}" if event.compared_to else "there is no champion yet"
-            )
-            return f"{event.model}/{event.version} passed {len(event.findings)} checks; {than}"
+            return f"{event.model}/{event.version} passed {len(event.findings)} checks: {event.findings[-1].sentence}"
         case ModelRejected():
             return f"{event.model}/{event.version} failed: " + "; ".join(
                 f.sentence for f in event.findings if not f.passed

@@ -46,9 +46,9 @@ async def tell(narrator: Narrator, cast: Cast, own: Addresses, patience: float) 
     ears = Ears(own.kafka, own.topic_prefix, patience)
     async with listening(ears), Registry(source="demo") as registry:
         deployer = await cast.play("deployer", "--group", f"{own.topic_prefix}deployer", patience=patience)
-        await cast.play("pipeline", "serve", "--group", f"{own.topic_prefix}pipeline", patience=patience)
+        pipeline = await cast.play("pipeline", "serve", "--group", f"{own.topic_prefix}pipeline", patience=patience)
         narrator.progress("the pipeline and the deployer run, forked from one process that has imported scikit-learn")
-        await Story(narrator, cast, own, ears, registry, deployer).tell()
+        await Story(narrator, cast, own, ears, registry, deployer, pipeline).tell()
 
 
 @asynccontextmanager
@@ -74,6 +74,7 @@ class Story:
     ears: Ears
     registry: Registry
     deployer: Player
+    pipeline: Player
 
     async def tell(self) -> None:
         await self.first_version()
@@ -120,6 +121,7 @@ class Story:
         await self.then(drift, DriftDetected, version=2)
         await self.then(drift, DriftRecorded, version=2)
         request = await self.then(drift, RetrainingRequested, version=2)
+        await self.says(self.pipeline, f"{MODEL}/2 is to be trained again", drift)
         trained = await self.then(drift, ModelTrained, answers=request.event.retraining)
         await self.promoted(drift, trained.event.run, version=4, replaces=2)
 
@@ -133,8 +135,9 @@ class Story:
     async def rebuilding(self) -> None:
         self.narrator.scene("The views are dropped, and folded again from the log.")
         for report in await proof.rebuilt(self.ears.position, self.ears.patience):
-            rows = f"{report.digest.rows} rows from {report.facts} facts, equal to those before"
-            self.narrator.said(report.seconds, f"registry.{report.view}", rows)
+            rows = "1 row" if report.digest.rows == 1 else f"{report.digest.rows} rows"
+            told = f"{rows} from {report.facts} facts, equal to what was dropped: {report.digest.hashes}"
+            self.narrator.said(report.seconds, f"registry.{report.view}", told, "good")
 
     async def looking_back(self) -> None:
         self.narrator.scene("What registry.version says in the end:")
@@ -155,10 +158,13 @@ class Story:
         await self.then(root, ModelRegistered, run=run, version=version)
         await self.then(root, ModelValidated, version=version)
         await self.then(root, ModelPromoted, version=version, replaces=replaces)
-        line = await self.deployer.line(self.ears.patience)
-        if not line.startswith(f"{MODEL}/{version} serves"):
-            raise Trouble(f"the deployer did not deploy {MODEL}/{version}, it said: {line}")
-        self.narrator.said(time.time() - _when(root), "the deployer", line)
+        await self.says(self.deployer, f"{MODEL}/{version} serves", root)
+
+    async def says(self, player: Player, beginning: str, root: Message[Event]) -> None:
+        line = await player.line(self.ears.patience)
+        if not line.startswith(beginning):
+            raise Trouble(f"the {player.name} was to say `{beginning} …`, it said: {line}")
+        self.narrator.said(time.time() - _when(root), f"the {player.name}", line)
 
     async def wish(self, wish: RetirementRequested, answer: type[Event]) -> None:
         wished = await self.registry.publish(wish)

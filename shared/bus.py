@@ -72,8 +72,6 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             apply_types=False,
             logger=logging.getLogger("modelog.bus"),
         )
-        config = self.broker.config.broker_config
-        config.builder = partial(Consumer, **config.builder.keywords)
         self.subscriber = self.broker.subscriber(
             *topics,
             group_id=settings.topic_prefix + name,
@@ -113,7 +111,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         """Consume until the process stops, whatever happens to Kafka meanwhile."""
         while not process.stopping.is_set():
             try:
-                await self.broker.start()
+                await self._start()
                 await self._watch(process)
             except Exception as error:
                 if not passing(error):
@@ -124,6 +122,12 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             finally:
                 self.assigned = None
                 await self.broker.stop()
+
+    async def _start(self) -> None:
+        await self.broker.connect()  # which decides how consumers are made
+        config = self.broker.config.broker_config
+        config.builder = partial(Consumer, **config.builder.keywords)  # type: ignore[attr-defined]
+        await self.broker.start()
 
     async def _watch(self, process: Process) -> None:
         """Say every second how it goes; return when the process stops or the consumer is stuck for good."""

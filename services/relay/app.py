@@ -84,7 +84,7 @@ class Relay:
 
         extending = asyncio.create_task(_keep_room(process.log))
         try:
-            await follow(process.log, cursor, send, process.stopping, most=2_000)
+            await follow(process.log, cursor, send, process.stopping, most=500)
         finally:
             extending.cancel()
             await out.stop()

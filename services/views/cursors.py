@@ -37,7 +37,10 @@ async def create(connection: asyncpg.Connection) -> None:
 
 async def read(connection: asyncpg.Connection | asyncpg.Pool, views: Sequence[View] = VIEWS) -> dict[str, Cursor]:
     """The cursors of these views; raise FoldChanged where a fold is not what its version says."""
-    rows = await connection.fetch("select view, fold, digest, generation, position from registry.cursor")
+    try:
+        rows = await connection.fetch("select view, fold, digest, generation, position from registry.cursor")
+    except asyncpg.UndefinedTableError:
+        rows = []
     cursors = {row["view"]: Cursor(*row[1:]) for row in rows}
     for view in views:
         cursor = cursors.get(view.name)

@@ -8,9 +8,10 @@ from typing import Any
 import asyncpg
 
 from services.views import cursors
-from services.views.building import builder, renew
+from services.views.building import builder
 from services.views.cursors import PROJECTOR, Cursor
 from services.views.definition import VIEWS, View, step
+from services.views.swapping import renew
 
 # A step folds a handful of facts: it goes by index whatever the statistics say, and is planned once. It needs no wait
 # for the disk: rows and cursor are lost together in a crash, and folded again.
@@ -22,7 +23,6 @@ set enable_seqscan = off;
 set enable_hashjoin = off;
 set enable_mergejoin = off;
 """
-
 
 MOST = 10_000
 """Positions in one step."""
@@ -52,12 +52,10 @@ class Projector:
 
     async def open(self) -> dict[str, Cursor]:
         """Build what is missing or of an older fold, bring all views to one position, and return their cursors."""
-        async with self.pool.acquire() as connection, builder(connection):
-            for view in self.views:
-                cursor = (await cursors.read(connection, self.views)).get(view.name)
-                if cursor and cursor.fold > view.version:
-                    raise Newer(f"view {view.name} is made by fold {cursor.fold}, this process has {view.version}")
-                if cursor is None or cursor.fold < view.version:
+        if await self._lacking(self.connection):
+            # Only now wait for who else builds: a rebuild swaps one view after the other, and this goes on meanwhile.
+            async with self.pool.acquire() as connection, builder(connection):
+                for view, cursor in await self._lacking(connection):
                     await renew(connection, view, cursor)
         await self.connection.execute(SESSION)
         found = await self._found()
@@ -80,6 +78,15 @@ class Projector:
         except asyncpg.UndefinedTableError as error:
             raise Moved(str(error)) from error
         return int(facts)
+
+    async def _lacking(self, connection: asyncpg.Connection) -> list[tuple[View, Cursor | None]]:
+        """The views that have no table of this version of their fold; raise Newer where it is of a later one."""
+        found = await cursors.read(connection, self.views)
+        for view in self.views:
+            if view.name in found and (fold := found[view.name].fold) > view.version:
+                raise Newer(f"view {view.name} is made by fold {fold}, this process has {view.version}")
+        had = [(view, found.get(view.name)) for view in self.views]
+        return [(view, cursor) for view, cursor in had if cursor is None or cursor.fold < view.version]
 
     async def _found(self) -> dict[str, Cursor]:
         found = await cursors.read(self.connection, self.views)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import asyncpg
 
 from services.views import cursors
-from services.views.building import Digest, build, builder, compare, digest, swap, sweep
+from services.views.building import Digest, build, builder, digest, sweep
 from services.views.cursors import Cursor
 from services.views.definition import VIEWS, View
+from services.views.swapping import compare, swap
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,18 @@ async def digests(pool: asyncpg.Pool, views: Sequence[View] = VIEWS) -> dict[str
     """What every view shows now, as a string that is equal for equal rows."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         found = await cursors.read(connection, views)
-        return {view.name: str(await digest(connection, view, found[view.name].generation)) for view in views}
+        shown = [(view, found[view.name].generation) for view in views if view.name in found]
+        return {view.name: str(await digest(connection, view, generation)) for view, generation in shown}
 
 
 async def _build_beside(pool: asyncpg.Pool, connection: asyncpg.Connection, view: View, accept: bool) -> Report:
-    blue = (await cursors.read(connection)).get(view.name)
+    blue = (await cursors.read(connection, [view])).get(view.name)
     began = time.perf_counter()
     green = await build(connection, view, blue)
     seconds, facts = time.perf_counter() - began, await _facts(connection, green.position)
     before = None
     if blue and blue.fold == view.version:
-        before, after = await compare(pool, green, blue)
+        before, after = await compare(pool, connection, green, blue)
     else:
         after = await digest(connection, view, green.generation)
     position, swapped = green.position, None

@@ -67,7 +67,7 @@ def grown(models: Sequence[str], seed: int, facts: int) -> list[tuple[str, Fact]
     return mingled([(model, History(model, seed).grow(facts)) for model in models], seed)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32),
     steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(STEPS)), max_size=60),

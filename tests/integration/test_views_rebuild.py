@@ -12,7 +12,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from services.views.cursors import FoldChanged
+from services.views.cursors import FoldChanged, wait_until
 from services.views.definition import VIEWS, View
 from services.views.projector import Moved, Newer, Projector
 from services.views.rebuild import digests, rebuild
@@ -92,12 +92,14 @@ async def test_swaps_under_readers_and_writers_show_no_error_and_nothing_empty(l
                 return
             await write(log, grown([model], 6, 40), {})
 
-    async with following(log), asyncio.TaskGroup() as group:
-        for view in seen:
-            group.create_task(read(view))
-        group.create_task(grow())
-        reports = [report for _ in range(4) for report in await rebuild(log.pool)]
-        done.set()
+    async with following(log):
+        async with asyncio.TaskGroup() as group:
+            for view in seen:
+                group.create_task(read(view))
+            group.create_task(grow())
+            reports = [report for _ in range(4) for report in await rebuild(log.pool)]
+            done.set()
+        await wait_until(log.pool, await log.settled())
     assert all(report.equal for report in reports)
     assert min(seen.values()) > 20
     models = [name for (name,) in await log.pool.fetch("select model from registry.model")]

@@ -1,0 +1,18 @@
+"""One file a path; each measures the floor and us, and knows what we aim at."""
+
+from __future__ import annotations
+
+from bench.paths import append, decide, decode, lag, loop, rebuild, relay, reports, rest
+from bench.runner import Path
+
+PATHS: dict[str, Path] = {
+    "decode": decode.measure,
+    "decide": decide.measure,
+    "append": append.measure,
+    "reports": reports.measure,
+    "relay": relay.measure,
+    "rebuild": rebuild.measure,
+    "lag": lag.measure,
+    "loop": loop.measure,
+    "rest": rest.measure,
+}

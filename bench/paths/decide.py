@@ -1,0 +1,98 @@
+"""A promotion of a model with many versions: decided warm, and after a cold read of its stream."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from modelog.envelope import Message
+from modelog.events import ModelPromoted, ModelRegistered, ModelValidated, PromotionRequested
+from modelog.policy import DEFAULT
+
+from bench.clock import median
+from bench.events import DIGEST, FILES, trained
+from bench.loading import copy
+from bench.place import Place
+from bench.row import Row
+from bench.runner import Bench
+from services.promotion.decision import Candidates, Promote, promotion
+from shared.handling import Answering, Asked
+from shared.log import Log
+
+COMMANDS = 2_000
+SOME = 3
+STREAM = "select kind, data from log.event where stream = $1 order by version"
+
+
+async def measure(bench: Bench) -> list[Row]:
+    rows: list[Row] = []
+    async with bench.place() as place:
+        for versions in bench.scale.versions:
+            bench.say(f"decide: a model with {versions:,} versions")
+            await copy(place, _template(f"m{versions}", versions), 1)
+            rows += await _measured(place, f"m{versions}-1", versions, rows[0].ours if rows else None)
+    return rows
+
+
+def _template(model: str, versions: int) -> list[tuple[str, int, str, str]]:
+    """Every version registered, validated and promoted; the last one only validated."""
+    manifest, uri = f"sha256:{DIGEST}", f"s3://modelog/manifests/sha256/{DIGEST}"
+    run = trained(model, "run").model_dump(exclude={"artifact"})
+    registered = ModelRegistered(
+        **run, version=1, manifest=manifest, uri=uri, size=1024, format="joblib", files=FILES
+    ).model_dump_json()
+    validated = ModelValidated(model=model, version=1, findings=(), policy=DEFAULT.digest).model_dump_json()
+    promoted = ModelPromoted(
+        model=model, version=1, stage="production", by="policy", manifest=manifest, uri=uri, policy=DEFAULT.digest
+    ).model_dump_json()
+    rows: list[tuple[str, int, str, str]] = []
+    for n in range(1, versions + 1):
+        for fact, json in ((ModelRegistered, registered), (ModelValidated, validated), (ModelPromoted, promoted)):
+            told = json.replace('"version":1,', f'"version":{n},').replace('"run":"run"', f'"run":"run-{n}"')
+            if n > 1:
+                told = told.replace('"replaces":null', f'"replaces":{n - 1}')
+            rows.append((model, len(rows) + 1, fact.type, told))
+    return rows[:-1]
+
+
+async def _measured(place: Place, model: str, versions: int, few: float | None) -> list[Row]:
+    async with await place.service() as pool:
+        cold, floor = [], []
+        for _ in range(SOME):
+            answering = Answering(Log(pool), "promotion", promotion)
+            began = time.perf_counter()
+            await answering.answer([_asked(model, versions, stage="nowhere")])
+            cold.append((time.perf_counter() - began) * 1000)
+            began = time.perf_counter()
+            facts = await pool.fetch(STREAM, model)
+            floor.append((time.perf_counter() - began) * 1000)
+    state = answering.histories[model].state
+    command = _asked(model, versions).command
+    warm = median([_warm(state, command) for _ in range(SOME)])
+    note = f"{len(facts):,} facts read, folded, and one appended; floor: the same rows fetched"
+    return [
+        Row(
+            f"decide, warm, {versions:,} versions",
+            "µs",
+            warm,
+            few,
+            aim=few and 1.5 * few,
+            note="decide and evolve; floor: the same with the fewest versions" if few else "decide and evolve",
+        ),
+        Row(f"answer, cold, {versions:,} versions", "ms", median(cold), median(floor), note=note),
+    ]
+
+
+def _asked(model: str, version: int, stage: str = "production") -> Asked[Promote]:
+    wish = PromotionRequested(model=model, version=version, stage=stage, by="ada")
+    message = Message(event=wish, id=str(uuid.uuid4()), source="/bench")
+    return Asked(Promote(model, version, stage, wish.by, wish.reason, DEFAULT), message)
+
+
+def _warm(state: Candidates, command: Promote) -> float:
+    began = time.perf_counter()
+    for _ in range(COMMANDS):
+        facts = promotion.decide(state, command)
+        promotion.after(state, facts)
+    assert isinstance(facts[0], ModelPromoted)
+    return (time.perf_counter() - began) / COMMANDS * 1e6

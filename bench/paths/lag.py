@@ -1,0 +1,71 @@
+"""From an append's commit until the views show it, at a thousand facts a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from bench.clock import median, percentile, until, watched
+from bench.cores import Cores
+from bench.loading import appends, load
+from bench.row import Row
+from bench.runner import Bench
+from bench.services import serving
+from services.views.cursors import wait_until
+from shared.log import Append, Log
+
+RATE, BATCH, MODELS = 1_000, 5, 400
+SHOWN = "select coalesce(min(position), 0) from registry.cursor"
+SETTLED = "select least(log.settled(), (select max(position) from log.event))"
+AIM, NEXT = 25, 10
+
+
+async def measure(bench: Bench) -> list[Row]:
+    facts = round(RATE * bench.scale.lag_seconds)
+    async with bench.place() as place, await place.service(6) as pool:
+        await load(place, 40_000)
+        log = Log(pool)
+        await log.settled()
+
+        async def ask(sql: str) -> int:
+            return int(await pool.fetchval(sql))
+
+        before, meanwhile = _appends("bare", facts), _appends("shown", facts)
+        bench.say(f"lag: {facts:,} facts at {RATE:,}/s, seen by a bare poll")
+        bare, _ = await _lags(log, before, lambda: ask(SETTLED))
+        async with serving(place, "views"):
+            await wait_until(pool, await log.settled(), 30)
+            bench.say("lag: the same, seen in the views")
+            cores = Cores()
+            shown, rate = await _lags(log, meanwhile, lambda: ask(SHOWN))
+            told = cores.told()
+    note = (
+        f"{rate:,.0f} facts/s in appends of {BATCH}, looked at each ms; {told}; floor: a bare poll of the settled log"
+    )
+    return [
+        Row("views' lag, p50", "ms", median(shown), median(bare), note=note),
+        Row("views' lag, p99", "ms", percentile(shown, 0.99), percentile(bare, 0.99), AIM, NEXT),
+    ]
+
+
+def _appends(tag: str, facts: int) -> list[list[Append]]:
+    """Many models' histories side by side, a few facts of different models in one append."""
+    single = list(appends([f"{tag}-{n}" for n in range(MODELS)], -(-facts // MODELS)))
+    return [single[n : n + BATCH] for n in range(0, facts, BATCH)]
+
+
+async def _lags(
+    log: Log, waiting: Sequence[list[Append]], ask: Callable[[], Awaitable[int]]
+) -> tuple[list[float], float]:
+    """Milliseconds from each commit until `ask` tells of it, and the facts a second that were appended."""
+    committed: list[tuple[float, int]] = []
+    async with watched(ask) as curve:
+        began = time.perf_counter()
+        for n, batch in enumerate(waiting):
+            await asyncio.sleep(max(0.0, began + n * BATCH / RATE - time.perf_counter()))
+            heads = await log.append(batch)
+            committed.append((time.perf_counter(), max(head.position for head in heads.values())))
+        rate = len(waiting) * BATCH / (time.perf_counter() - began)
+        await until(lambda: curve.position, committed[-1][1])
+    return [max(0.0, curve.reached(position) - at) * 1000 for at, position in committed], rate

@@ -1,0 +1,163 @@
+"""From a run that was trained to the promotion that a subscriber hears of, through every service and the relay."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from modelog import ModelPromoted, ModelRejected, PromotionRefused, RegistrationRefused, Registry
+from modelog.events import ModelTrained
+from modelog.values import Artifact
+
+from bench.clock import percentile, until
+from bench.cores import Cores
+from bench.events import trained
+from bench.hops import Heard, Sent, hops
+from bench.kafka import batches, consuming, producing, records
+from bench.loading import META
+from bench.paths.append import ONE
+from bench.paths.reports import uploaded
+from bench.place import Place
+from bench.row import Row
+from bench.runner import Bench
+from bench.services import serving
+
+SERVICES = ("ingestion", "validation", "promotion", "relay")
+HOPS, APPENDS = 4, 3
+WARM_UP = 50
+FINAL = (ModelPromoted, PromotionRefused, ModelRejected, RegistrationRefused)
+AIMS = {50: ((60, 250), (30, 120)), 500: ((None, None), (None, 400))}
+
+
+async def measure(bench: Bench) -> list[Row]:
+    rows: list[Row] = []
+    async with bench.place() as place:
+        floors = {rate: await _floor(place, rate) for rate in bench.scale.loop_rates}
+        artifact = await asyncio.to_thread(uploaded, place)
+        async with serving(place, *SERVICES), _registry(place) as registry, _hearing(registry) as heard:
+            await _looped(registry, heard, _runs("warm", WARM_UP, artifact), 25)
+            for rate, floor in floors.items():
+                count = round(rate * bench.scale.loop_seconds)
+                for name, tag in (("one model each", f"each-{rate}"), ("all one model", "")):
+                    bench.say(f"loop: {count:,} runs at {rate}/s, {name}")
+                    runs = _runs(tag, count, artifact) if tag else _runs_of_one(f"one-{rate}", count, artifact)
+                    cores = Cores()
+                    sent, answers = await _looped(registry, heard, runs, rate)
+                    rows += await _rows(place, f"{rate}/s, {name}", AIMS.get(rate), floor, sent, answers, cores.told())
+    return rows
+
+
+def _runs(tag: str, count: int, artifact: Artifact) -> list[ModelTrained]:
+    return [trained(f"{tag}-{n}", "run-1", artifact) for n in range(count)]
+
+
+def _runs_of_one(model: str, count: int, artifact: Artifact) -> list[ModelTrained]:
+    return [trained(model, f"run-{n}", artifact) for n in range(count)]
+
+
+async def _rows(
+    place: Place,
+    name: str,
+    aims: tuple[tuple[float | None, float | None], tuple[float | None, float | None]] | None,
+    floor: Sequence[float],
+    sent: Sent,
+    heard: Heard,
+    used: str,
+) -> list[Row]:
+    took = await hops(place, sent, heard)
+    ends = Counter(message.event.type for _, _, message in heard)
+    ends_note = f"{', '.join(f'{n:,} {kind}' for kind, n in ends.items())}; {used}"
+    hops_note = f"floor: {HOPS} round trips of aiokafka and {APPENDS} bare inserts; {took.told}"
+    now, then = aims or ((None, None), (None, None))
+    name = f"trained → promoted, {name}"
+    p50, p99 = ((percentile(whole, share) for whole in (took.whole, floor)) for share in (0.5, 0.99))
+    return [
+        Row(f"{name}, p50", "ms", *p50, now[0], then[0], ends_note),
+        Row(f"{name}, p99", "ms", *p99, now[1], then[1], hops_note, took.medians),
+    ]
+
+
+def _registry(place: Place) -> Registry:
+    return Registry(place.settings.kafka_servers, prefix=place.settings.topic_prefix, source="/bench")
+
+
+@asynccontextmanager
+async def _hearing(registry: Registry) -> AsyncIterator[Heard]:
+    """Every final answer, as it comes."""
+    heard: Heard = []
+
+    async def hear() -> None:
+        async for message in registry.subscribe(*FINAL, group=None):
+            heard.append((time.perf_counter(), time.time(), message))
+
+    task = asyncio.create_task(hear())
+    try:
+        yield heard
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _looped(registry: Registry, heard: Heard, runs: Sequence[ModelTrained], rate: float) -> tuple[Sent, Heard]:
+    """Publish at this rate, whether or not the answers keep up, until every run has its final answer."""
+    before = len(heard)
+    sent = await _paced(registry, runs, rate)
+    await until(lambda: len(heard), before + len(runs))
+    return sent, heard[before:]
+
+
+async def _paced(registry: Registry, runs: Sequence[ModelTrained], rate: float) -> Sent:
+    """When each run was about to be sent."""
+    sent: Sent = {}
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for n, run in enumerate(runs):
+            await asyncio.sleep(max(0.0, began + n / rate - time.perf_counter()))
+            sent[run.model, run.run] = time.perf_counter(), time.time()
+            group.create_task(registry.publish(run))
+    return sent
+
+
+async def _floor(place: Place, rate: int) -> list[float]:
+    """Milliseconds of as many round trips and inserts as the loop has, drawn from those of bare drivers."""
+    trips, inserts = await _trips(place, rate, rate * 5), await _inserts(place, 300)
+    dice = random.Random(1)
+    return [sum(dice.choices(trips, k=HOPS)) + sum(dice.choices(inserts, k=APPENDS)) for _ in range(20_000)]
+
+
+async def _trips(place: Place, rate: int, count: int) -> list[float]:
+    """From just before a send until the consumer has it, at this rate; the first ones warm up."""
+    sending = records(place, (trained("floor", f"run-{n}") for n in range(count)))
+    sent, trips = dict[bytes, float](), list[float]()
+    topic = place.settings.topic_prefix + "parked"
+    async with producing(place) as producer, consuming(place, "parked") as consumer:
+        await consumer.seek_to_end()
+
+        async def hear() -> None:
+            async for batch in batches(consumer, count):
+                trips.extend((time.perf_counter() - sent[record.key]) * 1000 for record in batch)
+
+        hearing = asyncio.create_task(hear())
+        began = time.perf_counter()
+        for n, (_, _, value, headers) in enumerate(sending):
+            await asyncio.sleep(max(0.0, began + n / rate - time.perf_counter()))
+            key = str(n).encode()
+            sent[key] = time.perf_counter()
+            await producer.send(topic, value, key=key, headers=headers)
+        await hearing
+    return trips[count // 5 :]
+
+
+async def _inserts(place: Place, count: int) -> list[float]:
+    data, inserts = trained("floor", "run-1").model_dump_json(), list[float]()
+    async with place.owner() as pool:
+        for n in range(count):
+            began = time.perf_counter()
+            await pool.execute(ONE, "floor", n + 1, "model.registered", uuid.uuid4(), data, META)
+            inserts.append((time.perf_counter() - began) * 1000)
+    return inserts

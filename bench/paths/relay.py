@@ -1,0 +1,44 @@
+"""A backlog of facts, spoken on Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+from bench.clock import drawn
+from bench.kafka import Sent, producing, send_all
+from bench.loading import load, logged
+from bench.place import Place
+from bench.row import Row
+from bench.runner import Bench
+from bench.services import serving
+
+CURSOR = "select coalesce((select position from log.cursor where follower = 'relay'), 0)"
+VALUES = "select stream, kind, data from log.event where position <= $1 order by position"
+
+
+async def measure(bench: Bench) -> list[Row]:
+    async with bench.place() as place, place.owner() as pool:
+        await load(place, bench.scale.relay_facts)
+        last = await logged(pool)
+        bench.say(f"relay: {last:,} facts wait to be spoken")
+        drawing = asyncio.create_task(drawn(lambda: _cursor(pool), last))
+        async with serving(place, "relay"):
+            curve = await drawing
+        sending = await _values(place, pool, min(last, 50_000))
+        async with producing(place) as producer:
+            await send_all(producer, sending[:2_000])
+            floor = await send_all(producer, sending)
+    note = f"{curve.told}; floor: aiokafka sends the same keys and values, without headers"
+    return [Row("relay, standing backlog", "facts/s", curve.speed, floor, 10_000, 30_000, note, {"facts": last})]
+
+
+async def _cursor(pool: asyncpg.Pool) -> int:
+    return int(await pool.fetchval(CURSOR))
+
+
+async def _values(place: Place, pool: asyncpg.Pool, upto: int) -> list[Sent]:
+    prefix = place.settings.topic_prefix
+    rows = await pool.fetch(VALUES, upto)
+    return [(prefix + kind, stream.encode(), data.encode(), []) for stream, kind, data in rows]

@@ -1,0 +1,106 @@
+"""Pipelines, monitors and people that go on at a steady rate, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+from modelog import Artifact, Event, NotPublished, Registry
+from modelog.events import DriftDetected, ModelTrained, PromotionRequested, RetirementRequested
+
+from tests.e2e.world import World
+
+GARBAGE = {
+    b"{": "Invalid JSON",
+    b'{"model": "model-00", "run": 1}': "run: Input should be a valid string",
+    b"\x00\xff": "Invalid JSON",
+    b'{"model": "a/b", "run": "r", "artifact": {}}': "a model's name has",
+}
+
+
+class Load:
+    """Sends until it is told to stop, and knows what it has sent; nothing counts as sent until Kafka has it."""
+
+    def __init__(self, world: World, files: Path, rate: float, models: int = 50) -> None:
+        self.world = world
+        self.files = files
+        self.rate = rate
+        self.models = [f"model-{n:02}" for n in range(models)]
+        self.random = random.Random(4)
+        self.sent: dict[str, Event] = {}
+        self.garbage: dict[bytes, str] = {}
+        self.enough = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until `enough` is set; then return when every message is acknowledged."""
+        artifacts = await asyncio.to_thread(self._upload)
+        began, number = time.monotonic(), 0
+        async with self.world.registry() as registry, asyncio.TaskGroup() as sending:
+            while not self.enough.is_set():
+                sending.create_task(self._send(registry, number, artifacts))
+                number += 1
+                pause = began + number / self.rate - time.monotonic()
+                if pause > 0:
+                    await asyncio.sleep(pause)
+
+    def trained(self) -> int:
+        """How many runs are acknowledged."""
+        return sum(isinstance(event, ModelTrained) for event in self.sent.values())
+
+    def _upload(self) -> list[Artifact]:
+        made = []
+        for n in range(4):
+            path = self.files / f"model-{n}.pkl"
+            path.write_bytes(b"\x80\x04" + bytes([n]) * n + b"N.")
+            made.append(self.world.settings.store().upload(path))
+        return made
+
+    async def _send(self, registry: Registry, number: int, artifacts: list[Artifact]) -> None:
+        if number % 50 == 49:
+            await self._send_garbage(registry, number)
+        event = self._event(number, artifacts)
+        for _ in range(2 if number % 100 == 7 else 1):
+            await self._insist(registry, event, str(number))
+        self.sent[str(number)] = event
+
+    async def _insist(self, registry: Registry, event: Event, id: str) -> None:
+        while True:
+            try:
+                await registry.publish(event, id=id)
+                return
+            except NotPublished:
+                await asyncio.sleep(0.2)
+
+    async def _send_garbage(self, registry: Registry, number: int) -> None:
+        value, reason = list(GARBAGE.items())[number // 50 % len(GARBAGE)]
+        mark = f"garbage-{number}".encode()
+        headers = [("ce_type", b"model.trained"), ("ce_id", mark), ("ce_source", b"/garbage")]
+        assert registry._sender
+        while True:
+            try:
+                await registry._sender.send(f"{self.world.prefix}model.trained", mark, value, headers)
+                break
+            except NotPublished:
+                await asyncio.sleep(0.2)
+        self.garbage[mark] = reason
+
+    def _event(self, number: int, artifacts: list[Artifact]) -> Event:
+        model = self.random.choice(self.models)
+        version = self.random.randint(1, 2 + number // (2 * len(self.models)))
+        match number % 20:
+            case 3 | 11:
+                drifted = self.random.random() < 0.8
+                return DriftDetected(
+                    model=model, version=version, detector="ks", score=0.4, threshold=0.1, drifted=drifted
+                )
+            case 5:
+                stage = self.random.choice(("production", "staging", "nowhere"))
+                return PromotionRequested(model=model, version=version, stage=stage, by="ada")
+            case 13:
+                return RetirementRequested(model=model, version=version, by="grace")
+            case _:
+                f1 = self.random.choice((float("nan"), *(0.5 + self.random.random() / 2 for _ in range(9))))
+                artifact = self.random.choice(artifacts)
+                return ModelTrained(model=model, run=f"run-{number}", artifact=artifact, metrics={"f1": f1})

@@ -1,0 +1,49 @@
+"""What the README shows is run as it stands there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import re
+import sys
+from pathlib import Path
+
+from stack import Servers
+from tests.e2e.world import made
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def snippet(title: str) -> str:
+    """The Python under a heading of the README."""
+    found = re.search(rf"^## {title}$.*?^```python\n(.*?)^```", README.read_text(), re.S | re.M)
+    assert found, f"README has no Python under {title}"
+    return found[1]
+
+
+async def test_the_readme_publishes_and_subscribes(servers: Servers, tmp_path: Path) -> None:
+    (tmp_path / "model.joblib").write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
+    (tmp_path / "logs").mkdir()
+    async with made(servers.addresses, tmp_path / "logs") as world:
+        world.start("all")
+        await world.ready("all")
+
+        async def run(title: str) -> asyncio.subprocess.Process:
+            # -u: the subscriber never ends, its line must not wait in a buffer.
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-u", "-c", snippet(title),
+                cwd=tmp_path, env=os.environ | world.env, stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+
+        subscriber = await run("Subscribe")
+        assert subscriber.stdout is not None
+        try:
+            publisher = await run("Publish")
+            assert await asyncio.wait_for(publisher.wait(), 60) == 0
+            line = (await asyncio.wait_for(subscriber.stdout.readline(), 60)).decode()
+        finally:
+            subscriber.kill()
+            await subscriber.wait()
+    assert line.startswith("production: 1 instead of None")
+    assert (tmp_path / "served/fraud/1/model.joblib").read_bytes() == (tmp_path / "model.joblib").read_bytes()
