@@ -31,7 +31,7 @@ class Curve:
     """Where something stood, when that was first seen, and who used the processors from the first to the last."""
 
     seen: list[tuple[float, int]] = field(default_factory=list)
-    told: str = ""
+    used: dict[str, float] = field(default_factory=dict)
 
     @property
     def speed(self) -> float:
@@ -73,7 +73,7 @@ async def drawn(
         elif now - moved > patience:
             raise Stuck(f"expected to reach {upto:,}, found it standing at {position:,} for {patience:.0f} s")
         await asyncio.sleep(every)
-    curve.told = cores.told() if cores else ""
+    curve.used = cores.used() if cores else {}
     return curve
 
 

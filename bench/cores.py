@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 import psutil
@@ -25,9 +26,24 @@ class Cores:
         return {role: max(0.0, spent) / seconds for role, spent in {**ours, "others": others}.items()}
 
     def told(self) -> str:
-        """The same for people, who care for a twentieth of a core and more."""
-        used = sorted(self.used().items(), key=lambda one: -one[1])
-        return "cores: " + ", ".join(f"{role} {cores:.2f}" for role, cores in used if cores >= 0.05)
+        """The same for people."""
+        return told(self.used())
+
+
+def told(used: Mapping[str, float]) -> str:
+    """Cores in use, of whoever used a twentieth of one and more."""
+    return "cores: " + _ranked(used, 0.05, ".2f")
+
+
+def each(used: Mapping[str, float], rate: float) -> str:
+    """Microseconds of processor for each of so many things a second, which no other program's work changes much."""
+    ours = {role: cores / rate * 1e6 for role, cores in used.items() if role not in ("bench", "others")}
+    return f"each costs µs of {_ranked(ours, 1, '.0f')}; others took {used['others']:.1f} cores"
+
+
+def _ranked(numbers: Mapping[str, float], least: float, form: str) -> str:
+    ranked = sorted(numbers.items(), key=lambda one: -one[1])
+    return ", ".join(f"{role} {number:{form}}" for role, number in ranked if number >= least)
 
 
 def _busy() -> float:

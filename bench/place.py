@@ -86,7 +86,7 @@ async def _led(settings: Settings) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_servers, request_timeout_ms=60_000)
     await consumer.start()
     try:
-        topics = every_topic(settings.topic_prefix) + [settings.topic_prefix + PARKED]
+        topics = [*every_topic(settings.topic_prefix), settings.topic_prefix + PARKED]
         partitions = [TopicPartition(topic, n) for topic in topics for n in range(settings.topic_partitions)]
         await consumer.end_offsets(partitions)
     finally:

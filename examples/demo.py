@@ -24,7 +24,7 @@ LAST_LINES = 6
 def main() -> int:
     """Play the demo; 0 if every step happened."""
     parser = argparse.ArgumentParser(prog="make demo", description="A model's life, told as it happens.")
-    parser.add_argument("--patience", type=float, default=20, help="seconds to wait for each step")
+    parser.add_argument("--patience", type=float, default=45, help="seconds to wait for each step")
     patience = parser.parse_args().patience
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.getLogger("modelog").setLevel(logging.ERROR)  # of the garbage, the story tells itself
@@ -43,7 +43,7 @@ def main() -> int:
 
 def play(narrator: Narrator, patience: float) -> None:
     """Start everybody, tell the story, end everybody."""
-    narrator.aside("Starting Kafka, Postgres and S3 for this demo alone, and everybody who plays.")
+    narrator.aside("Starting everybody who plays, and Kafka, Postgres and S3 where the environment names none.")
     with ExitStack() as ends:
         cast = Cast()
         ends.callback(cast.leave)

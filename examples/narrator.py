@@ -44,9 +44,7 @@ class Narrator:
     def logs(self, lines: Mapping[str, Sequence[str]]) -> None:
         """What the processes said last."""
         for name, said in lines.items():
-            if not said:
-                continue
-            self.scene(f"The log of {name} ends with")
+            self.scene(f"The log of {name} ends with" if said else f"The log of {name} is empty")
             for line in said:
                 self.aside(f"  {line}")
 

@@ -45,8 +45,8 @@ async def tell(narrator: Narrator, cast: Cast, own: Addresses, patience: float) 
     """Tell it from the first version to the table; raise Trouble at the first step that does not happen."""
     ears = Ears(own.kafka, own.topic_prefix, patience)
     async with listening(ears), Registry(source="demo") as registry:
-        deployer = await cast.play("deployer", "--group", f"{own.topic_prefix}deployer", patience=patience)
-        pipeline = await cast.play("pipeline", "serve", "--group", f"{own.topic_prefix}pipeline", patience=patience)
+        deployer = await cast.play("deployer", patience=patience)
+        pipeline = await cast.play("pipeline", "serve", patience=patience)
         narrator.progress("the pipeline and the deployer run, forked from one process that has imported scikit-learn")
         await Story(narrator, cast, own, ears, registry, deployer, pipeline).tell()
 

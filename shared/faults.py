@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncpg
 from aiokafka.errors import KafkaError
-from minio.error import S3Error, ServerError
-from urllib3.exceptions import HTTPError
 
 from shared.handling import StreamTooBusy
 
@@ -13,11 +11,9 @@ MACHINE = (
     OSError,
     TimeoutError,
     KafkaError,
-    HTTPError,
-    ServerError,
-    S3Error,
     StreamTooBusy,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that broke under a query says so at the next one
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
+import asyncpg
 import stamina
 import structlog
 from modelog.policy import Policy
@@ -58,6 +61,10 @@ class Part(Protocol):
         """Work until `process.stopping` is set."""
 
 
+class NotSetUp(ConnectionError):
+    """Postgres answers, and `shared.setup` has not run in it yet."""
+
+
 def write_logs() -> None:
     """One line a thing that happened: for people on a terminal, JSON elsewhere; libraries' warnings too."""
     people = sys.stderr.isatty()
@@ -79,6 +86,8 @@ def write_logs() -> None:
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
     handler.setFormatter(formatter)
+    once = Once()
+    handler.addFilter(lambda record: not record.name.startswith("aiokafka") or once.filter(record))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for library in ("aiokafka", "faststream", "stamina", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -86,32 +95,77 @@ def write_logs() -> None:
     logging.getLogger("modelog.bus").setLevel(logging.ERROR)
 
 
+class Once(logging.Filter):
+    """Lets a line through once in SECONDS: a client without its server tries, and says the same, ten times a second."""
+
+    SECONDS = 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line, now = f"{record.name} {record.getMessage()}", time.monotonic()
+        new = now - self.said.get(line, -math.inf) >= self.SECONDS
+        if new:
+            self.said = {line: at for line, at in self.said.items() if now - at < self.SECONDS} | {line: now}
+        return new
+
+
 async def run(parts: Sequence[Part], settings: Settings) -> None:
     """Run the parts until SIGTERM or SIGINT; then let each finish the batch it is at."""
-    process = await _open(settings)
+    health, stopping = Health(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for stop in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(stop, process.stopping.set)
-    address = process.health.serve(settings.health_host, settings.health_port)
+        loop.add_signal_handler(stop, stopping.set)
+    address = health.serve(settings.health_host, settings.health_port)
     for part in parts:
-        process.health.ready(part.name, False, "starting")
+        health.ready(part.name, False, "starting, waits for Postgres")
         log.info("started", part=part.name, **part.card(), health=address)
-    turning = asyncio.create_task(_turn(process.health))
+    turning = asyncio.create_task(_turn(health))
     try:
-        async with asyncio.TaskGroup() as group:
-            for part in parts:
-                group.create_task(part.run(process), name=part.name)
+        if process := await _opened(settings, health, stopping):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for part in parts:
+                        group.create_task(part.run(process), name=part.name)
+            finally:
+                await process.close()
     finally:
         turning.cancel()
-        await process.close()
         log.info("stopped", parts=[part.name for part in parts])
 
 
-async def _open(settings: Settings) -> Process:
+async def _opened(settings: Settings, health: Health, stopping: asyncio.Event) -> Process | None:
+    """The process on a database that was set up, waited for as long as it takes; None if it is told to stop before."""
+    opening, stopped = asyncio.create_task(_open(settings)), asyncio.create_task(stopping.wait())
+    await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not opening.done():
+        opening.cancel()
+        return None
+    return Process(settings, Log(opening.result()), settings.read_policy(), health, stopping)
+
+
+async def _open(settings: Settings) -> asyncpg.Pool:
     async for attempt in stamina.retry_context(on=passing, attempts=None, timeout=None, wait_max=5.0):
         with attempt:
-            pool = await connect(settings.postgres_url.get_secret_value(), settings.postgres_role)
-    return Process(settings, Log(pool), settings.read_policy())
+            return await _connect(settings)
+    raise AssertionError("stamina returns or raises")
+
+
+async def _connect(settings: Settings) -> asyncpg.Pool:
+    try:
+        pool = await connect(settings.postgres_url.get_secret_value(), settings.postgres_role)
+    except (asyncpg.InvalidParameterValueError, asyncpg.InvalidCatalogNameError) as error:
+        raise NotSetUp(f"found {error}: run `python -m shared.setup`") from error
+    try:
+        if await pool.fetchval("select to_regclass('log.cursor') is not null"):
+            return pool
+    except asyncpg.InsufficientPrivilegeError:
+        pass
+    await pool.close()
+    raise NotSetUp("found no log in the database: run `python -m shared.setup`")
 
 
 async def _turn(health: Health) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from bench.clock import median, percentile
-from bench.cores import Cores
+from bench.cores import Cores, each
 from bench.events import drifted
 from bench.loading import META
 from bench.row import Row
@@ -41,12 +41,13 @@ async def measure(bench: Bench) -> list[Row]:
         ):
             bench.say(path)
             callers = CALLERS if size == 1 else 1
-            theirs, mine, waits = [], [], list[float]()
+            theirs, mine, used, waits = [], [], "", list[float]()
             for _ in range(ROUNDS):
                 theirs.append(await _rate(floor, next(tag), callers, size, bench.scale.append_seconds, []))
                 cores = Cores()
                 mine.append(await _rate(ours, next(tag), callers, size, bench.scale.append_seconds, waits))
-            note = f"p50 {median(waits):.1f} ms, p99 {percentile(waits, 0.99):.1f} ms a call; {cores.told()}"
+                used = each(cores.used(), mine[-1])
+            note = f"p50 {median(waits):.1f} ms, p99 {percentile(waits, 0.99):.1f} ms a call; {used}"
             rows.append(Row(path, "facts/s", median(mine), median(theirs), aim, note=note))
     return rows
 

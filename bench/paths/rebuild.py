@@ -6,7 +6,7 @@ import time
 
 import asyncpg
 
-from bench.cores import Cores
+from bench.cores import Cores, each
 from bench.loading import load, logged
 from bench.row import Row
 from bench.runner import Bench
@@ -33,7 +33,8 @@ async def measure(bench: Bench) -> list[Row]:
             bench.say(f"rebuild: Postgres touches {floor:,.0f} facts/s; now the views, beside those in use")
             cores, began = Cores(), time.perf_counter()
             reports = await rebuild(pool, VIEWS)
-            whole, told = time.perf_counter() - began, cores.told()
+            whole = time.perf_counter() - began
+            told = each(cores.used(), facts / whole)
         assert all(report.equal for report in reports), reports
     seconds = sum(report.seconds for report in reports)
     note = f"{facts:,} facts, {len(reports)} views one after another; {told}; floor: count(*) and 4 keys"

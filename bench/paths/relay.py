@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 
 from bench.clock import drawn
+from bench.cores import each
 from bench.kafka import Sent, producing, send_all
 from bench.loading import load, logged
 from bench.place import Place
@@ -30,7 +31,7 @@ async def measure(bench: Bench) -> list[Row]:
         async with producing(place) as producer:
             await send_all(producer, sending[:2_000])
             floor = await send_all(producer, sending)
-    note = f"{curve.told}; floor: aiokafka sends the same keys and values, without headers"
+    note = f"{each(curve.used, curve.speed)}; floor: aiokafka sends the same keys and values, without headers"
     return [Row("relay, standing backlog", "facts/s", curve.speed, floor, 10_000, 30_000, note, {"facts": last})]
 
 

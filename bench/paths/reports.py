@@ -13,6 +13,7 @@ from modelog.events import BY_TYPE, DriftRecorded, Event, RetrainingDeclined
 from modelog.values import Artifact
 
 from bench.clock import Curve, drawn
+from bench.cores import each
 from bench.events import drifted, trained
 from bench.kafka import batches, consuming, producing, records, send_all
 from bench.loading import META, copy, logged, told
@@ -76,10 +77,10 @@ async def _row(
         drawing = asyncio.create_task(drawn(lambda: logged(pool), last, since=before))
         async with serving(place, service):
             curve = await drawing
-    facts = curve.speed
-    note = f"{facts:,.0f} facts/s sustained; {curve.told}; floor: consume, validate, insert by unnest"
-    detail = {"facts/s": facts, "reports": len(events), "produced/s": rate}
-    return Row(f"{topic} logged", "reports/s", facts / len(answers), floor, AIM, NEXT, note, detail)
+    ours = curve.speed / len(answers)
+    note = f"{curve.speed:,.0f} facts/s; {each(curve.used, ours)}; floor: consume, validate, insert by unnest"
+    detail = {"facts/s": curve.speed, "reports": len(events), "produced/s": rate, "cores": curve.used}
+    return Row(f"{topic} logged", "reports/s", ours, floor, AIM, NEXT, note, detail)
 
 
 async def _floor(place: Place, topic: str, count: int, answers: Sequence[type[Event]]) -> float:

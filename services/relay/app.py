@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 from shared.faults import passing
 from shared.following import follow
 from shared.log import Log
-from shared.parking import producer
+from shared.parking import let_go, producer
 from shared.process import Process
 
 log = structlog.get_logger()
@@ -26,6 +26,8 @@ behind = Gauge("modelog_relay_lag", "Positions settled and not yet acknowledged 
 LOCK = 24302
 STAND_BY = 0.5
 PARTITIONS_EVERY = 60.0
+LATE = 30.0
+"""Seconds that Kafka has to acknowledge a range; an idempotent producer would wait for ever, and nobody would know."""
 
 RANGE = """
 select position, stream, kind, id, at, data ->> 'version' as version, data::text as data, meta::text as meta
@@ -69,25 +71,26 @@ class Relay:
         cursor = await connection.fetchval(CURSOR) or 0
         out = producer(process.settings.kafka_servers)
         prefix = process.settings.topic_prefix
-        await out.start()
-        log.info("speaking", service=self.name, position=cursor)
-        process.health.ready(self.name, True, f"speaking since position {cursor}")
 
         async def send(after: int, upto: int) -> None:
             behind.set(upto - after)
             facts = await connection.fetch(RANGE, after, upto)
-            acknowledged = [await _send(out, prefix, fact) for fact in facts]
-            await asyncio.gather(*acknowledged)
+            async with asyncio.timeout(LATE):
+                acknowledged = [await _send(out, prefix, fact) for fact in facts]
+                await asyncio.gather(*acknowledged)
             await connection.execute(RAISE, upto)
             relayed.inc(len(facts))
             behind.set(0)
 
         extending = asyncio.create_task(_keep_room(process.log))
         try:
+            await out.start()
+            log.info("speaking", service=self.name, position=cursor)
+            process.health.ready(self.name, True, f"speaking since position {cursor}")
             await follow(process.log, cursor, send, process.stopping, most=500)
         finally:
             extending.cancel()
-            await out.stop()
+            await let_go(out)
 
 
 async def _send(out: AIOKafkaProducer, prefix: str, fact: asyncpg.Record) -> asyncio.Future[Any]:
@@ -113,7 +116,10 @@ async def _send(out: AIOKafkaProducer, prefix: str, fact: asyncpg.Record) -> asy
 async def _keep_room(log: Log) -> None:
     """Make the log's next partition long before it is needed."""
     while True:
-        await log.pool.execute("select log.extend()")
+        try:
+            await log.pool.execute("select log.extend()")
+        except Exception as error:
+            structlog.get_logger().warning("no room was made in the log, trying again", error=repr(error))
         await asyncio.sleep(PARTITIONS_EVERY)
 
 

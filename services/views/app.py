@@ -30,7 +30,8 @@ STANDBY = 0.5
 FIRST, LONGEST = 0.1, 5.0
 """Seconds to wait after a failure: the first time, and at most."""
 
-FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last is what asyncpg raises when the server ends a connection at the very moment it is used."""
 
 T = TypeVar("T")
 

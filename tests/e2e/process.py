@@ -53,15 +53,23 @@ class Running:
 
     def ready(self) -> tuple[bool, str]:
         """Whether it says that it is ready, and its sentences."""
-        if (address := self.health) is None:
+        if self.health is None:
             return False, "it has not told where it answers"
         try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=5) as answer:
-                return True, answer.read().decode()
+            return True, self.ask("/readyz")
         except urllib.error.HTTPError as not_ready:
             return False, not_ready.read().decode()
         except OSError as silent:
             return False, str(silent)
+
+    def ask(self, path: str) -> str:
+        """What it answers over HTTP."""
+        with urllib.request.urlopen(f"{self.health}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def mentions(self, word: str) -> bool:
+        """Whether it said this word."""
+        return any(word in str(line) for line in self.lines())
 
 
 def _line(line: str) -> dict[str, Any]:

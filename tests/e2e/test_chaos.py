@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from stack import Servers
@@ -18,7 +19,7 @@ async def test_nothing_is_lost_or_doubled_when_everything_dies_in_turn(servers: 
     async with made(servers.addresses, tmp_path) as world:
         world.start(*EVERY)
         await world.ready(*EVERY)
-        load = Load(world, tmp_path, rate=60)
+        load = Load(world, tmp_path, rate=30)
         loading = asyncio.create_task(load.run())
         try:
             await world.grows("model.promoted")
@@ -39,12 +40,18 @@ async def test_nothing_is_lost_or_doubled_when_everything_dies_in_turn(servers: 
 
 async def kill_services(world: World) -> None:
     """Those at the end of the chain first, so that the others have work when their turn comes."""
-    for title in ("views", "relay", "retirement", "retraining", "promotion", "validation", "ingestion"):
+    victims = ("views", "relay", "retirement", "retraining", "promotion", "validation", "ingestion")
+    for title in victims:
         await world.kill(title)
         world.start(title)
-        await world.ready(title)
+        await until(partial(told_where, world, title), f"{title} started anew")
+    await world.ready(*victims)
     for kind in ("model.registered", "model.validated", "model.promoted"):
         await world.grows(kind)
+
+
+async def told_where(world: World, title: str) -> bool:
+    return world.running[title].health is not None
 
 
 async def kill_server(world: World, servers: Servers, name: str) -> None:

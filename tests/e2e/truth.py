@@ -45,8 +45,8 @@ select stream from log.event join log.stream head using (stream) group by stream
 having array_agg(event.version order by event.position) <> array(select generate_series(1, head.version))
 """
 UNNUMBERED = """
-select stream, array_agg((data ->> 'version')::int order by position) from log.event where kind = 'model.registered'
- group by stream having array_agg((data ->> 'version')::int order by position) <> array(select generate_series(1, count(*)::int))
+select stream from log.event, lateral (select (data ->> 'version')::int as number) told where kind = 'model.registered'
+ group by stream having array_agg(number order by position) <> array(select generate_series(1, max(number)))
 """
 ONE_VERDICT = """
 select stream, data ->> 'version', count(*) from log.event where kind in ('model.validated', 'model.rejected')

@@ -59,7 +59,8 @@ class World:
     def start(self, *titles: str) -> None:
         """Start these, each as a process of its own."""
         for title in titles:
-            names = () if title == "all" else (title.partition("-")[0],)
+            name = title.partition("-")[0]
+            names = () if name == "all" else (name,)
             self.running[title] = Running(title, names, os.environ | self.env, self.logs / f"{title}.log")
 
     async def ready(self, *titles: str, limit: float = 90.0) -> None:

@@ -105,7 +105,7 @@ async def test_latest_is_where_a_group_first_looked_not_where_it_comes_back(
 ) -> None:
     await registry.publish(wish(1))
     looking = asyncio.create_task(take(registry.subscribe(PromotionRequested, group=group, since="latest"), 1))
-    await committed(env["MODELOG_KAFKA_SERVERS"], group, f"{prefix}promotion.requested")
+    await committed(env["MODELOG_KAFKA_SERVERS"], prefix + group, f"{prefix}promotion.requested")
     looking.cancel()
     await asyncio.wait([looking])
     await registry.publish(wish(2))
@@ -144,16 +144,36 @@ async def test_a_second_member_takes_its_share_and_nothing_is_lost(registry: Reg
     tasks = [asyncio.create_task(member(number)) for number in range(2)]
     version = 0
     try:
-        while not (both.is_set() and version >= 3):
+        while not (both.is_set() and version >= 3) and version < 1000:
             version += 1
             for model, _ in sorted({(model, 1) for model, _ in expected}):
                 await registry.publish(wish(version, model))
         await asyncio.wait_for(whole.wait(), LIMIT)
+        await asyncio.wait_for(both.wait(), LIMIT)
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        _, running = await asyncio.wait(tasks, timeout=LIMIT)
+    assert not running
     assert not any(task.exception() for task in tasks if not task.cancelled())
+
+
+async def test_a_cancelled_loop_ends_at_whichever_step_it_is_cancelled(registry: Registry) -> None:
+    await wishes(registry, 50)
+    for steps in range(30):
+        begun = asyncio.Event()
+
+        async def reading(begun: asyncio.Event = begun) -> None:
+            async for _ in registry.subscribe(PromotionRequested, group=None):
+                begun.set()
+
+        task = asyncio.create_task(reading())
+        await asyncio.wait_for(begun.wait(), LIMIT)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=LIMIT)
+        assert task.cancelled()
 
 
 @pytest.mark.parametrize("member", [True, False])

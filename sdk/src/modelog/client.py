@@ -146,8 +146,8 @@ class Registry:
     ) -> Subscription[E]:
         """Messages of these types, at least once and in order for each model: `async for message in …`.
 
-        A `group` shares the messages among its members and goes on where it stopped; `since` is where a group begins
-        that has read nothing yet. Without a group one reads everything from `since` on, and nothing is committed;
+        A `group` shares the messages among its members and goes on where it stopped; it has the topics' prefix, so that
+        registries on one Kafka share none. `since` is where a group begins that has read nothing yet. Without a group one reads everything from `since` on, and nothing is committed;
         `until="now"` then ends with what is there at the beginning. Records that are no events are logged and skipped.
         """
         if not types:
@@ -157,7 +157,8 @@ class Registry:
         from modelog.subscription import Subscription
 
         topics = {self._prefix + event.type: event for event in types}
-        subscription = Subscription(self._kafka, topics, group=group, since=since, until=until)
+        member = None if group is None else self._prefix + group
+        subscription = Subscription(self._kafka, topics, group=member, since=since, until=until)
         self._subscriptions.add(subscription)
         return subscription
 

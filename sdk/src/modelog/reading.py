@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
+from async_timeout import timeout  # asyncio's wait_for loses a cancellation now and then before Python 3.12
 
 from modelog.envelope import LARGEST
 
@@ -55,19 +56,19 @@ class Reader:
 
     async def open(self) -> None:
         """Join the group; whoever calls this closes the reader, also when it fails."""
-        await asyncio.wait_for(self._consumer.start(), STUCK)
-        await asyncio.wait_for(self._anchor(), STUCK)
+        async with timeout(STUCK):
+            await self._consumer.start()
+            await self._anchor()
 
     async def look(self) -> Record | None:
         """The next record, or None after a quiet while."""
-        return await asyncio.wait_for(self._look(), STUCK)
-
-    async def _look(self) -> Record | None:
-        await self._anchor()
-        found = await self._consumer.getmany(timeout_ms=int(QUIET * 1000), max_records=1)
-        for partition, records in found.items():
-            await self._anchor({partition: records[0].offset})
-            return records[0]
+        async with timeout(STUCK):
+            await self._anchor()
+            found = await self._consumer.getmany(timeout_ms=int(QUIET * 1000), max_records=1)
+            for partition, records in found.items():
+                await self._anchor({partition: records[0].offset})
+                record: Record = records[0]
+                return record
         return None
 
     async def _anchor(self, read: Mapping[TopicPartition, int] | None = None) -> None:
@@ -89,7 +90,8 @@ class Reader:
         if self._group is None:
             self._positions[partition] = record.offset + 1
         else:
-            await asyncio.wait_for(self._consumer.commit({partition: record.offset + 1}), STUCK)
+            async with timeout(STUCK):
+                await self._consumer.commit({partition: record.offset + 1})
 
     async def ends(self) -> dict[TopicPartition, int]:
         """The offset after the last record of each partition that is read here."""
@@ -107,6 +109,7 @@ class Reader:
     async def close(self) -> None:
         """Leave the group."""
         try:
-            await asyncio.wait_for(self._consumer.stop(), CLOSING)
+            async with timeout(CLOSING):
+                await self._consumer.stop()
         except (asyncio.TimeoutError, KafkaError) as error:
-            logger.warning("a consumer was dropped before it had closed: %s", error or type(error).__name__)
+            logger.warning("a consumer was dropped before it had closed: %s", str(error) or type(error).__name__)

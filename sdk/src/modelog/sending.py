@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from async_timeout import timeout  # asyncio's wait_for loses a cancellation now and then before Python 3.12
 
 from modelog.envelope import LARGEST, Header
 from modelog.errors import NotPublished
@@ -33,17 +34,18 @@ class Sender:
         """Return when all replicas in sync have the record; raise NotPublished if they do not say so in time."""
         producer = None
         try:
-            async with self._lock:
-                producer = self._producer = self._producer or await self._connect()
-            # An idempotent producer retries for ever; the limit is ours.
-            await asyncio.wait_for(producer.send_and_wait(topic, value, key, headers=headers), PATIENCE)
+            async with timeout(PATIENCE):  # the limit is ours: an idempotent producer retries for ever
+                async with self._lock:
+                    producer = self._producer = self._producer or await self._connect()
+                await producer.send_and_wait(topic, value, key, headers=headers)
         except (asyncio.TimeoutError, KafkaError) as error:
             # A producer whose sequence the broker refused stays refused (aiokafka #1017): the next send gets a new one.
             if producer is not None and self._producer is producer:
                 await self.close()
+            said = str(error) or type(error).__name__
             raise NotPublished(
-                f"expected {self._kafka['bootstrap_servers']} to acknowledge a record on {topic}, found "
-                f"{error or type(error).__name__}: see that the brokers run and the topic exists, then send it again"
+                f"expected {self._kafka['bootstrap_servers']} to acknowledge a record on {topic}, found {said}: "
+                "see that the brokers run and the topic exists, then send it again"
             ) from error
 
     async def _connect(self) -> AIOKafkaProducer:
@@ -62,6 +64,7 @@ class Sender:
         producer, self._producer = self._producer, None
         if producer is not None:
             try:
-                await asyncio.wait_for(producer.stop(), CLOSING)
+                async with timeout(CLOSING):
+                    await producer.stop()
             except (asyncio.TimeoutError, KafkaError) as error:
-                logger.warning("the producer was dropped before it had closed: %s", error or type(error).__name__)
+                logger.warning("the producer was dropped before it had closed: %s", str(error) or type(error).__name__)
