@@ -64,9 +64,9 @@ def evolve(state: Candidates, fact: Fact) -> Candidates:
             candidate = Candidate(fact.manifest, fact.uri, fact.metrics)
             return replace(state, versions=state.versions.set(version, candidate))
         case ModelValidated(version=version, compared_to=champion):
-            return _change(state, version, status="validated", compared_to=champion)
+            return _judge(state, version, status="validated", compared_to=champion)
         case ModelRejected(version=version):
-            return _change(state, version, status="rejected")
+            return _judge(state, version, status="rejected")
         case ModelRetired(version=version):
             return _change(state, version, status="retired")
         case ModelPromoted(version=version, stage=stage, leaves=left, replaces=replaced):
@@ -76,6 +76,11 @@ def evolve(state: Candidates, fact: Fact) -> Candidates:
             return _change(replace(state, serving=serving.set(stage, version)), version, stage=stage)
         case _:
             return state
+
+
+def _judge(state: Candidates, version: int, **verdict: object) -> Candidates:
+    """A verdict that comes after the version was retired changes nothing."""
+    return state if state.versions[version].status == "retired" else _change(state, version, **verdict)
 
 
 def _change(state: Candidates, version: int, **changes: object) -> Candidates:

@@ -49,7 +49,7 @@ async def test_two_of_every_service_share_the_work_and_stand_in_for_each_other(
 
 async def shared(world: World) -> bool:
     """Whether both of each service have partitions."""
-    told = [world.running[title].ask("/readyz") for name in DECIDING for title in (name, f"{name}-2")]
+    told = [world.running[title].ready()[1] for name in DECIDING for title in (name, f"{name}-2")]
     return all(re.search("[1-9][0-9]* partitions", one) for one in told)
 
 
@@ -65,7 +65,7 @@ def answered(world: World, title: str) -> float:
 def relays(world: World) -> tuple[str | None, str | None]:
     """The relay that speaks, and the one that stands by."""
     told = {
-        title: "standing by" in world.running[title].ask("/readyz")
+        title: "standing by" in world.running[title].ready()[1]
         for title in ("relay", "relay-2")
         if world.running[title].alive
     }

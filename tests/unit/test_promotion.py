@@ -54,6 +54,7 @@ def test_promoting_the_version_that_serves_again_is_refused_and_changes_nothing(
     ([registered(7)], "not validated"),
     ([registered(7), rejected(7)], "rejected"),
     ([*versions(7), retired(7)], "retired"),
+    ([registered(7), retired(7), validated(7)], "retired"),
 ])  # fmt: skip
 def test_a_version_that_may_not_serve_is_refused(facts: list[Fact], reason: str) -> None:
     given(promotion, facts).when(promote()).then_refused(reason)
