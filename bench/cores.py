@@ -38,7 +38,8 @@ def told(used: Mapping[str, float]) -> str:
 def each(used: Mapping[str, float], rate: float) -> str:
     """Microseconds of processor for each of so many things a second, which no other program's work changes much."""
     ours = {role: cores / rate * 1e6 for role, cores in used.items() if role not in ("bench", "others")}
-    return f"each costs µs of {_ranked(ours, 1, '.0f')}; others took {used['others']:.1f} cores"
+    costs = _ranked(ours, 1, ".0f") or "other machines"
+    return f"each costs µs of {costs}; others took {used['others']:.1f} cores"
 
 
 def _ranked(numbers: Mapping[str, float], least: float, form: str) -> str:

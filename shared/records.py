@@ -55,7 +55,7 @@ class Lenient(_DefaultRecordBatchPy):  # type: ignore[misc]  # final, and the on
 
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
-        self._buffer = Names(self._buffer)
+        self._buffer: bytearray = Names(self._buffer)
 
 
 class Batch:
@@ -82,10 +82,10 @@ class Batches:
         self.records = MemoryRecords(data)
 
     def size_in_bytes(self) -> int:
-        return self.records.size_in_bytes()
+        return int(self.records.size_in_bytes())
 
     def has_next(self) -> bool:
-        return self.records.has_next()
+        return bool(self.records.has_next())
 
     def next_batch(self) -> Batch:
         begin = self.at

@@ -36,6 +36,7 @@ class Guarded:
             "erase": erase and str(erase),
         }
         self.log = log
+        log.touch(mode=0o600)
         with log.open("ab") as errors:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, json.dumps(order)],

@@ -87,5 +87,3 @@ async def until(look: Callable[[], Awaitable[T]], what: str, limit: float = 60.0
         assert time.monotonic() < end, f"expected {what} within {limit:.0f} s"
         await asyncio.sleep(every)
     return found
-
-

@@ -1,15 +1,17 @@
-"""kill -9 of everything under load, one after the other: nothing is lost, nothing is doubled, nothing is out of order."""
+"""kill -9 of everything under load, one after the other: nothing is lost, doubled or out of order."""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from stack import Servers
 from tests.e2e.load import Load
 from tests.e2e.process import until
-from tests.e2e.truth import check, quiet
+from tests.e2e.truth import check
+from tests.e2e.watching import quiet
 from tests.e2e.world import EVERY, World, made
 
 MODELS = 2_000
@@ -54,7 +56,7 @@ async def told_where(world: World, title: str) -> bool:
     return world.running[title].health is not None
 
 
-async def kill_server(world: World, servers: Servers, name: str) -> None:
+async def kill_server(world: World, servers: Servers, name: Literal["kafka", "postgres"]) -> None:
     await asyncio.to_thread(servers.kill, name)
     await asyncio.to_thread(servers.start, name)
     for kind in ("model.registered", "model.promoted", "drift.recorded"):

@@ -14,7 +14,8 @@ import pytest
 from stack import Servers
 from tests.e2e.load import Load
 from tests.e2e.process import until
-from tests.e2e.truth import check, quiet
+from tests.e2e.truth import check
+from tests.e2e.watching import quiet
 from tests.e2e.world import DECIDING, World, made
 
 AWAY = 10.0

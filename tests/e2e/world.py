@@ -7,13 +7,14 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
-
 from modelog import Registry
 from modelog.events import BY_TYPE, Fact
+
 from services.__main__ import PARTS
 from shared.settings import Settings
 from shared.setup import setup
@@ -42,7 +43,7 @@ class World:
             **told,
         }
         self.owner = addresses.postgres
-        self.settings = Settings(_env_file=None, **{n.removeprefix("MODELOG_").lower(): v for n, v in self.env.items()})
+        self.settings = Settings.model_validate({n.removeprefix("MODELOG_").lower(): v for n, v in self.env.items()})
         self.prefix = self.settings.topic_prefix
         self.running: dict[str, Running] = {}
 
@@ -79,7 +80,10 @@ class World:
 
     async def stop(self, *titles: str) -> None:
         """SIGTERM, all at once, and wait until they are gone."""
-        await asyncio.to_thread(together, [self.running[title].stop for title in titles])
+        await asyncio.to_thread(together, [partial(self._end, title) for title in titles])
+
+    def _end(self, title: str) -> None:
+        self.running[title].stop()
 
     def registry(self) -> Registry:
         """A client of this registry."""

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import io
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeAlias, TypeVar, cast
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.structs import RecordMetadata
-from modelog.artifacts import blob_key
 from modelog.envelope import encode
 from modelog.events import BY_TYPE, Event, Fact, ModelRegistered, ModelTrained
-from modelog.values import Artifact, File
+from modelog.values import Artifact
 
-from services.__main__ import PARTS, part
-from shared.log import Log, connect
 from shared.process import Process
 from shared.settings import Settings
-from shared.setup import setup
 from shared.topics import PARKED
-from stack import Addresses
 
 T = TypeVar("T")
 Headers = Sequence[tuple[str, bytes | None]]
-Record = ConsumerRecord
+Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
 BYTES = b"\x80\x04N."
 """A pickle."""
 
@@ -46,7 +36,9 @@ class Desk:
     artifact: Artifact
     parked: list[Record] = field(default_factory=list)
 
-    async def hand_in(self, topic: str, value: bytes | None, key: bytes | None = None, headers: Headers = ()) -> Record:
+    async def hand_in(
+        self, topic: str, value: bytes | None, key: bytes | None = None, headers: Headers = ()
+    ) -> RecordMetadata:
         """Send a record as it is; its place is returned, to know it by."""
         sent: RecordMetadata = await self.producer.send_and_wait(
             self.settings.topic_prefix + topic, value, key=key, headers=list(headers), partition=0
@@ -72,21 +64,20 @@ class Desk:
     async def said(self, model: str, kind: type[T], times: int = 1) -> list[T]:
         """Wait until a model's stream has that many facts of a kind, and return them."""
 
-        async def enough() -> list[T]:
+        async def enough() -> list[Any]:
             found = [fact for fact in await self.facts(model) if isinstance(fact, kind)]
             return found if len(found) >= times else []
 
-        return await until(enough, f"{times} {kind.__name__} of {model}")
+        return cast(list[T], await until(enough, f"{times} {kind} of {model}"))
 
     async def parked_from(self, sent: RecordMetadata) -> Record:
         """Wait until the record that was sent there is parked."""
         place = (sent.topic, str(sent.partition), str(sent.offset))
 
         async def found() -> Record | None:
-            told = ((dict(one.headers), one) for one in self.parked)
-            return next((one for h, one in told if tuple(_text(h, n) for n in ("topic", "partition", "offset")) == place), None)
+            return next((one for one in self.parked if came_from(one) == place), None)
 
-        return await until(found, f"a parked record from {place}")
+        return cast(Record, await until(found, f"a parked record from {place}"))
 
     async def goes_on(self, model: str, run: str = "behind") -> ModelRegistered:
         """A good run sent now, behind all that was handed in before, is registered."""
@@ -96,7 +87,7 @@ class Desk:
             facts = await self.facts(model)
             return next((one for one in facts if isinstance(one, ModelRegistered) and one.run == run), None)
 
-        return await until(registered, f"the registration of {model}'s run {run}")
+        return cast(ModelRegistered, await until(registered, f"the registration of {model}'s run {run}"))
 
     def put(self, key: str, content: bytes, bucket: str | None = None) -> None:
         """Put an object into the store, past everything that would check it."""
@@ -119,11 +110,16 @@ class Desk:
 
 def reason(record: Record) -> str:
     """Why a record is parked."""
-    return _text(dict(record.headers), "reason")
+    return _told(record, "reason")
 
 
-def _text(headers: dict[str, bytes | None], name: str) -> str:
-    return (headers.get(f"parked_{name}") or b"").decode()
+def came_from(record: Record) -> tuple[str, ...]:
+    """Topic, partition and offset that a parked record had."""
+    return tuple(_told(record, name) for name in ("topic", "partition", "offset"))
+
+
+def _told(record: Record, name: str) -> str:
+    return (dict(record.headers)[f"parked_{name}"] or b"").decode()
 
 
 async def until(look: Callable[[], Any], what: str, limit: float = 20.0) -> Any:
@@ -133,48 +129,3 @@ async def until(look: Callable[[], Any], what: str, limit: float = 20.0) -> Any:
         assert time.monotonic() < end, f"expected {what} within {limit:.0f} s, found none"
         await asyncio.sleep(0.01)
     return found
-
-
-@asynccontextmanager
-async def opened(stack: Addresses) -> AsyncIterator[Desk]:
-    """A registry of its own on the shared servers, every deciding service and the relay in it."""
-    tag = secrets.token_hex(4)
-    owner = await asyncpg.connect(stack.postgres)
-    await owner.execute(f"create database desk_{tag}")
-    url = urlsplit(stack.postgres)._replace(path=f"/desk_{tag}").geturl()
-    settings = _settings(stack, url, tag)
-    await setup(settings)
-    pool = await connect(url, settings.postgres_role)
-    process = Process(settings, Log(pool), settings.read_policy())
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_servers, acks="all", max_request_size=7 * 1024**2)
-    await producer.start()
-    digest = sha256(BYTES).hexdigest()
-    desk = Desk(settings, process, producer, Artifact(files=(File(path="model.pkl", size=len(BYTES), sha256=digest),)))
-    await asyncio.to_thread(desk.put, blob_key(digest), BYTES)
-    try:
-        async with asyncio.TaskGroup() as group:
-            parts = [group.create_task(part(name).run(process)) for name in PARTS if name != "views"]
-            parked = group.create_task(desk.collect())
-            yield desk
-            process.stopping.set()
-            await asyncio.wait(parts)
-            parked.cancel()
-    finally:
-        await producer.stop()
-        await pool.close()
-        await owner.execute(f"drop database desk_{tag} with (force)")
-        await owner.close()
-
-
-def _settings(stack: Addresses, url: str, tag: str) -> Settings:
-    return Settings(
-        _env_file=None,
-        kafka_servers=stack.kafka,
-        postgres_url=url,
-        s3_endpoint=stack.s3_endpoint,
-        s3_access_key=stack.s3_access_key,
-        s3_secret_key=stack.s3_secret_key,
-        s3_bucket=f"desk-{tag}",
-        topic_prefix=f"desk-{tag}.",
-        topic_partitions=1,
-    )

@@ -11,7 +11,8 @@ from modelog.envelope import encode
 from modelog.events import DriftDetected, ModelRegistered, PromotionRequested
 
 from stack import Addresses
-from tests.integration.desk import Desk, opened, reason
+from tests.integration.desk import Desk, reason
+from tests.integration.opening import opened
 
 BINARY = [("ce_type", b"model.trained"), ("ce_id", b"1"), ("ce_source", b"/tests"), ("ce_specversion", b"1.0")]
 

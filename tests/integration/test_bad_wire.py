@@ -12,7 +12,8 @@ from modelog.envelope import LARGEST, encode
 from modelog.events import ModelPromoted, ModelRegistered, PromotionRefused
 
 from stack import Addresses
-from tests.integration.desk import Desk, opened, reason
+from tests.integration.desk import Desk, reason
+from tests.integration.opening import opened
 from tests.integration.wire import send_with_header_name
 
 MIB = 1024 * 1024

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aiokafka import ConsumerRecord
-from modelog.envelope import encode
+from modelog.envelope import Message, encode
 from modelog.events import ModelRegistered
 from modelog.policy import DEFAULT
 
+from services.ingestion.decision import Register, registration
 from services.validation.app import service
 from shared.handling import Answering, Asked
 from shared.intake import Context, Intake
 from shared.log import Log
-from tests.examples import NOON, digest, registered
+from tests.examples import NOON, digest, registered, trained
 
 
 class NoBytes:
@@ -33,18 +33,13 @@ def record(fact: ModelRegistered, offset: int) -> ConsumerRecord:
 
 @pytest.mark.xfail(strict=True, reason="Judge does not say which manifest was judged, so decide cannot compare it")
 async def test_the_verdict_is_on_the_bytes_that_the_log_names(log: Log) -> None:
-    from services.ingestion.decision import Register, registration  # noqa: PLC0415
-    from tests.examples import trained  # noqa: PLC0415
-
     real = registered(1)
     ingestion = Answering(log, "ingestion", registration)
     command = Register(trained("run-1"), real.manifest, real.uri, real.size, real.format, real.files)
-    message: Any = SimpleNamespace(
-        cause=NOON and __import__("uuid").uuid4(), id="1", correlation=None, source="/tests", traceparent=None
-    )
-    await ingestion.answer([Asked(command, message)])
+    await ingestion.answer([Asked(command, Message(trained("run-1"), "1", "/tests"))])
     context = Context(NOON, DEFAULT, cast(Any, NoBytes()))
-    intake = Intake("validation", service.handlers, Answering(log, "validation", service.decider), cast(Any, None), lambda: context)
+    validation = Answering(log, "validation", service.decider)
+    intake = Intake("validation", service.handlers, validation, cast(Any, None), lambda: context)
     await intake.take([record(real.model_copy(update={"manifest": digest(666)}), 1), record(real, 2)])
     kinds = await log.pool.fetch("select kind from log.event where stream = 'fraud' order by version")
     assert [row["kind"] for row in kinds] == ["model.registered", "model.rejected"]

@@ -14,22 +14,20 @@ from modelog.events import (
     ModelPromoted,
     ModelRegistered,
     ModelRejected,
-    ModelTrained,
     ModelValidated,
     PromotionRefused,
     PromotionRequested,
-    RegistrationRefused,
     RetirementRefused,
     RetirementRequested,
     RetrainingDeclined,
 )
 from modelog.policy import DEFAULT
-from modelog.values import Artifact, File, Finding
+from modelog.values import Finding
 
 from stack import Addresses
-from tests.integration.desk import BYTES, Desk, opened, until
+from tests.integration.desk import Desk, until
+from tests.integration.opening import opened
 
-OTHER = "ab" * 32
 FINDING = Finding(check="forged", passed=True, required="", observed="", sentence="")
 
 
@@ -37,48 +35,6 @@ FINDING = Finding(check="forged", passed=True, required="", observed="", sentenc
 async def desk(stack: Addresses) -> AsyncIterator[Desk]:
     async with opened(stack) as desk:
         yield desk
-
-
-def files(*paths: str, sha256: str = OTHER, size: int = len(BYTES)) -> Artifact:
-    return Artifact(files=tuple(File(path=path, size=size, sha256=sha256) for path in paths))
-
-
-@pytest.mark.parametrize(
-    ("case", "artifact", "reason"),
-    [
-        ("missing-object", files("model.pkl"), "missing object"),
-        ("no-files", Artifact(), "no files"),
-        ("an-empty-prefix", Artifact(uri="s3://{bucket}/nothing-here/"), "no files"),
-        ("a-foreign-bucket", Artifact(uri="s3://nobody-has-this/model"), "foreign prefix unreadable"),
-        ("another-address", Artifact(uri="file:///etc/passwd"), "foreign prefix unreadable"),
-        ("parent", files("../model.pkl"), "unsafe path"),
-        ("parent-inside", files("a/../../model.pkl"), "unsafe path"),
-        ("absolute", files("/etc/passwd"), "unsafe path"),
-        ("backslash", files("..\\model.pkl"), "unsafe path"),
-        ("drive", files("C:/model.pkl"), "unsafe path"),
-        ("twice", files("a", "a"), "repeated path"),
-    ],
-)
-async def test_bytes_that_cannot_be_pinned_are_refused(
-    desk: Desk, case: str, artifact: Artifact, reason: str
-) -> None:
-    uri = artifact.uri and artifact.uri.format(bucket=desk.settings.s3_bucket)
-    await desk.say(desk.trained(case, artifact=artifact.model_copy(update={"uri": uri})))
-    (refused,) = await desk.said(case, RegistrationRefused)
-    assert reason in refused.reasons
-    assert refused.sentence
-    assert (await desk.goes_on(case)).version == 1
-
-
-@pytest.mark.parametrize(("content", "reason"), [(b"other bytes", "size differs"), (b"1234", "digest differs")])
-async def test_bytes_other_than_promised_are_refused(desk: Desk, content: bytes, reason: str) -> None:
-    assert (len(content) == len(BYTES)) == (reason == "digest differs")
-    model, sha256 = reason.replace(" ", "-"), f"{len(content):064x}"
-    await asyncio.to_thread(desk.put, f"blobs/sha256/{sha256}", content)
-    await desk.say(desk.trained(model, artifact=files("model.pkl", sha256=sha256)))
-    (refused,) = await desk.said(model, RegistrationRefused)
-    assert refused.reasons == (reason,)
-    assert (await desk.goes_on(model)).version == 1
 
 
 async def test_metrics_that_are_no_numbers_are_registered_and_rejected(desk: Desk) -> None:
@@ -91,22 +47,12 @@ async def test_metrics_that_are_no_numbers_are_registered_and_rejected(desk: Des
     assert (await desk.goes_on("nan")).version == 2
 
 
-async def test_bytes_that_are_no_model_are_registered_and_rejected(desk: Desk) -> None:
-    blob = b"hello, I am text"
-    from hashlib import sha256  # noqa: PLC0415
-
-    digest = sha256(blob).hexdigest()
-    await asyncio.to_thread(desk.put, f"blobs/sha256/{digest}", blob)
-    await desk.say(desk.trained("text", artifact=files("model.pkl", sha256=digest, size=len(blob))))
-    (rejected,) = await desk.said("text", ModelRejected)
-    assert [one.check for one in rejected.findings if not one.passed] == ["format known"]
-
-
 async def test_wishes_before_there_is_a_version_are_refused(desk: Desk) -> None:
     await desk.say(PromotionRequested(model="early", version=1, by="ada"))
     await desk.say(RetirementRequested(model="early", version=1, by="ada"))
     await desk.say(DriftDetected(model="early", version=1, detector="ks", score=1, threshold=0, drifted=True))
-    for kind in (PromotionRefused, RetirementRefused, RetrainingDeclined):
+    kinds: tuple[Any, ...] = (PromotionRefused, RetirementRefused, RetrainingDeclined)
+    for kind in kinds:
         (refused,) = await desk.said("early", kind)
         assert refused.reasons == ("unknown version",)
     assert (await desk.goes_on("early")).version == 1
@@ -210,7 +156,8 @@ async def test_of_a_key_that_is_there_twice_the_last_one_counts(desk: Desk) -> N
 @pytest.mark.parametrize("kind", ["application/cloudevents+json", "Application/CloudEvents+JSON; charset=UTF-8"])
 async def test_structured_mode_is_read_too(desk: Desk, kind: str) -> None:
     model = f"structured-{len(kind)}"
-    envelope = {"specversion": "1.0", "type": "model.trained", "id": 7, "source": "/tests", "data": trained(desk, model)}
+    data = desk.trained(model).model_dump(mode="json")
+    envelope = {"specversion": "1.0", "type": "model.trained", "id": 7, "source": "/tests", "data": data}
     await desk.hand_in("model.trained", json.dumps(envelope).encode(), None, [("content-type", kind.encode())])
     (registered,) = await desk.said(model, ModelRegistered)
     assert registered.version == 1
@@ -222,9 +169,3 @@ async def test_numbers_of_any_size_come_back_as_they_were(desk: Desk) -> None:
     (registered,) = await desk.said("numbers", ModelRegistered)
     assert registered.parameters == numbers
     await desk.said("numbers", ModelPromoted)
-
-
-def trained(desk: Desk, model: str) -> Any:
-    return ModelTrained.model_dump(desk.trained(model), mode="json")
-
-

@@ -7,7 +7,6 @@ import struct
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import RecordMetadata
-
 from modelog.envelope import Header
 
 STAND_IN = "stand-in"

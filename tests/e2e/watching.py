@@ -1,0 +1,79 @@
+"""Looking at a registry from outside: whether anybody has anything left to do, and what stands on its topics."""
+
+from __future__ import annotations
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from services.__main__ import part
+from tests.e2e.process import until
+from tests.e2e.world import DECIDING, World
+
+
+async def quiet(world: World, limit: float = 120.0) -> None:
+    """Wait until nobody has anything left to do."""
+    seen = -1
+
+    async def still() -> bool:
+        nonlocal seen
+        try:
+            before, seen = seen, await _settled(world)
+        except (OSError, asyncpg.PostgresError):
+            return False
+        return seen == before and not await lags(world)
+
+    await until(still, f"a quiet registry ({world.logs})", limit, every=1.0)
+
+
+async def _settled(world: World) -> int:
+    log = await world.log()
+    try:
+        settled = int(await log.fetchval("select log.settled()"))
+        relayed = await log.fetchval("select position from log.cursor where follower = 'relay'")
+        behind = await log.fetchval("select count(*) from registry.cursor where position < $1", settled)
+        return settled if relayed == settled and not behind else -1
+    finally:
+        await log.close()
+
+
+async def lags(world: World) -> dict[str, int]:
+    """Records that a service has not answered for yet."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.settings.kafka_servers)
+    await admin.start()
+    consumer = AIOKafkaConsumer(bootstrap_servers=world.settings.kafka_servers)
+    await consumer.start()
+    try:
+        found = {}
+        for name in DECIDING:
+            committed = await admin.list_consumer_group_offsets(world.prefix + name)
+            topics = [world.prefix + event.type for event in part(name).handlers]  # type: ignore[attr-defined]
+            ends = await consumer.end_offsets(_partitions(world, topics))
+            behind = sum(end - (committed[one].offset if one in committed else 0) for one, end in ends.items())
+            if behind:
+                found[name] = behind
+        return found
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+def _partitions(world: World, topics: list[str]) -> list[TopicPartition]:
+    return [TopicPartition(topic, n) for topic in topics for n in range(world.settings.topic_partitions)]
+
+
+async def records(world: World, names: list[str]) -> list[ConsumerRecord]:
+    """Everything on these topics, each partition in order."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=world.settings.kafka_servers)
+    consumer.assign(_partitions(world, [world.prefix + name for name in names]))
+    await consumer.start()
+    try:
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(consumer.assignment())
+        found = []
+        while any([await consumer.position(one) < end for one, end in ends.items()]):
+            for some in (await consumer.getmany(timeout_ms=500)).values():
+                found += some
+        return found
+    finally:
+        await consumer.stop()

@@ -1,0 +1,72 @@
+"""Runs whose bytes are not there, not as promised, or not a model's: a fact says so, and nothing waits behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from hashlib import sha256
+
+import pytest
+from modelog.events import ModelRejected, RegistrationRefused
+from modelog.values import Artifact, File
+
+from stack import Addresses
+from tests.integration.desk import BYTES, Desk
+from tests.integration.opening import opened
+
+OTHER = "ab" * 32
+
+
+@pytest.fixture(scope="module")
+async def desk(stack: Addresses) -> AsyncIterator[Desk]:
+    async with opened(stack) as desk:
+        yield desk
+
+
+def files(*paths: str, sha256: str = OTHER, size: int = len(BYTES)) -> Artifact:
+    return Artifact(files=tuple(File(path=path, size=size, sha256=sha256) for path in paths))
+
+
+@pytest.mark.parametrize(
+    ("case", "artifact", "reason"),
+    [
+        ("missing-object", files("model.pkl"), "missing object"),
+        ("no-files", Artifact(), "no files"),
+        ("an-empty-prefix", Artifact(uri="s3://{bucket}/nothing-here/"), "no files"),
+        ("a-foreign-bucket", Artifact(uri="s3://nobody-has-this/model"), "foreign prefix unreadable"),
+        ("another-address", Artifact(uri="file:///etc/passwd"), "foreign prefix unreadable"),
+        ("parent", files("../model.pkl"), "unsafe path"),
+        ("parent-inside", files("a/../../model.pkl"), "unsafe path"),
+        ("absolute", files("/etc/passwd"), "unsafe path"),
+        ("backslash", files("..\\model.pkl"), "unsafe path"),
+        ("drive", files("C:/model.pkl"), "unsafe path"),
+        ("twice", files("a", "a"), "repeated path"),
+    ],
+)
+async def test_bytes_that_cannot_be_pinned_are_refused(desk: Desk, case: str, artifact: Artifact, reason: str) -> None:
+    uri = artifact.uri and artifact.uri.format(bucket=desk.settings.s3_bucket)
+    await desk.say(desk.trained(case, artifact=artifact.model_copy(update={"uri": uri})))
+    (refused,) = await desk.said(case, RegistrationRefused)
+    assert reason in refused.reasons
+    assert refused.sentence
+    assert (await desk.goes_on(case)).version == 1
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"other bytes", "size differs"), (b"1234", "digest differs")])
+async def test_bytes_other_than_promised_are_refused(desk: Desk, content: bytes, reason: str) -> None:
+    assert (len(content) == len(BYTES)) == (reason == "digest differs")
+    model, sha256 = reason.replace(" ", "-"), f"{len(content):064x}"
+    await asyncio.to_thread(desk.put, f"blobs/sha256/{sha256}", content)
+    await desk.say(desk.trained(model, artifact=files("model.pkl", sha256=sha256)))
+    (refused,) = await desk.said(model, RegistrationRefused)
+    assert refused.reasons == (reason,)
+    assert (await desk.goes_on(model)).version == 1
+
+
+async def test_bytes_that_are_no_model_are_registered_and_rejected(desk: Desk) -> None:
+    blob = b"hello, I am text"
+    digest = sha256(blob).hexdigest()
+    await asyncio.to_thread(desk.put, f"blobs/sha256/{digest}", blob)
+    await desk.say(desk.trained("text", artifact=files("model.pkl", sha256=digest, size=len(blob))))
+    (rejected,) = await desk.said("text", ModelRejected)
+    assert [one.check for one in rejected.findings if not one.passed] == ["format known"]
