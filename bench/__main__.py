@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -35,6 +36,7 @@ def main() -> int:
     if unknown := set(asked.paths) - set(PATHS):
         parser.error(f"there is no path {', '.join(sorted(unknown))}: there are {', '.join(PATHS)}")
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it tells of every leader that is not elected yet
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     scale = QUICK if asked.quick else FULL
     if asked.facts:
         scale = replace(scale, rebuild_facts=asked.facts)

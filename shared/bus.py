@@ -159,7 +159,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             high = consumer.highwater(one)
             if high is not None:
                 try:
-                    position = await asyncio.wait_for(consumer.position(one), 0.2)
+                    async with asyncio.timeout(0.2):
+                        position = await consumer.position(one)
                 except Exception:
                     return  # revoked under our hands: the next second measures again
                 lag.labels(self.name, one.topic, str(one.partition)).set(high - position)
@@ -168,7 +169,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 async def _pause(process: Process, seconds: float) -> None:
     """Wait so long, or until the process stops."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(process.stopping.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await process.stopping.wait()
 
 
 async def _answers(process: Process) -> bool:

@@ -29,7 +29,7 @@ def choose(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) 
         return "given"
     if len(missing) < len(NEEDED):
         given = " and ".join(name for name in NEEDED if name not in missing)
-        raise StackError(f"{given} is set, but {' and '.join(missing)} is not: set all three, or none of them.")
+        raise StackError(f"{given} came without {' and '.join(missing)}: set all three, or none of them.")
     wanted = env.get("MODELOG_STACK")
     if wanted not in (None, "", "docker", "native"):
         raise StackError(f"MODELOG_STACK is {wanted!r}: say docker or native, or leave it out.")

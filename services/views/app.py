@@ -93,7 +93,8 @@ class Views:
                 log.warning("the views stand still", error=detail, again_in=wait)
                 process.health.ready(self.name, False, detail)
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.stopping.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await process.stopping.wait()
 
     async def _work(self, process: Process, projector: Projector) -> float:
         """Follow the log for as long as it goes, and return how many seconds to wait before the next attempt."""

@@ -50,7 +50,7 @@ def test_an_unknown_wish_is_answered_with_the_known_ones() -> None:
 
 
 def test_half_of_the_addresses_are_answered_with_the_missing_ones() -> None:
-    with pytest.raises(StackError, match="MODELOG_POSTGRES_URL and MODELOG_S3_ENDPOINT is not"):
+    with pytest.raises(StackError, match="without MODELOG_POSTGRES_URL and MODELOG_S3_ENDPOINT"):
         choose({"MODELOG_KAFKA_SERVERS": "kafka:9092"}, docker_is_there)
 
 

@@ -147,8 +147,9 @@ class Registry:
         """Messages of these types, at least once and in order for each model: `async for message in …`.
 
         A `group` shares the messages among its members and goes on where it stopped; it has the topics' prefix, so that
-        registries on one Kafka share none. `since` is where a group begins that has read nothing yet. Without a group one reads everything from `since` on, and nothing is committed;
-        `until="now"` then ends with what is there at the beginning. Records that are no events are logged and skipped.
+        registries on one Kafka share none. `since` is where a group begins that has read nothing yet. Without a group
+        one reads everything from `since` on, and nothing is committed; `until="now"` then ends with what is there at
+        the beginning. Records that are no events are logged and skipped.
         """
         if not types:
             raise ValueError("expected at least one type of event, found none: subscribe to ModelPromoted, for one")

@@ -23,6 +23,8 @@ E = TypeVar("E", bound=Event, covariant=True)
 
 LARGEST = 1024 * 1024
 """The most bytes of JSON that a report or a wish may have."""
+LONGEST = 500
+"""The most characters that an attribute of an envelope may have."""
 LARGEST_FACT = 4 * LARGEST
 """The most bytes of JSON that a fact may have: it carries what the report said and what was found out."""
 
@@ -167,6 +169,8 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
     for name in ("id", "source"):
         if not attributes.get(name):
             raise Unreadable(f"expected the header `ce_{name}`, found none: without it a repeat cannot be told apart")
+        if len(attributes[name]) > LONGEST:
+            raise Unreadable(f"expected at most {LONGEST} characters in `ce_{name}`, found {len(attributes[name])}")
     try:
         return BY_TYPE[type].model_validate_json(data)
     except ValidationError as error:
@@ -187,9 +191,9 @@ def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:
         source=attributes["source"],
         time=_time(attributes.get("time", "")),
         sequence=int(sequence) if re.fullmatch(r"[0-9]{1,18}", sequence) else None,
-        correlation=attributes.get("correlationid"),
-        causation=attributes.get("causationid"),
-        traceparent=attributes.get("traceparent") or None,
+        correlation=attributes.get("correlationid", "")[:LONGEST] or None,
+        causation=attributes.get("causationid", "")[:LONGEST] or None,
+        traceparent=attributes.get("traceparent", "")[:LONGEST] or None,
     )
 
 

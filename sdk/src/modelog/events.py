@@ -2,7 +2,8 @@
 
 A *report* is what the world tells us, a *wish* (`….requested`) is what somebody wants, a *fact* is what we said.
 The name of the class, the Kafka topic, the CloudEvents type and the log's `kind` are one name: `ModelPromoted` is
-`model.promoted`. Facts only grow: a new field has a default, a new meaning is a new type.
+`model.promoted`. Facts only grow: a new field has a default, a new meaning is a new type. Reasons grow too, so a reader
+takes one that it does not know as the text that it is.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class RegistrationRefused(Fact):
     """The run is no version, and why."""
 
     run: Name
-    reasons: tuple[RegistrationRefusal, ...]
+    reasons: tuple[RegistrationRefusal | Name, ...]
     sentence: str
     answers: UUID | None = None
 
@@ -171,7 +172,7 @@ class PromotionRefused(Fact):
     version: Version
     stage: Name
     by: Name
-    reasons: tuple[PromotionRefusal, ...]
+    reasons: tuple[PromotionRefusal | Name, ...]
     sentence: str
 
 
@@ -219,7 +220,7 @@ class RetrainingDeclined(Fact):
     """No retraining follows from this report, and why."""
 
     version: Version
-    reasons: tuple[RetrainingRefusal, ...]
+    reasons: tuple[RetrainingRefusal | Name, ...]
     sentence: str
 
 
@@ -245,7 +246,7 @@ class RetirementRefused(Fact):
 
     version: Version
     by: Name
-    reasons: tuple[RetirementRefusal, ...]
+    reasons: tuple[RetirementRefusal | Name, ...]
     sentence: str
 
 
