@@ -23,13 +23,13 @@ test: $(READY) ## run every test: unit, sdk, integration, e2e
 	@$(PYTHON) -m pytest -q tests $(ARGS)
 
 test-unit: $(READY) ## run the tests that need nothing running
-	@$(PYTHON) -m pytest tests/unit tests/sdk -q $(ARGS)
+	@$(PYTHON) -m pytest -q tests/unit $(ARGS)
 
-test-integration: $(READY) ## run the tests on real servers
-	@$(PYTHON) -m pytest tests/integration -q $(ARGS)
+test-integration: $(READY) ## run the tests on real servers, the SDK's among them
+	@$(PYTHON) -m pytest -q tests/integration tests/sdk $(ARGS)
 
 test-e2e: $(READY) ## run the tests on real servers and real services
-	@$(PYTHON) -m pytest tests/e2e -q $(ARGS)
+	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
 
 SDK_TESTS := pytest pytest-asyncio hypothesis cloudevents jsonschema
 
