@@ -30,6 +30,8 @@ from bench.services import serving
 SERVICES = ("ingestion", "validation", "promotion", "relay")
 HOPS, APPENDS = 4, 3
 WARM_UP = 50
+UNHEARD = ("drift.detected", "retirement.requested")
+"""Topics that none of these services reads: on them the floor of each rate is measured."""
 FINAL = (ModelPromoted, PromotionRefused, ModelRejected, RegistrationRefused)
 AIMS = {50: ((60, 250), (30, 120)), 500: ((None, None), (None, 400))}
 
@@ -37,7 +39,9 @@ AIMS = {50: ((60, 250), (30, 120)), 500: ((None, None), (None, 400))}
 async def measure(bench: Bench) -> list[Row]:
     rows: list[Row] = []
     async with bench.place() as place:
-        floors = {rate: await _floor(place, rate) for rate in bench.scale.loop_rates}
+        floors = {
+            rate: await _floor(place, rate, topic) for rate, topic in zip(bench.scale.loop_rates, UNHEARD, strict=False)
+        }
         artifact = await asyncio.to_thread(uploaded, place)
         async with serving(place, *SERVICES), _registry(place) as registry, _hearing(registry) as heard:
             await _looped(registry, heard, _runs("warm", WARM_UP, artifact), 25)
@@ -125,20 +129,18 @@ async def _paced(registry: Registry, runs: Sequence[ModelTrained], rate: float) 
     return sent
 
 
-async def _floor(place: Place, rate: int) -> list[float]:
+async def _floor(place: Place, rate: int, topic: str) -> list[float]:
     """Milliseconds of as many round trips and inserts as the loop has, drawn from those of bare drivers."""
-    trips, inserts = await _trips(place, rate, rate * 5), await _inserts(place, 300)
+    trips, inserts = await _trips(place, rate, rate * 5, topic), await _inserts(place, 300)
     dice = random.Random(1)
     return [sum(dice.choices(trips, k=HOPS)) + sum(dice.choices(inserts, k=APPENDS)) for _ in range(20_000)]
 
 
-async def _trips(place: Place, rate: int, count: int) -> list[float]:
+async def _trips(place: Place, rate: int, count: int, topic: str) -> list[float]:
     """From just before a send until the consumer has it, at this rate; the first ones warm up."""
     sending = records(place, (trained("floor", f"run-{n}") for n in range(count)))
     sent, trips = dict[bytes, float](), list[float]()
-    topic = place.settings.topic_prefix + "parked"
-    async with producing(place) as producer, consuming(place, "parked") as consumer:
-        await consumer.seek_to_end()
+    async with producing(place) as producer, consuming(place, topic) as consumer:
 
         async def hear() -> None:
             async for batch in batches(consumer, count):
@@ -150,7 +152,7 @@ async def _trips(place: Place, rate: int, count: int) -> list[float]:
             await asyncio.sleep(max(0.0, began + n / rate - time.perf_counter()))
             key = str(n).encode()
             sent[key] = time.perf_counter()
-            await producer.send(topic, value, key=key, headers=headers)
+            await producer.send(place.settings.topic_prefix + topic, value, key=key, headers=headers)
         await hearing
     return trips[count // 5 :]
 
