@@ -39,7 +39,7 @@ test-sdk: $(READY) ## build the SDK's wheel and test it alone, on the oldest Pyt
 	@for version in 3.10 3.11 3.12 3.13 3.14; do \
 	    oldest=$$(.venv/bin/uv python find --no-project --no-python-downloads $$version 2>/dev/null) && break; \
 	done; .venv/bin/uv venv --quiet --python "$$oldest" .venv/sdk/venv
-	@.venv/bin/uv pip install --quiet --python .venv/sdk/venv -c requirements.lock "$$(ls .venv/sdk/*.whl)[kafka,s3]" $(SDK_TESTS)
+	@.venv/bin/uv pip install --quiet --python .venv/sdk/venv "$$(ls .venv/sdk/*.whl)[kafka,s3]" $(SDK_TESTS)
 	@.venv/sdk/venv/bin/python -m pytest tests/sdk -q --confcutdir=tests/sdk -p no:cacheprovider $(ARGS)
 
 check: $(READY) ## lint, formatting, types, and who may import whom

@@ -10,7 +10,7 @@ import hashlib
 import io
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -236,7 +236,9 @@ class Artifacts:
 
         return await self._each(copy, keys)
 
-    async def _each(self, work: Callable[[A], Awaitable[B]], items: Iterable[A]) -> list[B]:
+    async def _each(self, work: Callable[[A], Awaitable[B]], items: Collection[A]) -> list[B]:
+        if len(items) == 1:
+            return [await work(item) for item in items]
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(item: A) -> B:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from shared.log import Log
 
-IDLE = 0.005
-"""Seconds between two looks at a log that stands still."""
+SHORTEST, LONGEST = 0.001, 0.008
+"""Seconds between two looks at a log that stands still: right after something came, and after a while."""
 
 
 async def follow(
@@ -22,11 +22,13 @@ async def follow(
 
     `work` makes its own cursor durable, so what it raises ends the loop and the caller begins again from there.
     """
+    pause = SHORTEST
     while not stopping.is_set():
         top = await log.settled()
         if top > cursor:
             upto = min(top, cursor + most)
             await work(cursor, upto)
-            cursor = upto
+            cursor, pause = upto, SHORTEST
         else:
-            await asyncio.sleep(IDLE)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.1, LONGEST)

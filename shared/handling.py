@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import orjson
 from immutables import Map
 from modelog.envelope import Message
 from modelog.events import BY_TYPE, Event, Fact
@@ -102,14 +102,16 @@ class Answering(Generic[S, C]):
         history = self.histories[stream]
         state, said, entries = history.state, history.said, []
         for one in commands:
-            if self._id(one.message, 0) in said:
+            id = self._id(one.message, 0)
+            if id in said:
                 continue
             facts = self.decider.decide(state, one.command)
             state = self.decider.after(state, facts)
+            meta = self._meta(one.message) if facts else ""
             for step, fact in enumerate(facts):
-                id = self._id(one.message, step)
+                id = self._id(one.message, step) if step else id
                 said = said.set(id, None)
-                entries.append(Entry(fact.type, id, fact.model_dump_json(), self._meta(one.message)))
+                entries.append(Entry(fact.type, id, fact.model_dump_json(), meta))
         after = History(state, history.version + len(entries), said)
         return Append(stream, history.version, entries), after
 
@@ -127,7 +129,7 @@ class Answering(Generic[S, C]):
         }
         if message.traceparent:
             meta["traceparent"] = message.traceparent
-        return json.dumps(meta)
+        return orjson.dumps(meta).decode()
 
     def _keep(self, stream: str, history: History[S]) -> None:
         self.histories[stream] = history

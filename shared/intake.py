@@ -30,8 +30,6 @@ log = structlog.get_logger()
 
 AT_ONCE = 32
 """How many handlers of a batch wait for I/O at the same time."""
-LONGEST = 1000
-"""The most characters that what an envelope says may have."""
 PATIENCE = 60.0
 """Seconds that a fault of the machine is waited out before the batch is given back to Kafka."""
 
@@ -107,7 +105,7 @@ class Intake(Generic[C]):
 
     async def _read(self, record: ConsumerRecord[Any, Any], context: Context) -> Open[C] | None:
         try:
-            message = bounded(decode(record.key, record.value, record.headers))
+            message = decode(record.key, record.value, record.headers)
             handler = self.handlers.get(type(message.event))
             if handler is None:
                 heard = ", ".join(event.type for event in self.handlers)
@@ -168,14 +166,6 @@ class Intake(Generic[C]):
                 f"{self.name} has a defect, {type(problem).__name__}: {problem}; mend it and send again"
             )
         await _waiting_out(lambda: self.parking.park(record, str(problem), context.now))
-
-
-def bounded(message: Message[Event]) -> Message[Event]:
-    """The message, if the facts that answer it and repeat what is in its envelope can be sent on."""
-    for name in ("id", "source", "correlation", "traceparent"):
-        if (length := len(getattr(message, name) or "")) > LONGEST:
-            raise Unreadable(f"expected at most {LONGEST} characters of {name} in the envelope, found {length}")
-    return message
 
 
 def _take_ready(waiting: dict[str, deque[Open[C]]]) -> Iterable[Open[C]]:

@@ -10,7 +10,7 @@ service = Service("promotion", promotion)
 
 
 @service.on(ModelValidated)
-async def promote_what_passed(message: Message[ModelValidated], context: Context) -> Promote | None:
+def promote_what_passed(message: Message[ModelValidated], context: Context) -> Promote | None:
     fact, policy = message.event, context.policy
     if policy.promote_to is None:
         return None
@@ -19,6 +19,6 @@ async def promote_what_passed(message: Message[ModelValidated], context: Context
 
 
 @service.on(PromotionRequested)
-async def promote_what_is_wished(message: Message[PromotionRequested], context: Context) -> Promote:
+def promote_what_is_wished(message: Message[PromotionRequested], context: Context) -> Promote:
     wish = message.event
     return Promote(wish.model, wish.version, wish.stage, wish.by, wish.reason, context.policy)

@@ -10,6 +10,6 @@ service = Service("retirement", retirement)
 
 
 @service.on(RetirementRequested)
-async def retire_what_is_wished(message: Message[RetirementRequested], context: Context) -> Retire:
+def retire_what_is_wished(message: Message[RetirementRequested], context: Context) -> Retire:
     wish = message.event
     return Retire(wish.model, wish.version, wish.by, wish.reason)

@@ -12,5 +12,5 @@ service = Service("retraining", retraining)
 
 
 @service.on(DriftDetected)
-async def consider_what_drifted(message: Message[DriftDetected], context: Context) -> Consider:
+def consider_what_drifted(message: Message[DriftDetected], context: Context) -> Consider:
     return Consider(message.event, uuid5(message.cause, "retraining"), context.policy, context.now)

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
@@ -51,7 +52,7 @@ class Message(Generic[E]):
     causation: str | None = None
     traceparent: str | None = None
 
-    @property
+    @cached_property
     def cause(self) -> uuid.UUID:
         """CloudEvents promises that source and id together are unique; both in one name."""
         return uuid.uuid5(uuid.NAMESPACE_URL, f"{self.source}#{self.id}")
