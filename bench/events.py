@@ -82,7 +82,7 @@ class History:
         run = trained(self.model, f"run-{self.latest}")
         self._ask(registration, Register(run, manifest, uri, 1024, "joblib", FILES))
         faults = ("expected model.joblib, found no object: upload it again",) if self.dice.random() < 0.1 else ()
-        self._ask(validation, Judge(self.model, self.latest, faults, DEFAULT))
+        self._ask(validation, Judge(self.model, self.latest, manifest, faults, DEFAULT))
         if self.dice.random() < 0.8:
             reason = f"every check of policy {DEFAULT.digest} passed"
             self._ask(promotion, Promote(self.model, self.latest, "production", "policy", reason, DEFAULT))

@@ -79,7 +79,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             max_records=500,
             batch_timeout_ms=IDLE_MS,
             auto_offset_reset="earliest",
-            session_timeout_ms=30_000,
+            session_timeout_ms=10_000,
             heartbeat_interval_ms=3_000,
             rebalance_timeout_ms=60_000,
             max_poll_interval_ms=int(LONGEST_BATCH * 1000),

@@ -19,17 +19,17 @@ from shared.topics import make_topics
 
 async def setup(told: Settings) -> list[str]:
     """Make what is missing and return a sentence for each thing made; waits a minute for servers that are starting."""
-    made: list[str] = []
     async for attempt in stamina.retry_context(on=passing, attempts=None, timeout=60, wait_max=2.0):
         with attempt:
+            made = [f"created topic {name}" for name in await make_topics(told)]
+            async with Artifacts(told.store()) as artifacts:
+                await artifacts.make_bucket()
             connection = await asyncpg.connect(told.postgres_url.get_secret_value())
+    # The schema last: services wait for it, and find topics and bucket there.
     try:
-        made += [f"applied {name}" for name in await migrate(connection)]
+        return made + [f"applied {name}" for name in await migrate(connection)]
     finally:
         await connection.close()
-    made += [f"created topic {name}" for name in await make_topics(told)]
-    await Artifacts(told.store()).make_bucket()
-    return made
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ behind = Gauge("modelog_relay_lag", "Positions settled and not yet acknowledged 
 LOCK = 24302
 STAND_BY = 0.5
 PARTITIONS_EVERY = 60.0
-LATE = 30.0
+LATE = 10.0
 """Seconds that Kafka has to acknowledge a range; an idempotent producer would wait for ever, and nobody would know."""
 
 RANGE = """

@@ -13,4 +13,4 @@ service = Service("validation", validation)
 async def judge_what_was_registered(message: Message[ModelRegistered], context: Context) -> Judge:
     fact = message.event
     faults = await context.artifacts.faults(fact.manifest, fact.files)
-    return Judge(fact.model, fact.version, tuple(faults), context.policy)
+    return Judge(fact.model, fact.version, fact.manifest, tuple(faults), context.policy)

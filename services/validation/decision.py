@@ -16,16 +16,18 @@ from shared.decider import Decider
 
 @dataclass(frozen=True)
 class Judge:
-    """The store was asked for the version's bytes; `faults` are sentences of what it did not hold as promised."""
+    """The store was asked for the bytes of this manifest; `faults` are sentences of what it did not hold of them."""
 
     model: str
     version: int
+    manifest: str
     faults: tuple[str, ...]
     policy: Policy
 
 
 @dataclass(frozen=True)
 class Candidate:
+    manifest: str
     format: str
     metrics: Mapping[str, float]
 
@@ -40,8 +42,9 @@ class Challenge:
 
 def evolve(state: Challenge, fact: Fact) -> Challenge:
     match fact:
-        case ModelRegistered(version=version, format=format, metrics=metrics):
-            return replace(state, awaiting=state.awaiting.set(version, Candidate(format, metrics)))
+        case ModelRegistered(version=version):
+            candidate = Candidate(fact.manifest, fact.format, fact.metrics)
+            return replace(state, awaiting=state.awaiting.set(version, candidate))
         case ModelValidated(version=version) | ModelRejected(version=version):
             return replace(state, awaiting=state.awaiting.delete(version))
         case ModelPromoted(version=version, stage=stage, leaves=left, metrics=metrics):
@@ -53,8 +56,8 @@ def evolve(state: Challenge, fact: Fact) -> Challenge:
 
 def decide(state: Challenge, command: Judge) -> Sequence[Fact]:
     candidate = state.awaiting.get(command.version)
-    if candidate is None:
-        return []
+    if candidate is None or candidate.manifest != command.manifest:
+        return []  # judged before, or nothing that the log says
     policy = command.policy
     champion = state.serving.get(policy.champion_stage)
     findings = check_all(policy, candidate.metrics, candidate.format, command.faults, champion)

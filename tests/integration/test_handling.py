@@ -74,7 +74,7 @@ async def test_a_service_decides_on_what_others_said_meanwhile(log: Log) -> None
     promoting = Answering(log, "promotion", promotion)
     for number in (1, 2):
         await ingestion.answer([register(f"run-{number}")])
-        await judging.answer([ask(f"registered-{number}", Judge("fraud", number, (), DEFAULT))])
+        await judging.answer([ask(f"registered-{number}", Judge("fraud", number, digest(1), (), DEFAULT))])
         await promoting.answer(
             [ask(f"validated-{number}", Promote("fraud", number, "production", "policy", "", DEFAULT))]
         )

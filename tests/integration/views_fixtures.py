@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from modelog.events import DriftDetected, Fact, ModelTrained
+from modelog.events import DriftDetected, Fact, ModelRegistered, ModelTrained
 from modelog.policy import DEFAULT
 from modelog.values import Artifact, Code, Dataset, Experiment, File, Framework, Window
 
@@ -95,7 +95,9 @@ def refuse(history: History) -> None:
 
 def judge(history: History, version: int | None = None) -> None:
     faults = ("a blob is missing",) if history.random.random() < 0.1 else ()
-    history.ask(validation, Judge(history.model, version or history.some_version, faults, POLICY))
+    version = version or history.some_version
+    manifests = {fact.version: fact.manifest for fact in history.facts if isinstance(fact, ModelRegistered)}
+    history.ask(validation, Judge(history.model, version, manifests.get(version, ""), faults, POLICY))
 
 
 def promote(history: History) -> None:

@@ -22,12 +22,13 @@ NUMBERS = st.integers(1, 5)
 
 def register(run: int, score: int) -> Register:
     report = trained(f"run-{run}", metrics={"f1": score / 10})
-    return Register(report, digest(run), uri(run), 3, "pickle", ())
+    bytes_ = 1 if score else 2
+    return Register(report, digest(bytes_), uri(bytes_), 3, "pickle", ())
 
 
 ASKED = st.one_of(
     st.builds(lambda run, score: (registration, register(run, score)), st.integers(1, 8), st.integers(0, 9)),
-    st.builds(lambda v: (validation, Judge("fraud", v, (), DEFAULT)), NUMBERS),
+    st.builds(lambda v: (validation, Judge("fraud", v, digest(1), (), DEFAULT)), NUMBERS),
     st.builds(
         lambda v, stage, auto: (promotion, Promote("fraud", v, stage, "ada", "", DEFAULT, auto)),
         NUMBERS, st.sampled_from(["staging", "production", "moon"]), st.booleans(),

@@ -7,12 +7,12 @@ from modelog.policy import DEFAULT, Limits, Policy
 from modelog.values import Finding
 
 from services.validation.decision import Judge, validation
-from tests.examples import promoted, registered, rejected, validated
+from tests.examples import digest, promoted, registered, rejected, validated
 from tests.spec import Spec, given
 
 
 def judge(version: int = 1, faults: tuple[str, ...] = (), policy: Policy = DEFAULT) -> Judge:
-    return Judge("fraud", version, faults, policy)
+    return Judge("fraud", version, digest(version), faults, policy)
 
 
 def verdict(story: Spec) -> Any:
@@ -99,6 +99,10 @@ def test_a_version_of_an_unknown_format_is_rejected() -> None:
 @pytest.mark.parametrize("said", [validated(1), rejected(1)])
 def test_judging_a_version_again_changes_nothing(said: Fact) -> None:
     given(validation, [registered(1), said]).when(judge()).then_nothing()
+
+
+def test_a_verdict_on_other_bytes_than_the_log_names_is_none() -> None:
+    given(validation, [registered(1, manifest=digest(9))]).when(judge(1)).then_nothing()
 
 
 def test_a_version_that_the_log_does_not_know_gets_no_verdict() -> None:
