@@ -6,9 +6,11 @@ All requests run in threads of this module, so neither the event loop nor anybod
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import io
 import math
+import posixpath
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,16 +47,12 @@ LISTED = LARGEST * 3 // 4
 FRESH = 30.0
 """Seconds for which an object that was found as promised is not asked for again: a hundred models may share it."""
 SHOWN = 10
-UNREADABLE = {
-    "NoSuchBucket",
-    "InvalidBucketName",
-    "AccessDenied",
-    "AllAccessDisabled",
-    "InvalidObjectState",
-    "PermanentRedirect",
-    "AuthorizationHeaderMalformed",
-}
-"""What S3 says of a bucket or an object that no repeat makes readable."""
+LONGEST_KEY = 1024
+"""The most bytes that S3 takes for a key."""
+MOVED, TIMED_OUT, TOO_MANY, NOT_IMPLEMENTED = 301, 408, 429, 501
+OURS = ("blobs", "manifests")
+"""The folders of our own bucket that hold every model's bytes."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -114,10 +112,14 @@ class Lately:
 
 
 class Artifacts:
-    """The store for services. A store that fails raises `Unavailable`: the caller tries again."""
+    """The store for services. A store that fails raises `Unavailable`: the caller tries again.
 
-    def __init__(self, store: Store, fresh: float = FRESH) -> None:
+    `foreign` names the other buckets whose objects may be copied in; None is every one that the store's keys can read.
+    """
+
+    def __init__(self, store: Store, fresh: float = FRESH, foreign: Collection[str] | None = None) -> None:
         self.store = store
+        self._readable = foreign
         self._threads = ThreadPoolExecutor(THREADS, "artifacts")
         self._known: dict[str, Read] = {}
         self._lately = Lately(fresh)
@@ -223,6 +225,7 @@ class Artifacts:
         if uri.startswith(own):
             return await self._checked(await self._thread(self._own, uri, uri.removeprefix(own)))
         bucket, prefix = _address(uri)
+        self._permit(uri, bucket, prefix)
         keys = await self._thread(self._listed, uri, bucket, prefix)
         if faults := [Refused(reason, sentence) for reason, sentence in path_faults(keys)]:
             return [*faults]
@@ -266,13 +269,16 @@ class Artifacts:
 
     def _own(self, uri: str, sha256: str) -> tuple[File, ...]:
         try:
-            return self.store.files(f"sha256:{sha256}")
+            files = self.store.files(f"sha256:{sha256}")
         except Absent:
             raise Refused(
                 "missing object", f"expected a manifest at {_shown(uri)}, found none: upload the files"
             ) from None
         except ValueError as error:
             raise Refused("digest differs", str(error)) from None
+        if len(manifest(files)[1]) > LISTED:
+            raise _too_many(uri, f"{len(files)}")
+        return files
 
     def _read(self, file: File) -> Read:
         key, sha256, size, head = blob_key(file.sha256), hashlib.sha256(), 0, b""
@@ -310,10 +316,24 @@ class Artifacts:
         except Absent:
             return False
 
+    def _permit(self, uri: str, bucket: str, prefix: str) -> None:
+        if bucket != self.store.bucket:
+            if self._readable is not None and bucket not in self._readable:
+                raise Refused(
+                    "foreign prefix unreadable",
+                    f"expected one of the buckets that MODELOG_FOREIGN_BUCKETS names, found {_shown(bucket)}: copy the "
+                    "files to one of them, or upload them with the SDK",
+                )
+        # Not the letters alone: there are stores that find blobs/ under x/../blobs/ too.
+        elif (first := posixpath.normpath(prefix.strip("/")).partition("/")[0]) in (*OURS, ".", ".."):
+            raise Refused(
+                "foreign prefix unreadable",
+                f"expected a folder or a manifest, found {_shown(uri)}, where modelog keeps "
+                f"{'the bytes of every model' if first in OURS else 'all that it stores'}: name one manifest, or files",
+            )
+
     def _listed(self, uri: str, bucket: str, prefix: str) -> dict[str, str]:
         """Path inside the artifact → key, for a folder's objects or, if there are none, for the object of that name."""
-        if bucket == self.store.bucket and not prefix:
-            raise Refused("foreign prefix unreadable", "expected a folder, found all that modelog stores: name one")
         folder = f"{prefix.rstrip('/')}/" if prefix else ""
         keys, length = {}, 0
         with self._foreign(uri, bucket):
@@ -326,11 +346,7 @@ class Artifacts:
                     keys[path] = key
                     length += len(manifest([File(path=path, size=found.size or 0, sha256="0" * 64)])[1])
                     if length > LISTED:
-                        raise Refused(
-                            "foreign prefix unreadable",
-                            f"expected the files of one model below {_shown(uri)}, found more than {len(keys) - 1}, "
-                            "which do not fit into a message: name a smaller folder, or pack them into one file",
-                        )
+                        raise _too_many(uri, f"more than {len(keys) - 1}")
             if not keys and prefix and not prefix.endswith("/"):
                 with suppress(Absent):
                     self.store.head(prefix, bucket)
@@ -343,27 +359,42 @@ class Artifacts:
         sha256, head, uri = hashlib.sha256(), b"", f"s3://{bucket}/{key}"
         with SpooledTemporaryFile(SPOOL) as spool:
             with self._foreign(uri, bucket), self.store.reading(key, bucket) as response:
-                for chunk in response.stream(CHUNK, decode_content=False):
-                    sha256.update(chunk)
-                    head += chunk[: HEAD - len(head)]
-                    spool.write(chunk)
+                size = int(response.headers.get("Content-Length", 0))
+                try:
+                    for chunk in response.stream(CHUNK, decode_content=False):
+                        sha256.update(chunk)
+                        head += chunk[: HEAD - len(head)]
+                        spool.write(chunk)
+                    spool.flush()
+                except OSError as error:
+                    if error.errno not in FULL:
+                        raise
+                    raise _too_large(uri, size) from error
             size = spool.tell()
             self.store.keep(blob_key(sha256.hexdigest()), cast(BinaryIO, spool), size)
         return Read(File(path=path, size=size, sha256=sha256.hexdigest()), head)
 
     @contextmanager
     def _foreign(self, uri: str, bucket: str) -> Iterator[None]:
-        """Refuse what nobody can read. What keeps us from our own bucket is our trouble, and raised."""
+        """Refuse what nobody can read. What keeps us from our own bucket is our trouble, and raised.
+
+        Any answer that the request was wrong refuses it, as long as our bucket answers the same keys: addresses are
+        written by others, and what one of them cannot mend would be tried for ever.
+        """
         try:
             yield
         except Absent:
             raise Refused("missing object", f"expected an object at {_shown(uri)}, found it gone: send again") from None
         except Unavailable as error:
-            if bucket == self.store.bucket or error.code not in UNREADABLE:
+            if not _lasting(error.status) or not self._answers():
                 raise
-            raise _unreadable(uri, error.code) from error
+            raise _unreadable(uri, error.code or f"status {error.status}") from error
         except ValueError as error:
             raise _unreadable(uri, str(error)) from error
+
+    def _answers(self) -> bool:
+        with self.store.asking("look at the bucket"):
+            return self.store.client.bucket_exists(self.store.bucket)
 
     def _manifest_fault(self, digest: str, files: Sequence[File]) -> str | None:
         if digest != (found := manifest(files)[0]):
@@ -393,13 +424,36 @@ def _address(uri: str) -> tuple[str, str]:
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket:
         raise _unreadable(uri, "another kind of address")
+    if len(prefix.encode("utf-8", "replace")) > LONGEST_KEY:
+        raise _unreadable(uri, f"whose key is above {LONGEST_KEY} bytes")
     return bucket, prefix
+
+
+def _lasting(status: int) -> bool:
+    """Whether the same request would be answered with the same status for ever."""
+    return status in (MOVED, NOT_IMPLEMENTED) or (400 <= status < 500 and status not in (TIMED_OUT, TOO_MANY))
 
 
 def _unreadable(uri: str, found: str) -> Refused:
     return Refused(
         "foreign prefix unreadable",
         f"expected s3://bucket/folder that modelog may read, found {_shown(uri)} ({found[:200]}): copy the files there",
+    )
+
+
+def _too_many(uri: str, found: str) -> Refused:
+    return Refused(
+        "foreign prefix unreadable",
+        f"expected the files of one model below {_shown(uri)}, found {found}, which do not fit into a message: "
+        "name a smaller folder, or pack them into one file",
+    )
+
+
+def _too_large(uri: str, size: int) -> Refused:
+    return Refused(
+        "foreign prefix unreadable",
+        f"expected to copy {_shown(uri)}, found no room on our disk for its {size} bytes: upload it with the SDK, or "
+        "give the service a larger folder for temporary files (TMPDIR)",
     )
 
 

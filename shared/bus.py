@@ -15,11 +15,11 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
+from modelog.records import Consumer
 from prometheus_client import Gauge
 
 from shared.faults import passing
 from shared.process import Process
-from shared.records import Consumer
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ LONGEST_BATCH = 3600.0
 """Seconds that a batch may take, with many gigabytes in it, before Kafka gives its partitions to another."""
 UNREADABLE = 5.0
 """Seconds from a batch that could not be read to the next attempt: each makes the whole group share out anew."""
+AGAIN = 1.0
+"""Seconds until a batch that was given back comes again; FastStream would hand it over at once."""
 IDLE_MS = 3
 """FastStream waits this long for records and, finding none, sleeps as long again."""
 
@@ -91,7 +93,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def _taken(self, records: Records) -> None:
         async with self.busy:
-            await self.take(records)
+            try:
+                await self.take(records)
+            except Exception:
+                await asyncio.sleep(AGAIN)
+                raise
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let the running batch end first; whoever gets the partitions would answer it a second time."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from modelog.policy import Policy
 from modelog.values import Finding
 
+from shared.sentences import together
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -34,12 +36,12 @@ def compare(policy: Policy, metrics: Mapping[str, float], champion: Champion | N
         if name in champion.metrics and (direction := policy.direction(name))
     }
     if not shared:
-        theirs = ", ".join(sorted(champion.metrics)) or "none"
+        theirs = together(sorted(champion.metrics), ", ") or "none"
         return Finding(
             check=check,
             passed=False,
             required="a metric that the champion has too, whose direction the policy knows",
-            observed=", ".join(sorted(metrics)) or "no metrics",
+            observed=together(sorted(metrics), ", ") or "no metrics",
             sentence=f"nothing can be compared with champion {champion.version}, whose metrics are: {theirs}",
         )
     worse = [name for name, values in shared.items() if _worse(*values, policy.tolerance)]
@@ -48,8 +50,8 @@ def compare(policy: Policy, metrics: Mapping[str, float], champion: Champion | N
         check=check,
         passed=not worse,
         required=required,
-        observed=", ".join(f"{name} {value:.6g}" for name, (value, _, _) in shared.items()),
-        sentence="; ".join(told) + (f", beyond the tolerance of {policy.tolerance:.2%}" if worse else ""),
+        observed=together([f"{name} {value:.6g}" for name, (value, _, _) in shared.items()], ", "),
+        sentence=together(told) + (f", beyond the tolerance of {policy.tolerance:.2%}" if worse else ""),
     )
 
 

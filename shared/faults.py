@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shared.handling import StreamTooBusy
 
@@ -18,7 +18,6 @@ MACHINE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
-    asyncpg.InternalServerError,
     asyncpg.PostgresSystemError,
 )
 """What may be gone when the same thing is tried again: the network, a server, a lock."""
@@ -26,4 +25,4 @@ MACHINE = (
 
 def passing(error: BaseException) -> bool:
     """Whether `error` says something about the machine and nothing about the message."""
-    return isinstance(error, MACHINE)
+    return isinstance(error, MACHINE) and not isinstance(error, MessageSizeTooLargeError)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import orjson
 from immutables import Map
-from modelog.envelope import Message
+from modelog.envelope import LARGEST_FACT, Message, Unreadable
 from modelog.events import BY_TYPE, Event, Fact
 
 from shared.decider import Command, Decider
@@ -111,7 +111,7 @@ class Answering(Generic[S, C]):
             for step, fact in enumerate(facts):
                 id = self._id(one.message, step) if step else id
                 said = said.set(id, None)
-                entries.append(Entry(fact.type, id, fact.model_dump_json(), meta))
+                entries.append(Entry(fact.type, id, _data(fact), meta))
         after = History(state, history.version + len(entries), said)
         return Append(stream, history.version, entries), after
 
@@ -136,6 +136,21 @@ class Answering(Generic[S, C]):
         self.histories.move_to_end(stream)
         while len(self.histories) > self.most:
             self.histories.popitem(last=False)
+
+
+def _data(fact: Fact) -> str:
+    """The fact as JSON; raise Unreadable if the topic could not hold it as Postgres will print it.
+
+    jsonb puts a space behind every comma and colon, and prints 1e300 with all its digits.
+    """
+    data = fact.model_dump_json()
+    printed = len(data.encode()) + data.count(",") + data.count(":") + 330 * (data.count("e+") + data.count("e-"))
+    if printed > LARGEST_FACT:
+        raise Unreadable(
+            f"expected an answer of at most {LARGEST_FACT} bytes, found {fact.type} with up to {printed}: "
+            "send fewer files, parameters or metrics, and numbers without large exponents"
+        )
+    return data
 
 
 def _fact(kind: str, data: str) -> Fact:

@@ -34,7 +34,7 @@ PATIENCE = 60.0
 """Seconds that a fault of the machine is waited out before the batch is given back to Kafka."""
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
-handled = Counter("modelog_handled", "Messages answered", ["service", "type"])
+handled = Counter("modelog_handled", "Messages answered or parked after they were read", ["service", "type"])
 answering_seconds = Histogram("modelog_append_seconds", "Decide and append a batch", ["service"], buckets=BUCKETS)
 hop_seconds = Histogram("modelog_hop_seconds", "From a message's time to its answer", ["service"], buckets=BUCKETS)
 
@@ -96,8 +96,9 @@ class Intake(Generic[C]):
                 if ready := list(_take_ready(waiting)):
                     await self._answer(ready, context)
                 else:
-                    asking = {one.asking for queue in waiting.values() for one in queue if one.asking}
-                    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                    # The heads alone: what is done behind one of them would end the wait at once, again and again.
+                    heads = [queue[0].asking for queue in waiting.values() if queue[0].asking]
+                    await asyncio.wait(heads, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in (one for queue in waiting.values() for one in queue):
                 if one.asking is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
-from shared.parking import PREFIX, producer
+from shared.parking import PREFIX, WITHOUT, producer
 from shared.settings import Settings, settings
 from shared.topics import PARKED
 
@@ -30,6 +30,11 @@ class Parked:
     at: str
     reason: str
     record: ConsumerRecord[Any, Any]
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was too large to be copied, so that only its place is known."""
+        return f"; parked {WITHOUT}, for" in self.reason
 
     def __str__(self) -> str:
         value = (self.record.value or b"")[:80].decode("utf-8", "replace")
@@ -98,8 +103,11 @@ async def run(told: Settings, ids: Sequence[str], everything: bool) -> None:
     if unknown := [id for id in ids if id not in known]:
         sys.exit(f"Nothing is parked under {', '.join(unknown)}: list what is with `make parked`.")
     chosen = waiting if everything else [known[id] for id in ids]
-    await send_again(told, chosen)
-    print(f"Sent {len(chosen)} again.")
+    whole = [one for one in chosen if not one.cut]
+    await send_again(told, whole)
+    print(f"Sent {len(whole)} again.")
+    if cut := [one.id for one in chosen if one.cut]:
+        sys.exit(f"Not sent, for they were parked {WITHOUT}: {', '.join(cut)}. Take them from where they stand.")
 
 
 def main() -> None:

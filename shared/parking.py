@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter
 
 from shared.topics import PARKED
@@ -26,6 +26,7 @@ PREFIX = "parked_"
 # Above what a topic of ours lets in by default.
 LARGEST = 8 * 1024 * 1024
 LONGEST_KEY = 1000
+WITHOUT = "without its value"
 PATIENCE = 30.0
 """Seconds that Kafka has to acknowledge a parked record; an idempotent producer would wait for ever."""
 CLOSING = 5.0
@@ -64,7 +65,7 @@ class Parking:
         try:
             await self._send(record.key, value, [*record.headers, *reasons])
         except MessageSizeTooLargeError:
-            told["reason"] = f"{reason}; parked without its value, for it is too large to be copied"
+            told["reason"] = f"{reason}; parked {WITHOUT}, for it is too large to be copied"
             key = record.key and record.key[:LONGEST_KEY]
             await self._send(key, None if key else b"", [*reasons[:-1], (PREFIX + "reason", told["reason"].encode())])
         parked.labels(self.service, record.topic).inc()
@@ -97,3 +98,7 @@ async def let_go(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except (KafkaError, OSError) as error:
         log.warning("a producer was dropped before it had closed", error=repr(error))
+        # It counts as closed now, and would go on sending what nobody waits for, for ever.
+        await producer._sender.close()
+        producer._message_accumulator.fail_all(KafkaConnectionError("the producer was dropped"))
+        await producer.client.close()

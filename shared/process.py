@@ -40,7 +40,7 @@ class Process:
     @cached_property
     def artifacts(self) -> Artifacts:
         """The store, opened by the first part that asks for it."""
-        return Artifacts(self.settings.store())
+        return Artifacts(self.settings.store(), foreign=self.settings.foreign())
 
     async def close(self) -> None:
         """Let go of the store and of Postgres."""
@@ -114,7 +114,7 @@ class Once(logging.Filter):
 
 async def run(parts: Sequence[Part], settings: Settings) -> None:
     """Run the parts until SIGTERM or SIGINT; then let each finish the batch it is at."""
-    health, stopping = Health(), asyncio.Event()
+    health, stopping, policy = Health(), asyncio.Event(), settings.read_policy()
     loop = asyncio.get_running_loop()
     for stop in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stop, stopping.set)
@@ -124,7 +124,7 @@ async def run(parts: Sequence[Part], settings: Settings) -> None:
         log.info("started", part=part.name, **part.card(), health=address)
     turning = asyncio.create_task(_turn(health))
     try:
-        if process := await _opened(settings, health, stopping):
+        if process := await _opened(settings, policy, health, stopping):
             try:
                 async with asyncio.TaskGroup() as group:
                     for part in parts:
@@ -136,7 +136,7 @@ async def run(parts: Sequence[Part], settings: Settings) -> None:
         log.info("stopped", parts=[part.name for part in parts])
 
 
-async def _opened(settings: Settings, health: Health, stopping: asyncio.Event) -> Process | None:
+async def _opened(settings: Settings, policy: Policy, health: Health, stopping: asyncio.Event) -> Process | None:
     """The process on a database that was set up, waited for as long as it takes; None if it is told to stop before."""
     opening, stopped = asyncio.create_task(_open(settings)), asyncio.create_task(stopping.wait())
     await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -144,7 +144,7 @@ async def _opened(settings: Settings, health: Health, stopping: asyncio.Event) -
     if not opening.done():
         opening.cancel()
         return None
-    return Process(settings, Log(opening.result()), settings.read_policy(), health, stopping)
+    return Process(settings, Log(opening.result()), policy, health, stopping)
 
 
 async def _open(settings: Settings) -> asyncpg.Pool:

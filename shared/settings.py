@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     topic_replicas: int = Field(default=1, ge=1)
     policy: Path | None = None
     """A JSON file with the policy that replaces the default one."""
+    foreign_buckets: str = "*"
+    """The buckets whose objects a `model.trained` may name, with commas; `*` is every one that our keys can read."""
     health_host: str = "127.0.0.1"
     health_port: int = 0
     """Where `/livez`, `/readyz` and `/metrics` answer; 0 picks a free port, told on the start-up card."""
@@ -49,9 +51,16 @@ class Settings(BaseSettings):
             self.s3_bucket,
         )
 
+    def foreign(self) -> frozenset[str] | None:
+        """The names of those buckets, or None for any."""
+        return None if self.foreign_buckets == "*" else frozenset(self.foreign_buckets.replace(",", " ").split())
+
     def read_policy(self) -> Policy:
-        """The policy in force; raise ValueError with what is wrong with the file."""
-        return DEFAULT if self.policy is None else Policy.model_validate_json(self.policy.read_bytes())
+        """The policy in force; end the process with a sentence when its file is not one."""
+        try:
+            return DEFAULT if self.policy is None else Policy.model_validate_json(self.policy.read_bytes())
+        except (OSError, ValueError) as error:
+            sys.exit(f"MODELOG_POLICY: expected a policy in {self.policy}, found {error}")
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
-from modelog.events import BY_TYPE, EVENTS, Fact
+from modelog.events import BY_TYPE, EVENTS
 
 from shared.settings import Settings
 
@@ -17,7 +17,8 @@ ROOM = {"max.message.bytes": str(6 * 1024 * 1024)}
 async def make_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and return their names; those that exist are left as they are.
 
-    Facts are kept for ever, so that a subscriber can begin at the beginning. Partitions are never added to a topic
+    Their records are kept for ever: a service that was away for a month has lost nothing, and a subscriber can begin at
+    the beginning. Partitions are never added to a topic
     that is there: a key would move, and its order be lost.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
@@ -38,12 +39,11 @@ async def make_topics(settings: Settings) -> list[str]:
 
 
 def _topic(settings: Settings, name: str) -> NewTopic:
-    forever = {"retention.ms": "-1"} if name == PARKED or issubclass(BY_TYPE[name], Fact) else {}
     return NewTopic(
         name=settings.topic_prefix + name,
         num_partitions=settings.topic_partitions,
         replication_factor=settings.topic_replicas,
-        topic_configs={**ROOM, **forever},
+        topic_configs={**ROOM, "retention.ms": "-1"},
     )
 
 

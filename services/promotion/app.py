@@ -10,12 +10,10 @@ service = Service("promotion", promotion)
 
 
 @service.on(ModelValidated)
-def promote_what_passed(message: Message[ModelValidated], context: Context) -> Promote | None:
+def promote_what_passed(message: Message[ModelValidated], context: Context) -> Promote:
     fact, policy = message.event, context.policy
-    if policy.promote_to is None:
-        return None
-    reason = f"every check of policy {policy.digest} passed"
-    return Promote(fact.model, fact.version, policy.promote_to, "policy", reason, policy, automatic=True)
+    stage, reason = policy.promote_to or policy.champion_stage, f"every check of policy {policy.digest} passed"
+    return Promote(fact.model, fact.version, stage, "policy", reason, policy, automatic=True)
 
 
 @service.on(PromotionRequested)

@@ -93,6 +93,11 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
     if command.stage not in command.policy.stages:
         stages = ", ".join(command.policy.stages)
         return [refused(command, "unknown stage", f"{command.stage} is no stage of the policy, which has {stages}")]
+    if command.automatic and command.policy.promote_to is None:
+        wish = f"wish for {name} with promotion.requested"
+        return [
+            refused(command, "left to people", f"policy {command.policy.digest} promotes nothing by itself: {wish}")
+        ]
     candidate = state.versions.get(command.version)
     if candidate is None:
         return [refused(command, "unknown version", f"{name} is not registered: the log has {len(state.versions)}")]
@@ -110,7 +115,7 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
         champion = Champion(replaced, state.versions[replaced].metrics)
         finding = compare(command.policy, candidate.metrics, champion)
         if not finding.passed:
-            told = f"{name} was compared with {candidate.compared_to or 'no champion'}, since then {replaced} serves"
+            told = f"{name} was compared with {candidate.compared_to or 'no champion'}, {command.stage} is {replaced}'s"
             return [refused(command, "worse than the champion", f"{told}: {finding.sentence}")]
     return [
         ModelPromoted(

@@ -27,13 +27,17 @@ LOCK = 24302
 STAND_BY = 0.5
 PARTITIONS_EVERY = 60.0
 LATE = 10.0
-"""Seconds that Kafka has to acknowledge a range; an idempotent producer would wait for ever, and nobody would know."""
+"""Seconds that Kafka has to acknowledge a page; an idempotent producer would wait for ever, and nobody would know."""
 
-RANGE = """
+MOST = 500
+"""Facts that are under way at a time; fewer after Kafka was late."""
+
+PAGE = """
 select position, stream, kind, id, at, data ->> 'version' as version, data::text as data, meta::text as meta
   from log.event
  where position > $1 and position <= $2
  order by position
+ limit $3
 """
 CURSOR = "select position from log.cursor where follower = 'relay'"
 RAISE = """
@@ -47,6 +51,9 @@ class Relay:
 
     name = "relay"
 
+    def __init__(self) -> None:
+        self.most = MOST
+
     def card(self) -> dict[str, str]:
         return {"hears": "the log", "says": "every fact, on its topic"}
 
@@ -55,6 +62,8 @@ class Relay:
         while not process.stopping.is_set():
             try:
                 async with process.log.pool.acquire() as connection:
+                    # A cursor that is lost in a crash of Postgres costs a repeat, and no wait for the disk.
+                    await connection.execute("set synchronous_commit = off")
                     if await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
                         await self._speak(process, connection)
                     else:
@@ -73,13 +82,27 @@ class Relay:
         prefix = process.settings.topic_prefix
 
         async def send(after: int, upto: int) -> None:
-            behind.set(upto - after)
-            facts = await connection.fetch(RANGE, after, upto)
-            async with asyncio.timeout(LATE):
-                acknowledged = [await _send(out, prefix, fact) for fact in facts]
-                await asyncio.gather(*acknowledged)
-            await connection.execute(RAISE, upto)
-            relayed.inc(len(facts))
+            page = await connection.fetch(PAGE, after, upto, self.most)
+            while page:
+                behind.set(upto - page[0]["position"])
+                last, count = page[-1]["position"], len(page)
+                sent: list[asyncio.Future[Any]] = []
+                try:
+                    async with asyncio.timeout(LATE):
+                        for fact in page:
+                            sent.append(await _send(out, prefix, fact))
+                        # The next page is read while Kafka writes this one.
+                        page = await connection.fetch(PAGE, last, upto, self.most)
+                        await asyncio.gather(*sent)
+                except TimeoutError:
+                    self.most = max(1, self.most // 2)
+                    raise
+                finally:
+                    for one in sent:
+                        one.cancel()
+                await connection.execute(RAISE, last)
+                self.most = min(MOST, self.most * 2)
+                relayed.inc(count)
             behind.set(0)
 
         extending = asyncio.create_task(_keep_room(process.log))
@@ -87,7 +110,7 @@ class Relay:
             await out.start()
             log.info("speaking", service=self.name, position=cursor)
             process.health.ready(self.name, True, f"speaking since position {cursor}")
-            await follow(process.log, cursor, send, process.stopping, most=500)
+            await follow(process.log, cursor, send, process.stopping)
         finally:
             extending.cancel()
             await let_go(out)
@@ -113,13 +136,13 @@ async def _send(out: AIOKafkaProducer, prefix: str, fact: asyncpg.Record) -> asy
     return sent
 
 
-async def _keep_room(log: Log) -> None:
+async def _keep_room(facts: Log) -> None:
     """Make the log's next partition long before it is needed."""
     while True:
         try:
-            await log.pool.execute("select log.extend()")
+            await facts.pool.execute("select log.extend()")
         except Exception as error:
-            structlog.get_logger().warning("no room was made in the log, trying again", error=repr(error))
+            log.warning("no room was made in the log, trying again", error=repr(error))
         await asyncio.sleep(PARTITIONS_EVERY)
 
 

@@ -9,6 +9,7 @@ from modelog.policy import Limits, Policy
 from modelog.values import Finding
 
 from shared.comparison import Champion, compare
+from shared.sentences import together
 
 
 def check_all(
@@ -31,7 +32,7 @@ def bytes_as_promised(faults: Sequence[str]) -> Finding:
         passed=not faults,
         required="the manifest and every blob in the store",
         observed=f"{len(faults)} faults" if faults else "all there",
-        sentence="; ".join(faults) or "the store holds the manifest and every blob of it",
+        sentence=together(faults) or "the store holds the manifest and every blob of it",
     )
 
 
@@ -55,7 +56,7 @@ def metrics_finite(metrics: Mapping[str, float]) -> Finding:
         passed=not bad,
         required="every metric a finite number",
         observed=f"{len(bad)} of {len(metrics)} not finite",
-        sentence=", ".join(bad) or "every metric is a finite number",
+        sentence=together(bad, ", ") or "every metric is a finite number",
     )
 
 

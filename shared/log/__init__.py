@@ -70,9 +70,13 @@ select c.stream, e.version, e.kind, e.id, e.data
 """
 
 
+# A host that vanishes says no goodbye: without these, Postgres holds its locks for two hours and nobody takes over.
+KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+
+
 async def connect(url: str, role: str | None, size: int = 10) -> asyncpg.Pool:
     """A pool of at most `size` connections that act as `role`, or as who they log in as if it is None."""
-    settings = {"application_name": "modelog", "idle_in_transaction_session_timeout": "60s"}
+    settings = {"application_name": "modelog", "idle_in_transaction_session_timeout": "60s", **KEEPALIVE}
     if role is not None:
         settings["role"] = role
     return await asyncpg.create_pool(url, min_size=1, max_size=size, server_settings=settings)

@@ -15,6 +15,7 @@ from modelog.envelope import encode
 from modelog.events import BY_TYPE, Event, Fact, ModelRegistered, ModelTrained
 from modelog.values import Artifact
 
+from shared.parked import SENT
 from shared.process import Process
 from shared.settings import Settings
 from shared.topics import PARKED
@@ -103,7 +104,8 @@ class Desk:
         try:
             await consumer.seek_to_beginning(topic)
             async for record in consumer:
-                self.parked.append(record)
+                if record.key != SENT.encode():
+                    self.parked.append(record)
         finally:
             await consumer.stop()
 

@@ -1,11 +1,15 @@
 import asyncio
+import errno
 import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -83,19 +87,23 @@ def keys(store: Store) -> set[str]:
     return {found.object_name or "" for found in store.client.list_objects(store.bucket, recursive=True)}
 
 
-async def outcome(store: Store, *files: File, uri: str | None = None) -> Pinned | Unpinnable:
-    async with Artifacts(store) as artifacts:
+async def outcome(
+    store: Store, *files: File, uri: str | None = None, readable: Collection[str] | None = None
+) -> Pinned | Unpinnable:
+    async with Artifacts(store, foreign=readable) as artifacts:
         return await artifacts.pin(Artifact(files=files, uri=uri))
 
 
-async def pin(store: Store, *files: File, uri: str | None = None) -> Pinned:
-    pinned = await outcome(store, *files, uri=uri)
+async def pin(store: Store, *files: File, uri: str | None = None, readable: Collection[str] | None = None) -> Pinned:
+    pinned = await outcome(store, *files, uri=uri, readable=readable)
     assert isinstance(pinned, Pinned)
     return pinned
 
 
-async def refusal(store: Store, *files: File, uri: str | None = None) -> Unpinnable:
-    refused = await outcome(store, *files, uri=uri)
+async def refusal(
+    store: Store, *files: File, uri: str | None = None, readable: Collection[str] | None = None
+) -> Unpinnable:
+    refused = await outcome(store, *files, uri=uri, readable=readable)
     assert isinstance(refused, Unpinnable)
     return refused
 
@@ -439,6 +447,133 @@ async def test_a_foreign_folder_too_large_for_a_message_is_refused(
     refused = await refusal(store, uri=f"s3://{foreign.bucket}/run")
     assert refused.reasons == ("foreign prefix unreadable",)
     assert "found more than 2, which do not fit into a message" in refused.sentence
+
+
+@pytest.mark.parametrize("key", ["x" * 5000, "x" * 1024 * 1024, "ü" * 513, "/" * 1025, "a/" * 513])
+@pytest.mark.parametrize("bucket", ["another", None])
+async def test_a_key_longer_than_s3_takes_is_refused_unasked(
+    addresses: Mapping[str, str], bucket: str | None, key: str
+) -> None:
+    down = opened(addresses, ENDPOINT="http://127.0.0.1:1")
+    refused = await refusal(down, uri=f"s3://{bucket or down.bucket}/{key}")
+    assert refused.reasons == ("foreign prefix unreadable",)
+    assert "whose key is above 1024 bytes" in refused.sentence
+    assert len(refused.sentence) < 500
+
+
+@pytest.mark.parametrize(
+    "key", ["blobs", "blobs/", "blobs/sha256/00", "manifests/sha256", "x/../blobs", "//blobs", ".."]
+)
+async def test_what_modelog_stores_is_no_folder_to_copy(store: Watched, key: str) -> None:
+    kept(store, b"of another model")
+    refused = await refusal(store, uri=f"s3://{store.bucket}/{key}")
+    assert refused.reasons == ("foreign prefix unreadable",)
+    assert "name one manifest, or files" in refused.sentence
+
+
+async def test_our_own_manifest_too_large_for_a_message_is_refused(
+    store: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = await pin(store, *(kept(store, b"%d" % number, f"{number}") for number in range(3)))
+    monkeypatch.setattr("shared.artifacts.LISTED", 300)
+    refused = await refusal(store, uri=pinned.uri)
+    assert refused.reasons == ("foreign prefix unreadable",)
+    assert "found 3, which do not fit into a message" in refused.sentence
+
+
+async def test_only_the_buckets_that_are_named_are_read(store: Watched, foreign: Watched) -> None:
+    put(foreign, "run/model", b"bytes")
+    put(store, "inbox/model", b"bytes")
+    there, here = f"s3://{foreign.bucket}/run", f"s3://{store.bucket}/inbox"
+    refused = await refusal(store, uri=there, readable=["another"])
+    assert refused.reasons == ("foreign prefix unreadable",)
+    assert f"that MODELOG_FOREIGN_BUCKETS names, found '{foreign.bucket}'" in refused.sentence
+    assert await pin(store, uri=there, readable=[foreign.bucket]) == await pin(store, uri=here, readable=[])
+
+
+async def test_a_foreign_object_that_fits_on_no_disk_of_ours_is_refused(
+    store: Watched, foreign: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(SpooledTemporaryFile[bytes]):
+        def rollover(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shared.artifacts.SpooledTemporaryFile", Full)
+    put(foreign, "run/large", b"x" * (9 * 1024 * 1024))
+    refused = await refusal(store, uri=f"s3://{foreign.bucket}/run")
+    assert refused.reasons == ("foreign prefix unreadable",)
+    assert "found no room on our disk for its 9437184 bytes: upload it with the SDK" in refused.sentence
+
+
+@contextmanager
+def answering(status: int, code: str, ours: int = 200) -> Iterator[str]:
+    """The endpoint of a store that answers so for all buckets but `ours`, for which it has an answer of its own."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(status, f"<Error><Code>{code}</Code></Error>".encode() if code else b"")
+
+        def do_HEAD(self) -> None:
+            self.answer(ours if self.path.startswith("/ours") else status)
+
+        def answer(self, status: int, content: bytes = b"") -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/xml" if content else "text/html")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        serving = Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "InvalidArgument"),
+        (400, "InvalidURI"),
+        (400, "KeyTooLongError"),
+        (400, "XMinioInvalidObjectName"),
+        (400, ""),
+        (403, "SignatureDoesNotMatch"),
+        (405, "MethodNotAllowed"),
+        (410, ""),
+        (414, ""),
+        (431, ""),
+        (501, "NotImplemented"),
+    ],
+)
+@pytest.mark.parametrize("bucket", ["another", "ours"])
+async def test_an_address_that_the_store_finds_wrong_is_refused(
+    addresses: Mapping[str, str], status: int, code: str, bucket: str
+) -> None:
+    with answering(status, code) as endpoint:
+        refused = await refusal(opened(addresses, "ours", ENDPOINT=endpoint), uri=f"s3://{bucket}/run")
+    assert refused.reasons == ("foreign prefix unreadable",)
+    assert (code or f"status {status}") in refused.sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(408, "RequestTimeout"), (429, "TooManyRequests"), (429, ""), (503, "SlowDown")]
+)
+async def test_an_answer_that_time_may_mend_is_raised(addresses: Mapping[str, str], status: int, code: str) -> None:
+    with answering(status, code) as endpoint, pytest.raises(Unavailable):
+        await pin(opened(addresses, "ours", ENDPOINT=endpoint), uri="s3://another/run")
+
+
+@pytest.mark.parametrize("ours", [403, 404])
+async def test_a_store_that_answers_none_of_our_requests_is_raised(addresses: Mapping[str, str], ours: int) -> None:
+    with answering(403, "AccessDenied", ours) as endpoint, pytest.raises(Unavailable):
+        await pin(opened(addresses, "ours", ENDPOINT=endpoint), uri="s3://another/run")
 
 
 async def test_a_store_that_is_down_is_raised(addresses: Mapping[str, str]) -> None:

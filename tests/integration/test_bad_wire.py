@@ -103,3 +103,14 @@ async def test_a_run_that_grows_when_it_is_written_again_is_judged_too(desk: Des
     await desk.hand_in("model.trained", value, b"growing", headers)
     (promoted,) = await desk.said("growing", ModelPromoted)
     assert promoted.version == 1
+
+
+async def test_numbers_that_postgres_prints_with_hundreds_of_digits_stop_nobody(desk: Desk) -> None:
+    value = json.dumps(desk.trained("exponents").model_dump(mode="json")).encode()
+    numbers = b"[" + b",".join([b"1e300"] * 30_000) + b"]"
+    value = value.replace(b'"parameters": {}', b'"parameters": {"a": ' + numbers + b"}")
+    _, _, headers = encode(desk.trained("exponents"), source="/tests")
+    sent = await desk.hand_in("model.trained", value, b"exponents", headers)
+    assert "numbers without large exponents" in reason(await desk.parked_from(sent))
+    await desk.goes_on("exponents")
+    await desk.said("exponents", ModelPromoted)

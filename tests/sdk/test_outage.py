@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -106,3 +108,21 @@ async def test_a_publisher_hears_of_an_outage_and_publishes_after_it(
         await registry.publish(wish(2), id="2")
         heard = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
         assert set(versions(heard)) == {1, 2}
+
+
+@pytest.mark.parametrize("outage", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_producer_that_was_given_up_leaves_no_task_behind(
+    kafka: Any, monkeypatch: pytest.MonkeyPatch, outage: signal.Signals
+) -> None:
+    monkeypatch.setattr("modelog.sending.PATIENCE", 2.0)
+    monkeypatch.setattr("modelog.sending.CLOSING", 0.5)
+    async with opened(kafka) as registry:
+        before = asyncio.all_tasks()
+        await registry.publish(wish(1))
+        os.kill(kafka.pid, outage)
+        try:
+            with pytest.raises(NotPublished):
+                await registry.publish(wish(2))
+            assert asyncio.all_tasks() == before
+        finally:
+            await killed_and_started(kafka)

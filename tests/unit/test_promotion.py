@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from modelog.events import Fact
-from modelog.policy import DEFAULT
+from modelog.policy import DEFAULT, Policy
 
 from services.promotion.decision import Promote, promotion
 from tests.examples import promoted, registered, rejected, retired, validated
@@ -73,6 +73,13 @@ def test_the_policy_promotes_what_is_better_than_a_champion_it_was_not_compared_
     facts = [registered(1), validated(1), registered(2, metrics={"f1": 0.95}), validated(2), promoted(1)]
     story = given(promotion, facts).when(promote(2, automatic=True))
     story.then(wished(2, replaces=1, metrics={"f1": 0.95}))
+
+
+def test_a_policy_that_promotes_nothing_by_itself_says_so_for_ever() -> None:
+    policy = Policy(promote_to=None)
+    story = given(promotion, versions(7)).when(promote(automatic=True, policy=policy))
+    story.then_refused("left to people")
+    story.when(promote(policy=policy)).then(wished(policy=policy.digest))
 
 
 def test_a_person_may_promote_what_is_worse_than_the_champion() -> None:

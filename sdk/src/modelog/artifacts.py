@@ -44,11 +44,14 @@ class Absent(LookupError):
 
 
 class Unavailable(ConnectionError):
-    """The store did not do what it was asked: down, overloaded, or no access. `code` is S3's own word, if any."""
+    """The store did not do what it was asked: down, overloaded, or no access.
 
-    def __init__(self, sentence: str, code: str = "") -> None:
+    `code` is S3's own word, if any, and `status` that of its answer, or 0 if there was none.
+    """
+
+    def __init__(self, sentence: str, code: str = "", status: int = 0) -> None:
         super().__init__(sentence)
-        self.code = code
+        self.code, self.status = code, status
 
 
 class Damaged(ValueError):
@@ -276,7 +279,18 @@ class Store:
                 f"expected the store at {self.endpoint} to {what}, found {code or error}: check its address, the "
                 f"bucket {self.bucket} and the keys, then try again",
                 code,
+                _status(error),
             ) from error
+
+
+def _status(error: Exception) -> int:
+    from minio.error import InvalidResponseError, S3Error, ServerError
+
+    if isinstance(error, S3Error):
+        return error.response.status
+    if isinstance(error, ServerError):
+        return error.status_code
+    return error._code if isinstance(error, InvalidResponseError) else 0
 
 
 def _inside(path: Path | str) -> dict[str, Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -109,8 +108,9 @@ class Registry:
         """Upload the files of a run and publish `model.trained`.
 
         `files` is a file, a folder or {path inside the artifact: local path}; `uri` is an `s3://bucket/prefix` that
-        modelog can read instead. Call it again whenever it failed: the same run with the same bytes is the same
-        version, the same bytes are stored once, and the same arguments are even the same message.
+        modelog can read instead. Call it again whenever it failed, or was refused for what has been mended since: the
+        same run with the same bytes is the same version, and the same bytes are stored once. Each call is a message of
+        its own, for a message is answered once.
         """
         if (files is None) == (uri is None):
             raise ValueError("expected either files or a uri, found both or none: say where the bytes of the run are")
@@ -134,8 +134,7 @@ class Registry:
                 "answers": answers,
             }
         )
-        said = json.dumps(event.model_dump(mode="json"), sort_keys=True)
-        return await self.publish(event, id=str(uuid.uuid5(uuid.NAMESPACE_URL, said)))
+        return await self.publish(event)
 
     def subscribe(
         self,

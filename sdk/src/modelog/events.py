@@ -163,6 +163,7 @@ PromotionRefusal = Literal[
     "retired",
     "already serves",
     "worse than the champion",
+    "left to people",
 ]
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Literal
 
-from pydantic import ConfigDict, Field, FiniteFloat
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from modelog.values import Name, Value
 
@@ -106,6 +106,16 @@ class Policy(Value):
     """The least time from one request for retraining to the next."""
     patience: timedelta = timedelta(days=1)
     """How long an unanswered request for retraining holds back the next."""
+
+    @model_validator(mode="after")
+    def stages_are_known(self) -> Policy:
+        """A typo in a stage would have every promotion refused."""
+        if taken := {"development", "archived"} & set(self.stages):
+            raise ValueError(f"{', '.join(sorted(taken))}: versions stand there that serve no stage, name it otherwise")
+        for stage in (self.promote_to, self.champion_stage):
+            if stage is not None and stage not in self.stages:
+                raise ValueError(f"expected a stage out of {', '.join(self.stages)}, found {stage}: add it to stages")
+        return self
 
     @cached_property
     def digest(self) -> str:

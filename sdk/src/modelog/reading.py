@@ -7,11 +7,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from async_timeout import timeout  # asyncio's wait_for loses a cancellation now and then before Python 3.12
 
 from modelog.envelope import LARGEST
+from modelog.records import Consumer
 
 logger = logging.getLogger("modelog")
 
@@ -43,7 +44,7 @@ class Reader:
         self._since = since
         self._positions = positions
         self._anchored: set[TopicPartition] = set()
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = Consumer(
             *topics,
             **kafka,
             group_id=group,
@@ -64,7 +65,10 @@ class Reader:
         """The next record, or None after a quiet while."""
         async with timeout(STUCK):
             await self._anchor()
-            found = await self._consumer.getmany(timeout_ms=int(QUIET * 1000), max_records=1)
+            try:
+                found = await self._consumer.getmany(timeout_ms=int(QUIET * 1000), max_records=1)
+            except ConsumerStoppedError:
+                raise self._consumer.broken or ConsumerStoppedError from None
             for partition, records in found.items():
                 await self._anchor({partition: records[0].offset})
                 record: Record = records[0]

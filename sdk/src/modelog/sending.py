@@ -20,6 +20,8 @@ PATIENCE = 60.0
 """Seconds until a message that no broker acknowledged is given up."""
 CLOSING = 10.0
 """Seconds that a producer has to say goodbye."""
+ENDING = 1.0
+"""Seconds that the requests of a producer have to notice that their connection is gone."""
 
 
 class Sender:
@@ -55,7 +57,7 @@ class Sender:
         try:
             await producer.start()
         except BaseException:
-            await producer.stop()
+            await let_go(producer)
             raise
         return producer
 
@@ -63,8 +65,31 @@ class Sender:
         """Send what is under way, and part from the brokers."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
-                async with timeout(CLOSING):
-                    await producer.stop()
-            except (asyncio.TimeoutError, KafkaError) as error:
-                logger.warning("the producer was dropped before it had closed: %s", str(error) or type(error).__name__)
+            await let_go(producer)
+
+
+async def let_go(producer: AIOKafkaProducer) -> None:
+    """Send what is under way and part from the brokers; from those that do not answer in time, without a word."""
+    try:
+        async with timeout(CLOSING):
+            await producer._message_accumulator.close()  # in here: stop() does it in a task that would outlive it
+            await producer.stop()
+    except (asyncio.TimeoutError, KafkaError) as error:
+        logger.warning("a producer was dropped before it had closed: %s", str(error) or type(error).__name__)
+    finally:
+        await _end(producer)
+
+
+async def _end(producer: AIOKafkaProducer) -> None:
+    """End what a stop() that was interrupted leaves behind: it does nothing when it is called again."""
+    producer._closed = True
+    sending, syncing = producer._sender.sender_task, producer.client._sync_task
+    running = {task for task in (sending, syncing) if task is not None and not task.done()}
+    while running:
+        for task in running:
+            task.cancel()  # the sender waits for its requests then, at the second time no more
+        for connection in producer.client._conns.values():
+            if connection._writer is not None:
+                connection._writer.transport.abort()  # a close would wait for bytes that nobody takes
+            connection.close()
+        _, running = await asyncio.wait(running, timeout=ENDING)

@@ -1,13 +1,11 @@
 -- The horizon lock. A position is drawn before its transaction commits, so a reader that keeps "the last position seen"
 -- would lose facts for ever. Whoever inserts therefore holds, until it commits, a shared advisory lock whose key says
--- "I may still bring positions above this one". A statement trigger runs before the first number is drawn, and no way
--- into the table (INSERT, COPY) escapes it. 24301 tells our keys from others'; positions have 48 bits.
+-- "I may still bring positions above this one". A statement trigger runs before the first number is drawn; log.extend
+-- puts it on each partition too, so that naming one is no way around it. 24301 tells our keys from others'; positions
+-- have 48 bits.
 create function log.hold() returns trigger language plpgsql as $$
 begin
-  if coalesce(current_setting('log.held', true), '') = '' then        -- once for each transaction
-    perform pg_advisory_xact_lock_shared((24301::bigint << 48) | coalesce(pg_sequence_last_value('log.position'), 0));
-    perform set_config('log.held', 'yes', true);                      -- a savepoint undoes it together with the lock
-  end if;
+  perform pg_advisory_xact_lock_shared((24301::bigint << 48) | coalesce(pg_sequence_last_value('log.position'), 0));
   return null;
 end $$;
 

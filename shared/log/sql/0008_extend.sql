@@ -1,8 +1,10 @@
--- Make partitions of _size positions until _ahead of them lie beyond the counter. Each is filled out before it is
+-- Make partitions of 10 million positions until two of them lie beyond the counter. Each is filled out before it is
 -- attached, because ATTACH lets appends and readers go on where CREATE … PARTITION OF would wait for them all.
-create function log.extend(_size bigint default 10000000, _ahead int default 2) returns int
+create function log.extend() returns int
 language plpgsql security definer set search_path = log, pg_temp as $$
 declare
+  _size  constant bigint := 10000000;
+  _ahead constant int := 2;
   made  int := 0;
   lower bigint;
   name  text;
@@ -19,6 +21,7 @@ begin
     execute format('alter table log.%I add check (position >= %s and position < %s)', name, lower, lower + _size);
     execute format('alter table log.event attach partition log.%I for values from (%s) to (%s)', name, lower, lower + _size);
     execute format('create trigger refuse_truncate before truncate on log.%I for each statement execute function log.refuse()', name);
+    execute format('create trigger hold before insert on log.%I for each statement execute function log.hold()', name);
     made := made + 1;
   end loop;
   return made;

@@ -1,4 +1,8 @@
-"""Taking records off the wire: a consumer that loses none of them, whatever stands in one."""
+"""Taking records off the wire: a consumer that loses none of them, whatever stands in one.
+
+Once this is imported, every aiokafka consumer of the process reads headers whatever they are called, where it would
+have died of one before.
+"""
 
 from __future__ import annotations
 
