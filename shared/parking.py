@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from modelog.sending import let_go
 from prometheus_client import Counter
 
 from shared.topics import PARKED
@@ -25,18 +26,23 @@ PREFIX = "parked_"
 
 # Above what a topic of ours lets in by default.
 LARGEST = 8 * 1024 * 1024
+BATCH = 256 * 1024
+"""Bytes that go to a partition at once, when that many wait: 16 KiB of aiokafka's are a dozen facts."""
 LONGEST_KEY = 1000
 WITHOUT = "without its value"
 PATIENCE = 30.0
 """Seconds that Kafka has to acknowledge a parked record; an idempotent producer would wait for ever."""
-CLOSING = 5.0
-"""Seconds that a producer has to say goodbye."""
 
 
 def producer(servers: str) -> AIOKafkaProducer:
     """A producer that neither loses nor doubles what it is given, and sends at once."""
     return AIOKafkaProducer(
-        bootstrap_servers=servers, acks="all", enable_idempotence=True, linger_ms=0, max_request_size=LARGEST
+        bootstrap_servers=servers,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        max_batch_size=BATCH,
+        max_request_size=LARGEST,
     )
 
 
@@ -89,16 +95,3 @@ class Parking:
         closing, self.producer = self.producer, None
         if closing is not None:
             await let_go(closing)
-
-
-async def let_go(producer: AIOKafkaProducer) -> None:
-    """Close a producer, and do not wait for a Kafka that is gone."""
-    try:
-        async with asyncio.timeout(CLOSING):
-            await producer.stop()
-    except (KafkaError, OSError) as error:
-        log.warning("a producer was dropped before it had closed", error=repr(error))
-        # It counts as closed now, and would go on sending what nobody waits for, for ever.
-        await producer._sender.close()
-        producer._message_accumulator.fail_all(KafkaConnectionError("the producer was dropped"))
-        await producer.client.close()

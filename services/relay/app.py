@@ -10,12 +10,13 @@ import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
 from modelog.envelope import binary
+from modelog.sending import let_go
 from prometheus_client import Counter, Gauge
 
 from shared.faults import passing
 from shared.following import follow
 from shared.log import Log
-from shared.parking import let_go, producer
+from shared.parking import producer
 from shared.process import Process
 
 log = structlog.get_logger()
@@ -29,7 +30,7 @@ PARTITIONS_EVERY = 60.0
 LATE = 10.0
 """Seconds that Kafka has to acknowledge a page; an idempotent producer would wait for ever, and nobody would know."""
 
-MOST = 500
+MOST = 1_000
 """Facts that are under way at a time; fewer after Kafka was late."""
 
 PAGE = """
