@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +20,7 @@ from prometheus_client import Gauge
 from shared.faults import passing
 from shared.process import Process
 from shared.settings import Settings
+from shared.waiting import pause
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
@@ -124,7 +124,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
                     raise
                 process.health.ready(self.name, False, f"Kafka does not answer: {error}")
                 log.warning("kafka does not answer", service=self.name, error=str(error))
-                await asyncio.sleep(1)
+                await pause(process.stopping, 1.0)
             finally:
                 self.assigned = None
                 await self.broker.stop()
@@ -143,7 +143,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             if consumer is not None and consumer.broken is not None:
                 log.error("a batch cannot be read, beginning again", service=self.name, exc_info=consumer.broken)
                 process.health.ready(self.name, False, f"a batch cannot be read: {consumer.broken}")
-                return await _pause(process, UNREADABLE)
+                return await pause(process.stopping, UNREADABLE)
             if self.assigned is not None and consumer is not None:
                 latest = max((consumer.last_poll_timestamp(one) or 0 for one in self.assigned), default=None)
                 now = time.time()  # noqa: TID251  (the clock that aiokafka stamps its polls with)
@@ -158,7 +158,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             if still > STUCK:
                 log.error("consumer is stuck, making it anew", service=self.name)
                 return
-            await _pause(process, 1.0)
+            await pause(process.stopping, 1.0)
 
     async def _measure(self, consumer: Consumer) -> None:
         for one in self.assigned or ():
@@ -170,13 +170,6 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
                 except Exception:
                     return  # revoked under our hands: the next second measures again
                 lag.labels(self.name, one.topic, str(one.partition)).set(high - position)
-
-
-async def _pause(process: Process, seconds: float) -> None:
-    """Wait so long, or until the process stops."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await process.stopping.wait()
 
 
 async def _answers(process: Process) -> bool:

@@ -23,6 +23,7 @@ from shared.faults import passing
 from shared.health import Health
 from shared.log import Log, connect
 from shared.settings import Settings
+from shared.waiting import unless
 
 log = structlog.get_logger()
 
@@ -124,7 +125,8 @@ async def run(parts: Sequence[Part], settings: Settings) -> None:
         log.info("started", part=part.name, **part.card(), health=address)
     turning = asyncio.create_task(_turn(health))
     try:
-        if process := await _opened(settings, policy, health, stopping):
+        if pool := await unless(stopping, _open(settings)):
+            process = Process(settings, Log(pool), policy, health, stopping)
             try:
                 async with asyncio.TaskGroup() as group:
                     for part in parts:
@@ -134,17 +136,6 @@ async def run(parts: Sequence[Part], settings: Settings) -> None:
     finally:
         turning.cancel()
         log.info("stopped", parts=[part.name for part in parts])
-
-
-async def _opened(settings: Settings, policy: Policy, health: Health, stopping: asyncio.Event) -> Process | None:
-    """The process on a database that was set up, waited for as long as it takes; None if it is told to stop before."""
-    opening, stopped = asyncio.create_task(_open(settings)), asyncio.create_task(stopping.wait())
-    await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not opening.done():
-        opening.cancel()
-        return None
-    return Process(settings, Log(opening.result()), policy, health, stopping)
 
 
 async def _open(settings: Settings) -> asyncpg.Pool:

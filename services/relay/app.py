@@ -18,6 +18,7 @@ from shared.following import follow
 from shared.log import Log
 from shared.parking import producer
 from shared.process import Process
+from shared.waiting import pause
 
 log = structlog.get_logger()
 relayed = Counter("modelog_relayed", "Facts acknowledged by Kafka")
@@ -69,13 +70,13 @@ class Relay:
                         await self._speak(process, connection)
                     else:
                         process.health.ready(self.name, True, "standing by, another relay speaks")
-                        await asyncio.sleep(STAND_BY)
+                        await pause(process.stopping, STAND_BY)
             except Exception as error:
                 if not passing(error):
                     raise
                 process.health.ready(self.name, False, f"interrupted: {error}")
                 log.warning("interrupted", service=self.name, error=repr(error))
-                await asyncio.sleep(STAND_BY)
+                await pause(process.stopping, STAND_BY)
 
     async def _speak(self, process: Process, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
         cursor = await connection.fetchval(CURSOR) or 0

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import asyncpg
 import structlog
@@ -16,6 +14,7 @@ from services.views.definition import VIEWS
 from services.views.projector import MOST, Moved, Newer, Projector
 from shared.following import follow
 from shared.log import Log
+from shared.waiting import pause, unless
 
 FACTS = Counter("modelog_views_facts", "Facts folded into the views.")
 SECONDS = Histogram(
@@ -32,8 +31,6 @@ FIRST, LONGEST = 0.1, 5.0
 
 FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """The last is what asyncpg raises when the server ends a connection at the very moment it is used."""
-
-T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -92,9 +89,7 @@ class Views:
                 detail = f"{type(error).__name__}: {error}"
                 log.warning("the views stand still", error=detail, again_in=wait)
                 process.health.ready(self.name, False, detail)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await process.stopping.wait()
+            await pause(process.stopping, wait)
 
     async def _work(self, process: Process, projector: Projector) -> float:
         """Follow the log for as long as it goes, and return how many seconds to wait before the next attempt."""
@@ -111,6 +106,7 @@ class Views:
         return 0.0
 
     async def _follow(self, process: Process, projector: Projector) -> None:
+        # Building a table may take minutes.
         found = await unless(process.stopping, projector.open())
         if found is None:
             return
@@ -126,19 +122,6 @@ class Views:
             watched.cursor = upto
 
         await follow(watched, watched.cursor, work, process.stopping, MOST)
-
-
-async def unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` returns, or None where the process stopped before: building a table may take minutes."""
-    working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
-    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if working.done():
-        return working.result()
-    working.cancel()
-    with suppress(asyncio.CancelledError):
-        await working
-    return None
 
 
 views = Views()

@@ -177,30 +177,25 @@ class PromotionRefused(Fact):
     sentence: str
 
 
-class DriftDetected(Report):
+class Drift(Value):
+    """What a monitor saw, said by `drift.detected` and kept by `drift.recorded`."""
+
+    version: Version
+    detector: Name
+    score: FiniteFloat
+    threshold: FiniteFloat
+    drifted: bool
+    features: tuple[Name, ...] = ()
+    window: Window | None = None
+    report: str | None = None
+
+
+class DriftDetected(Drift, Report):
     """A monitor compared what a version sees with what it was trained on; `drifted` is the monitor's verdict."""
 
-    version: Version
-    detector: Name
-    score: FiniteFloat
-    threshold: FiniteFloat
-    drifted: bool
-    features: tuple[Name, ...] = ()
-    window: Window | None = None
-    report: str | None = None
 
-
-class DriftRecorded(Fact):
+class DriftRecorded(Drift, Fact):
     """What the monitor reported, on the version's own record."""
-
-    version: Version
-    detector: Name
-    score: FiniteFloat
-    threshold: FiniteFloat
-    drifted: bool
-    features: tuple[Name, ...] = ()
-    window: Window | None = None
-    report: str | None = None
 
 
 class RetrainingRequested(Fact):
