@@ -55,8 +55,10 @@ class Service(Generic[S, C]):
         settings = process.settings
         parking = Parking(settings.kafka_servers, settings.topic_prefix, self.name)
 
+        artifacts = process.artifacts  # opened now: the first message shall not wait for the client's import
+
         def context() -> Context:
-            return Context(datetime.now(UTC), process.policy, process.artifacts)
+            return Context(datetime.now(UTC), process.policy, artifacts)
 
         intake = Intake(self.name, self.handlers, Answering(process.log, self.name, self.decider), parking, context)
         topics = [settings.topic_prefix + event.type for event in self.handlers]
