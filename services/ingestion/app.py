@@ -5,7 +5,7 @@ from modelog.events import ModelTrained
 
 from services.ingestion.decision import Refuse, Register, registration
 from services.ingestion.formats import format_of
-from shared.artifacts import Unpinnable
+from shared.pinning import Unpinnable
 from shared.service import Context, Service
 
 service = Service("ingestion", registration)
