@@ -13,11 +13,12 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from minio.deleteobjects import DeleteObject
+from modelog.events import BY_TYPE
 
 from shared.log import connect
 from shared.settings import Settings
 from shared.setup import setup
-from shared.topics import PARKED, every_topic
+from shared.topics import PARKED
 from stack import Addresses
 
 FLOOR = """
@@ -86,7 +87,7 @@ async def _led(settings: Settings) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_servers, request_timeout_ms=60_000)
     await consumer.start()
     try:
-        topics = [*every_topic(settings.topic_prefix), settings.topic_prefix + PARKED]
+        topics = [settings.topic_prefix + name for name in (*BY_TYPE, PARKED)]
         partitions = [TopicPartition(topic, n) for topic in topics for n in range(settings.topic_partitions)]
         await consumer.end_offsets(partitions)
     finally:

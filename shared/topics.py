@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
-from modelog.events import BY_TYPE, EVENTS
+from modelog.events import BY_TYPE
 
 from shared.settings import Settings
 
@@ -45,8 +45,3 @@ def _topic(settings: Settings, name: str) -> NewTopic:
         replication_factor=settings.topic_replicas,
         topic_configs={**ROOM, "retention.ms": "-1"},
     )
-
-
-def every_topic(prefix: str) -> list[str]:
-    """The name of every event's topic."""
-    return [prefix + event.type for event in EVENTS]
