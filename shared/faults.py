@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncpg
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from shared.handling import StreamTooBusy
+
+class StreamTooBusy(RuntimeError):
+    """A stream moved at every attempt."""
+
 
 MACHINE = (
     OSError,

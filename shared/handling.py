@@ -14,6 +14,7 @@ from modelog.envelope import LARGEST_FACT, Message, Unreadable
 from modelog.events import BY_TYPE, Event, Fact
 
 from shared.decider import Command, Decider
+from shared.faults import StreamTooBusy
 from shared.log import Append, Entry, Head, Log
 
 ATTEMPTS = 50
@@ -21,10 +22,6 @@ ATTEMPTS = 50
 
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
-
-
-class StreamTooBusy(RuntimeError):
-    """A stream moved at every attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
-"""Facts into the log: one at a time from many callers, and many streams in one call."""
+"""Facts into the log: one at a time from many callers who share a log, and many streams in one call."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
 
 import asyncpg
 
@@ -17,7 +18,8 @@ from bench.row import Row
 from bench.runner import Bench
 from shared.log import Append, Entry, Log
 
-CALLERS = 16
+CONNECTIONS = 16
+CALLERS = (16, 256)
 STREAMS = 100
 ROUNDS = 3
 ONE = "insert into floor.event (stream, version, kind, id, data, meta) values ($1, $2, $3, $4, $5, $6)"
@@ -27,69 +29,90 @@ select * from unnest($1::text[], $2::int[], $3::text[], $4::uuid[], $5::jsonb[],
 """
 DATA = drifted("fraud").model_dump_json()
 
-Call = Callable[[int, int], Awaitable[object]]
+Call = Callable[[str, int, Iterator[int], Iterator[int]], Awaitable[int]]
 
 
 async def measure(bench: Bench) -> list[Row]:
-    rows = []
-    async with bench.place() as place, place.owner(CALLERS) as bare, await place.service(CALLERS) as pool:
-        await asyncio.gather(*(one.fetchval("select pg_sleep(0.1)") for one in (bare, pool) for _ in range(CALLERS)))
-        log, tag = Log(pool), iter(range(10**6))
-        for path, size, aim, floor, ours in (
-            (f"append, single, {CALLERS} callers", 1, 5_000.0, _insert_one(bare), _append(log, 1)),
-            (f"append, {STREAMS} streams, 1 caller", STREAMS, 15_000.0, _insert_many(bare), _append(log, STREAMS)),
+    async with bench.place() as place, place.owner(CONNECTIONS) as bare, await place.service(CONNECTIONS) as pool:
+        await asyncio.gather(*(one.execute("select pg_sleep(0.1)") for one in (bare, pool) for _ in range(CONNECTIONS)))
+        log, tag, seconds = Log(pool), (f"s{n}" for n in count()), bench.scale.append_seconds
+        rows = []
+        for path, callers, aim, floor, ours in (
+            *((f"append, {n} callers, a stream each", n, 15_000.0, _insert_one(bare), _alone(log)) for n in CALLERS),
+            *((f"append, {n} callers, all one stream", n, 8_000.0, _insert_one(bare), _shared(log)) for n in CALLERS),
+            (f"append, {STREAMS} streams, 1 caller", 1, 15_000.0, _insert_many(bare), _many(log)),
         ):
             bench.say(path)
-            callers = CALLERS if size == 1 else 1
             theirs, mine, used, waits = [], [], "", list[float]()
             for _ in range(ROUNDS):
-                theirs.append(await _rate(floor, next(tag), callers, size, bench.scale.append_seconds, []))
+                theirs.append(await _rate(floor, next(tag), callers, seconds, []))
                 cores = Cores()
-                mine.append(await _rate(ours, next(tag), callers, size, bench.scale.append_seconds, waits))
+                mine.append(await _rate(ours, next(tag), callers, seconds, waits))
                 used = each(cores.used(), mine[-1])
             note = f"p50 {median(waits):.1f} ms, p99 {percentile(waits, 0.99):.1f} ms a call; {used}"
             rows.append(Row(path, "facts/s", median(mine), median(theirs), aim, note=note))
     return rows
 
 
-async def _rate(call: Call, tag: int, callers: int, size: int, seconds: float, waits: list[float]) -> float:
-    """Facts a second by so many callers, each with streams of its own; `tag` makes them new."""
+async def _rate(call: Call, tag: str, callers: int, seconds: float, waits: list[float]) -> float:
+    """Facts a second by so many callers, who write streams of this tag; a call returns how many facts it wrote."""
     began, done = time.perf_counter(), 0
+    shared = count()
 
     async def caller(n: int) -> None:
         nonlocal done
-        version = 0
+        own = count()
         while (now := time.perf_counter()) < began + seconds:
-            await call(tag * 1_000_000 + n * 1_000, version)
+            wrote = await call(tag, n, own, shared)
+            done += wrote
             waits.append((time.perf_counter() - now) * 1000)
-            version += 1
-            done += size
 
     await asyncio.gather(*(caller(n) for n in range(callers)))
     return done / (time.perf_counter() - began)
 
 
-def _append(log: Log, streams: int) -> Call:
-    async def call(stream: int, version: int) -> None:
-        entries = [Entry("drift.recorded", uuid.uuid4(), DATA, META) for _ in range(streams)]
-        done = await log.append(Append(f"s{stream + n}", version, [one]) for n, one in enumerate(entries))
-        assert len(done) == streams
+def _entry() -> Entry:
+    return Entry("drift.recorded", uuid.uuid4(), DATA, META)
+
+
+def _alone(log: Log) -> Call:
+    async def call(tag: str, caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
+        return len(await log.append([Append(f"{tag}-{caller}", next(own), [_entry()])]))
+
+    return call
+
+
+def _shared(log: Log) -> Call:
+    """Each decides behind the facts that the one before is about to append, as callers of one process can."""
+
+    async def call(tag: str, _caller: int, _own: Iterator[int], shared: Iterator[int]) -> int:
+        return len(await log.append([Append(tag, next(shared), [_entry()])]))
+
+    return call
+
+
+def _many(log: Log) -> Call:
+    async def call(tag: str, _caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
+        version = next(own)
+        return len(await log.append([Append(f"{tag}-{n}", version, [_entry()]) for n in range(STREAMS)]))
 
     return call
 
 
 def _insert_one(pool: asyncpg.Pool) -> Call:
-    async def call(stream: int, version: int) -> None:
-        await pool.execute(ONE, f"s{stream}", version + 1, "drift.recorded", uuid.uuid4(), DATA, META)
+    async def call(tag: str, caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
+        await pool.execute(ONE, f"{tag}-{caller}", next(own) + 1, "drift.recorded", uuid.uuid4(), DATA, META)
+        return 1
 
     return call
 
 
 def _insert_many(pool: asyncpg.Pool) -> Call:
-    async def call(stream: int, version: int) -> None:
-        streams = [f"s{stream + n}" for n in range(STREAMS)]
-        kinds, versions = ["drift.recorded"] * STREAMS, [version + 1] * STREAMS
+    async def call(tag: str, _caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
+        streams = [f"{tag}-{n}" for n in range(STREAMS)]
+        kinds, versions = ["drift.recorded"] * STREAMS, [next(own) + 1] * STREAMS
         ids = [uuid.uuid4() for _ in streams]
         await pool.execute(MANY, streams, versions, kinds, ids, [DATA] * STREAMS, [META] * STREAMS)
+        return STREAMS
 
     return call

@@ -6,51 +6,13 @@ Everything rests on the SQL beside this file; `log.append` and `log.settled` say
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from uuid import UUID
 
 import asyncpg
 
+from shared.log.coalescing import Coalescer
+from shared.log.entries import Append, Entry, Head, Logged
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A fact on its way into the log; `data` and `meta` are JSON text."""
-
-    kind: str
-    id: UUID
-    data: str
-    meta: str
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """Facts for one stream, to stand right behind the version that their writer decided on."""
-
-    stream: str
-    expected: int
-    entries: Sequence[Entry]
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Where a stream stands after an append: its version, and the position of its last fact."""
-
-    version: int
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """A fact of a stream as it is read to be folded.
-
-    `data` is None where its kind was not asked for, `id` where another source said it.
-    """
-
-    stream: str
-    version: int
-    kind: str
-    id: UUID | None
-    data: str | None
+__all__ = ["Append", "Entry", "Head", "Log", "Logged", "connect"]
 
 
 APPEND = "select * from log.append($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -87,15 +49,18 @@ class Log:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
+        self.coalescer = Coalescer(self._write)
 
     async def append(self, appends: Iterable[Append]) -> dict[str, Head]:
-        """Append in one transaction; the answer holds the streams that were accepted, the others have moved.
+        """Append, one a stream; the answer holds the streams that were accepted, the others have moved.
 
-        The very same facts at the same versions again are accepted again and written once.
+        All in one transaction, with what others append meanwhile. The very same facts at the same versions again are
+        accepted again and written once.
         """
         appends = [append for append in appends if append.entries]
-        if not appends:
-            return {}
+        return await self.coalescer.append(appends) if appends else {}
+
+    async def _write(self, appends: Sequence[Append]) -> dict[str, Head]:
         facts = [
             (append.stream, version, entry)
             for append in appends
