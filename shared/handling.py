@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import orjson
-from immutables import Map
+import structlog
 from modelog.envelope import LARGEST_FACT, Message, Unreadable
 from modelog.events import BY_TYPE, Event, Fact
 
 from shared.decider import Command, Decider
 from shared.faults import StreamTooBusy
 from shared.log import Append, Entry, Head, Log
+from shared.pages import Pages
+from shared.snapshots import EVERY, History, Snapshots
+
+log = structlog.get_logger()
 
 ATTEMPTS = 50
 """How often a decision is taken anew on a stream that keeps moving."""
@@ -32,18 +37,6 @@ class Asked(Generic[C]):
     message: Message[Event]
 
 
-@dataclass(frozen=True, slots=True)
-class History(Generic[S]):
-    """What one service knows of a stream: its version, the folded state, and the ids of the facts it said itself.
-
-    A cause was answered if the first fact that would answer it is among the ids.
-    """
-
-    state: S
-    version: int = 0
-    said: Map[uuid.UUID, None] = field(default_factory=Map)
-
-
 class Answering(Generic[S, C]):
     """Turns commands into facts for one decider, keeping the histories it used last."""
 
@@ -55,6 +48,8 @@ class Answering(Generic[S, C]):
         self.kinds = [fact.type for fact in decider.remembers]
         self.most = histories
         self.histories: OrderedDict[str, History[S]] = OrderedDict()
+        self.snapshots = Snapshots(log.pool, name, decider)
+        self.snapping: asyncio.Task[None] | None = None
 
     async def answer(self, asked: Sequence[Asked[C]]) -> dict[str, Head]:
         """Decide on every command, those of one model in order, and log the facts.
@@ -82,7 +77,10 @@ class Answering(Generic[S, C]):
 
     async def _catch_up(self, streams: Iterable[str]) -> None:
         """Fold the facts that this service has not seen, in one query for all streams."""
-        known = {stream: self.histories.get(stream) or History(self.decider.initial) for stream in streams}
+        none = History(self.decider.initial, 0, Pages(), 0)
+        known = {stream: self.histories.get(stream) or none for stream in streams}
+        if cold := [stream for stream, history in known.items() if history is none]:
+            known |= await self.snapshots.read(cold)
         versions = {stream: history.version for stream, history in known.items()}
         for row in await self.log.tails(versions, self.kinds, self.source):
             history = known[row.stream]
@@ -90,8 +88,8 @@ class Answering(Generic[S, C]):
             if row.data is not None:
                 state = self.decider.evolve(state, _fact(row.kind, row.data))
             if row.id is not None:
-                said = said.set(row.id, None)
-            known[row.stream] = History(state, row.version, said)
+                said = said.set(row.id.hex, None)
+            known[row.stream] = History(state, row.version, said, history.kept)
         for stream, history in known.items():
             self._keep(stream, history)
 
@@ -100,16 +98,16 @@ class Answering(Generic[S, C]):
         state, said, entries = history.state, history.said, []
         for one in commands:
             id = self._id(one.message, 0)
-            if id in said:
+            if id.hex in said:
                 continue
             facts = self.decider.decide(state, one.command)
             state = self.decider.after(state, facts)
             meta = self._meta(one.message) if facts else ""
             for step, fact in enumerate(facts):
                 id = self._id(one.message, step) if step else id
-                said = said.set(id, None)
+                said = said.set(id.hex, None)
                 entries.append(Entry(fact.type, id, _data(fact), meta))
-        after = History(state, history.version + len(entries), said)
+        after = History(state, history.version + len(entries), said, history.kept)
         return Append(stream, history.version, entries), after
 
     def _id(self, message: Message[Event], step: int) -> uuid.UUID:
@@ -129,10 +127,22 @@ class Answering(Generic[S, C]):
         return orjson.dumps(meta).decode()
 
     def _keep(self, stream: str, history: History[S]) -> None:
+        if history.version - history.kept >= EVERY and self.snapping is None:
+            history = self.snapshots.sealed(history)
+            self.snapping = asyncio.create_task(self._snap(stream, history))
         self.histories[stream] = history
         self.histories.move_to_end(stream)
         while len(self.histories) > self.most:
             self.histories.popitem(last=False)
+
+    async def _snap(self, stream: str, history: History[S]) -> None:
+        """Beside the answers, one at a time. One that could not be written is not missed: the next one will be."""
+        try:
+            await self.snapshots.keep(stream, history)
+        except Exception as problem:
+            log.warning("no snapshot was written", stream=stream, decider=self.name, problem=repr(problem))
+        finally:
+            self.snapping = None
 
 
 def _data(fact: Fact) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from immutables import Map
 from modelog.events import Fact, ModelRegistered, ModelTrained, RegistrationRefusal, RegistrationRefused, Run
 from modelog.values import File
 
 from shared.decider import Decider
+from shared.pages import Pages
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Runs:
     """The latest version's number, and the manifest that each run was registered with."""
 
     latest: int = 0
-    manifests: Map[str, str] = Map()
+    manifests: Pages[str, str] = Pages()
 
 
 def evolve(state: Runs, fact: Fact) -> Runs:

@@ -21,6 +21,7 @@ from modelog.policy import Policy
 
 from shared.comparison import Champion, compare
 from shared.decider import Decider
+from shared.pages import Pages
 
 DEVELOPMENT, ARCHIVED = "development", "archived"
 
@@ -54,7 +55,7 @@ class Candidate:
 class Candidates:
     """Every version, and which of them serves each stage."""
 
-    versions: Map[int, Candidate] = Map()
+    versions: Pages[int, Candidate] = Pages()
     serving: Map[str, int] = Map()
 
 

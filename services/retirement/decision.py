@@ -9,6 +9,7 @@ from immutables import Map
 from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired, RetirementRefusal, RetirementRefused
 
 from shared.decider import Decider
+from shared.pages import Pages
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Ranks:
 
     latest: int = 0
     serving: Map[str, int] = Map()
-    retired: Map[int, None] = Map()
+    retired: Pages[int, None] = Pages()
 
 
 def evolve(state: Ranks, fact: Fact) -> Ranks:

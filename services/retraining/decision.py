@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from immutables import Map
 from modelog.events import (
     DriftDetected,
     DriftRecorded,
@@ -25,6 +24,7 @@ from modelog.values import Dataset
 from pydantic import JsonValue
 
 from shared.decider import Decider
+from shared.pages import Pages
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Recipe:
 class Watch:
     """Every version's recipe; the request that is open; when one was last made."""
 
-    recipes: Map[int, Recipe] = Map()
+    recipes: Pages[int, Recipe] = Pages()
     open: UUID | None = None
     requested_at: datetime | None = None
 

@@ -1,0 +1,148 @@
+"""Snapshots on the real log: they save reading, and change no answer."""
+
+import asyncio
+import math
+from typing import Any
+
+import asyncpg
+import pytest
+from modelog.policy import DEFAULT
+
+from bench.events import DECIDERS, History
+from services.ingestion.decision import registration
+from services.promotion.decision import Promote, promotion
+from services.validation.decision import Judge, validation
+from shared import handling, snapshots
+from shared.handling import Answering
+from shared.log import Log
+from shared.pages import Pages
+from shared.snapshots import Snapshots
+from tests.examples import digest, registered
+from tests.integration.test_handling import ask, register
+
+ENOUGH = 30
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot each thirty facts: the rules are the same, and a test need not write thousands."""
+    monkeypatch.setattr(handling, "EVERY", ENOUGH)
+
+
+async def kept(log: Log, name: str) -> int | None:
+    version: int | None = await log.pool.fetchval("select max(version) from log.snapshot where decider = $1", name)
+    return version
+
+
+async def answer(answering: Answering[Any, Any], *asked: Any) -> None:
+    await answering.answer(asked)
+    if answering.snapping:
+        await answering.snapping
+
+
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: type(one.initial).__name__)
+async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
+    snaps = Snapshots(log.pool, "one", decider)
+    history: Any = snapshots.History(decider.initial, 0, Pages(), 0)
+    for n, fact in enumerate(History("fraud").grow(1_500), 1):
+        state = decider.after(history.state, [fact])
+        history = snapshots.History(state, n, history.said.set(f"{n:032x}", None), history.kept)
+        if n % 400 == 0:
+            history = snaps.sealed(history)
+            await snaps.keep("fraud", history)
+    history = snaps.sealed(history)
+    await snaps.keep("fraud", history)
+    assert await snaps.read(["fraud", "churn"]) == {"fraud": history}
+    assert history.state == decider.after(decider.initial, History("fraud").grow(1_500))
+
+
+async def test_a_cold_answer_begins_at_the_snapshot(log: Log) -> None:
+    warm = Answering(log, "ingestion", registration)
+    await answer(warm, *(register(f"run-{n}") for n in range(ENOUGH)))
+    await answer(warm, register("one more"))
+    assert await kept(log, "ingestion") == ENOUGH
+    cold = Answering(log, "ingestion", registration)
+    await answer(cold, register("and another"))
+    assert cold.histories["fraud"].kept == ENOUGH
+    assert cold.histories["fraud"].version == ENOUGH + 2
+    assert cold.histories["fraud"].state.latest == ENOUGH + 2
+
+
+async def test_what_was_answered_before_the_snapshot_is_not_answered_again(log: Log) -> None:
+    asked = [register(f"run-{n}") for n in range(ENOUGH)]
+    await answer(Answering(log, "ingestion", registration), *asked)
+    await answer(Answering(log, "ingestion", registration), *asked)
+    assert await log.pool.fetchval("select version from log.stream") == ENOUGH
+
+
+async def test_a_snapshot_of_another_fold_is_passed_over_and_replaced(log: Log) -> None:
+    asked = [register(f"run-{n}") for n in range(2 * ENOUGH)]
+    await answer(Answering(log, "ingestion", registration), *asked[:ENOUGH])
+    await log.pool.execute("""update log.snapshot set fold = 'older code', told = '"what it wrote"'""")
+    cold = Answering(log, "ingestion", registration)
+    await answer(cold, *asked)
+    assert len(cold.histories["fraud"].state.manifests) == 2 * ENOUGH
+    assert await log.pool.fetchval("select fold from log.snapshot") == cold.snapshots.fold
+
+
+async def test_an_older_history_does_not_replace_a_later_snapshot(log: Log) -> None:
+    snaps = Snapshots(log.pool, "one", registration)
+    for version in (9, 5):
+        await snaps.keep("fraud", snapshots.History(registration.initial, version, Pages(), version))
+    assert await kept(log, "one") == 9
+
+
+async def test_the_fold_is_another_where_the_decider_is(log: Log) -> None:
+    assert Snapshots(log.pool, "one", promotion).fold != Snapshots(log.pool, "one", validation).fold
+
+
+async def test_a_metric_that_is_no_number_is_kept(log: Log) -> None:
+    snaps = Snapshots(log.pool, "one", promotion)
+    state = promotion.after(promotion.initial, [registered(1, metrics={"f1": math.nan, "auc": math.inf})])
+    await snaps.keep("fraud", snaps.sealed(snapshots.History(state, 1, Pages(), 0)))
+    metrics = (await snaps.read(["fraud"]))["fraud"].state.versions[1].metrics
+    assert math.isnan(metrics["f1"])
+    assert metrics["auc"] == math.inf
+
+
+async def test_answers_go_on_where_no_snapshot_can_be_written(log: Log, database: str) -> None:
+    owner = await asyncpg.connect(database)
+    await owner.execute("revoke insert on log.snapshot from modelog_service")
+    await owner.close()
+    warm = Answering(log, "ingestion", registration)
+    for n in range(3 * ENOUGH):
+        await answer(warm, register(f"run-{n}"))
+    assert await log.pool.fetchval("select version from log.stream") == 3 * ENOUGH
+    assert await kept(log, "ingestion") is None
+
+
+async def test_three_services_go_on_from_snapshots_as_from_the_log(log: Log) -> None:
+    """Whether each answer is taken by a process that has just begun makes no difference to the log."""
+    told = []
+    for model, fresh in (("warm", False), ("cold", True)):
+        services: dict[str, Answering[Any, Any]] = {}
+
+        async def say(name: str, decider: Any, asked: Any, fresh: bool = fresh, services: Any = services) -> None:
+            if fresh or name not in services:
+                services[name] = Answering(log, name, decider)
+            await answer(services[name], asked)
+
+        for n in range(1, 41):
+            await say("ingestion", registration, register(f"run-{n}", model))
+            await say("validation", validation, ask(f"{model} {n}", Judge(model, n, digest(1), (), DEFAULT)))
+            wish = Promote(model, n, "production", "ada", "", DEFAULT)
+            await say("promotion", promotion, ask(f"{model} {n}", wish))
+        rows = await log.pool.fetch(
+            "select version, kind, data - 'model' as data from log.event where stream = $1 order by version", model
+        )
+        told.append([tuple(row) for row in rows])
+    assert await kept(log, "promotion")
+    assert told[0] == told[1]
+
+
+async def test_snapshots_are_written_beside_the_answers(log: Log) -> None:
+    warm = Answering(log, "ingestion", registration)
+    await asyncio.gather(*(warm.answer([register(f"run-{n}", f"model-{m}") for n in range(ENOUGH)]) for m in range(5)))
+    while warm.snapping:
+        await warm.snapping
+    assert await kept(log, "ingestion") == ENOUGH
