@@ -65,8 +65,8 @@ class Pages(Generic[K, V]):
         return self.recent[key] if key in self.recent else self.kept[_page(key)].entries[key]
 
     def __contains__(self, key: K) -> bool:
-        if key in self.recent:
-            return True
+        if key in self.recent or not self.kept:
+            return key in self.recent
         page = self.kept.get(_page(key))
         return page is not None and key in page.entries
 

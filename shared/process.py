@@ -151,12 +151,12 @@ async def _connect(settings: Settings) -> asyncpg.Pool:
     except (asyncpg.InvalidParameterValueError, asyncpg.InvalidCatalogNameError) as error:
         raise NotSetUp(f"found {error}: run `python -m shared.setup`") from error
     try:
-        if await pool.fetchval("select to_regclass('log.cursor') is not null"):
+        if await pool.fetchval("select to_regclass('log.snapshot') is not null"):
             return pool
     except asyncpg.InsufficientPrivilegeError:
         pass
     await pool.close()
-    raise NotSetUp("found no log in the database: run `python -m shared.setup`")
+    raise NotSetUp("found no log in the database, or an older one: run `python -m shared.setup`")
 
 
 async def _turn(health: Health) -> None:
