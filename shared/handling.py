@@ -16,8 +16,8 @@ from modelog.events import BY_TYPE, Event, Fact
 
 from shared.decider import Command, Decider
 from shared.faults import StreamTooBusy
+from shared.ids import Ids
 from shared.log import Append, Entry, Head, Log
-from shared.pages import Pages
 from shared.snapshots import EVERY, History, Snapshots
 
 log = structlog.get_logger()
@@ -80,7 +80,7 @@ class Answering(Generic[S, C]):
 
     async def _catch_up(self, streams: Iterable[str]) -> None:
         """Fold the facts that this service has not seen, in one query for all streams."""
-        none = History(self.decider.initial, 0, Pages(), 0)
+        none = History(self.decider.initial, 0, Ids(), 0)
         known = {stream: self.histories.get(stream) or none for stream in streams}
         if cold := [stream for stream, history in known.items() if history is none]:
             known |= await self.snapshots.read(cold)
@@ -91,7 +91,7 @@ class Answering(Generic[S, C]):
             if row.data is not None:
                 state = self.decider.evolve(state, _fact(row.kind, row.data))
             if row.id is not None:
-                said = said.set(row.id.hex, None)
+                said = said.add(row.id.bytes)
             known[row.stream] = History(state, row.version, said, history.kept)
         for stream, history in known.items():
             self._keep(stream, history)
@@ -101,14 +101,14 @@ class Answering(Generic[S, C]):
         state, said, entries = history.state, history.said, []
         for one in commands:
             id = self._id(one.message, 0)
-            if id.hex in said:
+            if id.bytes in said:
                 continue
             facts = self.decider.decide(state, one.command)
             state = self.decider.after(state, facts)
             meta = self._meta(one.message) if facts else ""
             for step, fact in enumerate(facts):
                 id = self._id(one.message, step) if step else id
-                said = said.set(id.hex, None)
+                said = said.add(id.bytes)
                 entries.append(Entry(fact.type, id, _data(fact), meta))
         after = History(state, history.version + len(entries), said, history.kept)
         return Append(stream, history.version, entries), after

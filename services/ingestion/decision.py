@@ -46,7 +46,7 @@ class Runs:
     """The latest version's number, and the manifest that each run was registered with."""
 
     latest: int = 0
-    manifests: Pages[str, str] = Pages()
+    manifests: Pages[str, str] = Pages(str, str)
 
 
 def evolve(state: Runs, fact: Fact) -> Runs:

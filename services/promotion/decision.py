@@ -55,7 +55,7 @@ class Candidate:
 class Candidates:
     """Every version, and which of them serves each stage."""
 
-    versions: Pages[int, Candidate] = Pages()
+    versions: Pages[int, Candidate] = Pages(int, Candidate)
     serving: Map[str, int] = Map()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import NoneType
 
 from immutables import Map
 from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired, RetirementRefusal, RetirementRefused
@@ -28,7 +29,7 @@ class Ranks:
 
     latest: int = 0
     serving: Map[str, int] = Map()
-    retired: Pages[int, None] = Pages()
+    retired: Pages[int, None] = Pages(int, NoneType)
 
 
 def evolve(state: Ranks, fact: Fact) -> Ranks:

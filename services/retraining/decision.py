@@ -54,7 +54,7 @@ class Recipe:
 class Watch:
     """Every version's recipe; the request that is open; when one was last made."""
 
-    recipes: Pages[int, Recipe] = Pages()
+    recipes: Pages[int, Recipe] = Pages(int, Recipe)
     open: UUID | None = None
     requested_at: datetime | None = None
 

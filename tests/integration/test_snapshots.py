@@ -14,8 +14,8 @@ from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
 from shared import handling, snapshots
 from shared.handling import Answering
+from shared.ids import Ids
 from shared.log import Log
-from shared.pages import Pages
 from shared.snapshots import Snapshots
 from tests.examples import digest, registered
 from tests.integration.test_handling import ask, register
@@ -43,10 +43,10 @@ async def answer(answering: Answering[Any, Any], *asked: Any) -> None:
 @pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: type(one.initial).__name__)
 async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
     snaps = Snapshots(log.pool, "one", decider)
-    history: Any = snapshots.History(decider.initial, 0, Pages(), 0)
+    history: Any = snapshots.History(decider.initial, 0, Ids(), 0)
     for n, fact in enumerate(History("fraud").grow(1_500), 1):
         state = decider.after(history.state, [fact])
-        history = snapshots.History(state, n, history.said.set(f"{n:032x}", None), history.kept)
+        history = snapshots.History(state, n, history.said.add(n.to_bytes(16, "big")), history.kept)
         if n % 400 == 0:
             history = snaps.sealed(history)
             await snaps.keep("fraud", history)
@@ -88,7 +88,7 @@ async def test_a_snapshot_of_another_fold_is_passed_over_and_replaced(log: Log) 
 async def test_an_older_history_does_not_replace_a_later_snapshot(log: Log) -> None:
     snaps = Snapshots(log.pool, "one", registration)
     for version in (9, 5):
-        await snaps.keep("fraud", snapshots.History(registration.initial, version, Pages(), version))
+        await snaps.keep("fraud", snapshots.History(registration.initial, version, Ids(), version))
     assert await kept(log, "one") == 9
 
 
@@ -99,7 +99,7 @@ async def test_the_fold_is_another_where_the_decider_is(log: Log) -> None:
 async def test_a_metric_that_is_no_number_is_kept(log: Log) -> None:
     snaps = Snapshots(log.pool, "one", promotion)
     state = promotion.after(promotion.initial, [registered(1, metrics={"f1": math.nan, "auc": math.inf})])
-    await snaps.keep("fraud", snaps.sealed(snapshots.History(state, 1, Pages(), 0)))
+    await snaps.keep("fraud", snaps.sealed(snapshots.History(state, 1, Ids(), 0)))
     metrics = (await snaps.read(["fraud"]))["fraud"].state.versions[1].metrics
     assert math.isnan(metrics["f1"])
     assert metrics["auc"] == math.inf
