@@ -1,6 +1,6 @@
 # modelog: everything one can ask of this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk check format bench rebuild parked lock clean
+.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk check format bench bench-quick soak rebuild parked lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -54,6 +54,12 @@ format: $(READY) ## format the code and mend what ruff can mend
 
 bench: $(READY) ## measure, each number beside a peer's in the same run
 	@$(PYTHON) -m bench $(ARGS)
+
+bench-quick: $(READY) ## measure less of everything, in two minutes
+	@$(PYTHON) -m bench --quick $(ARGS)
+
+soak: $(READY) ## run everything under a steady load for ten minutes, then look for what leaked (ARGS="--minutes 60")
+	@$(PYTHON) -m bench.soak $(ARGS)
 
 rebuild: $(READY) ## build every view again from the log, beside the old ones, then swap
 	@$(PYTHON) -m services.views rebuild $(ARGS)

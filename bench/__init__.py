@@ -1,1 +1,1 @@
-"""Measurements, each beside what bare asyncpg, aiokafka or Postgres do in the same run on the same machine."""
+"""Measurements, each beside what bare drivers and, where there is one, a peer do in the same run on this machine."""

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
 import logging
 import os
-import platform
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from bench.cores import Cores
 from bench.paths import PATHS
-from bench.row import Row, table
-from bench.runner import Bench
+from bench.picture import draw
+from bench.row import Row, keep, table
+from bench.runner import Bench, begin
 from bench.scale import FULL, QUICK, Scale
 from stack import Addresses, StackError, running
 from stack.choice import choose
@@ -32,6 +29,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="less of everything: two minutes, rougher numbers")
     parser.add_argument("--facts", type=int, help="how many facts the views are rebuilt from")
     parser.add_argument("--json", type=Path, default=Path(".modelog/bench.json"), help="where the numbers are kept")
+    parser.add_argument("--picture", type=Path, help="draw what was found there too, as SVG")
     asked = parser.parse_args()
     if unknown := set(asked.paths) - set(PATHS):
         parser.error(f"there is no path {', '.join(sorted(unknown))}: there are {', '.join(PATHS)}")
@@ -39,18 +37,21 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     scale = QUICK if asked.quick else FULL
     if asked.facts:
-        scale = replace(scale, rebuild_facts=asked.facts)
+        scale = replace(scale, rebuild_facts=(asked.facts,))
     try:
         with running() as addresses:
-            rows, failed, others = _start()(measure(addresses, scale, asked.paths or list(PATHS)))
+            rows, failed, others = begin(measure(addresses, scale, asked.paths or list(PATHS)))
     except StackError as sentence:
         print(sentence, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    keep(asked.json, scale, rows, failed, others)
+    peer = f"eventsourcing {version('eventsourcing')}"
+    keep(asked.json, rows, scale=asdict(scale), peer=peer, failed=failed, others=others)
     print(table(rows))
-    print(f"\nOthers used {others:.2f} of {os.cpu_count()} cores meanwhile. Kept in {asked.json}.")
+    if asked.picture:
+        draw(asked.json, asked.picture)
+    print(f"\nThe peer is {peer}. Others used {others:.2f} of {os.cpu_count()} cores meanwhile. Kept in {asked.json}.")
     for path, problem in failed.items():
         print(f"{path} could not be measured: {problem}", file=sys.stderr)
     return 1 if failed else 0
@@ -72,30 +73,6 @@ async def measure(addresses: Addresses, scale: Scale, names: Sequence[str]) -> t
             failed[name] = f"{type(problem).__name__}: {problem}"
             bench.say(f"{name} failed: {failed[name]}")
     return rows, failed, cores.used()["others"]
-
-
-def _start() -> Callable[..., Any]:
-    """What runs the loop of the services, so that neither side has a faster one."""
-    try:
-        import uvloop  # noqa: PLC0415  (not on Windows)
-    except ImportError:
-        return asyncio.run
-    return uvloop.run
-
-
-def keep(file: Path, scale: Scale, rows: Sequence[Row], failed: dict[str, str], others: float) -> None:
-    """Write all that was found."""
-    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    told = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine,
-        "others": others,
-        "scale": asdict(scale),
-        "rows": [row.json() for row in rows],
-        "failed": failed,
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

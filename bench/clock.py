@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from statistics import linear_regression
 
 from bench.cores import Cores
 
@@ -26,6 +27,11 @@ def median(values: Sequence[float]) -> float:
     return percentile(values, 0.5)
 
 
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """How much the second number grows with the first, by least squares."""
+    return linear_regression(*zip(*points, strict=True)).slope if len(points) > 1 else 0.0
+
+
 @dataclass
 class Curve:
     """Where something stood, when that was first seen, and who used the processors from the first to the last."""
@@ -42,6 +48,13 @@ class Curve:
     @property
     def position(self) -> int:
         return self.seen[-1][1]
+
+    def slowest(self, seconds: float) -> float:
+        """The speed of the slowest stretch of so many seconds; of all of it if it is shorter."""
+        times = [at for at, _ in self.seen]
+        ends = [bisect_left(times, at + seconds) for at in times]
+        stretches = [Curve(self.seen[n : end + 1]).speed for n, end in enumerate(ends) if end < len(times)]
+        return min(stretches, default=self.speed)
 
     def reached(self, position: int) -> float:
         """When it was first seen there or beyond."""

@@ -15,6 +15,8 @@ from bench.place import Place
 
 KINDS = ("model.registered", "model.validated", "model.promoted")
 HOPS = ("ingestion", "relay", "validation", "relay", "promotion", "relay", "subscriber")
+MARKS = ("sent", "registered", "on Kafka", "validated", "on Kafka", "promoted", "on Kafka", "heard")
+"""What a hop begins with and ends with."""
 FACTS = """
 select stream, (data ->> 'version')::int, kind, position, extract(epoch from at)::float8, data ->> 'run'
   from log.event
@@ -37,6 +39,13 @@ class Took:
     @property
     def told(self) -> str:
         return "median hops: " + ", ".join(f"{hop.partition(' ')[2]} {ms:.1f}" for hop, ms in self.medians.items())
+
+    @property
+    def slowest(self) -> tuple[str, float]:
+        """The hop whose median is the greatest: between which two, and its milliseconds."""
+        hop, ms = max(self.medians.items(), key=lambda one: one[1])
+        n, name = int(hop.partition(" ")[0]), hop.partition(" ")[2]
+        return f"hop {n + 1} of {len(HOPS)}, {MARKS[n]} → {MARKS[n + 1]}, by {name}", ms
 
 
 async def hops(place: Place, sent: Sent, heard: Heard) -> Took:

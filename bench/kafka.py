@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from itertools import islice
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from modelog.envelope import Header, encode
@@ -17,9 +18,9 @@ Sent = tuple[str, bytes, bytes, list[Header]]
 AT_ONCE = 2_000
 
 
-def records(place: Place, events: Iterable[Event]) -> list[Sent]:
+def records(place: Place, events: Iterable[Event]) -> Iterator[Sent]:
     """What has to be sent: topic, key, value and headers."""
-    return [(place.settings.topic_prefix + event.type, *encode(event, source="/bench")) for event in events]
+    return ((place.settings.topic_prefix + event.type, *encode(event, source="/bench")) for event in events)
 
 
 @asynccontextmanager
@@ -51,15 +52,15 @@ async def consuming(place: Place, *topics: str) -> AsyncIterator[AIOKafkaConsume
         await consumer.stop()
 
 
-async def send_all(producer: AIOKafkaProducer, sending: Sequence[Sent]) -> float:
+async def send_all(producer: AIOKafkaProducer, sending: Iterable[Sent]) -> float:
     """Send in order, a batch's acknowledgements awaited before the next; return the records a second."""
-    began = time.perf_counter()
-    for n in range(0, len(sending), AT_ONCE):
-        batch = sending[n : n + AT_ONCE]
+    began, sent, waiting = time.perf_counter(), 0, iter(sending)
+    while batch := list(islice(waiting, AT_ONCE)):
         await asyncio.gather(
             *[await producer.send(topic, value, key=key, headers=headers) for topic, key, value, headers in batch]
         )
-    return len(sending) / (time.perf_counter() - began)
+        sent += len(batch)
+    return sent / (time.perf_counter() - began)
 
 
 async def batches(consumer: AIOKafkaConsumer, upto: int, most: int = 500) -> AsyncIterator[list[ConsumerRecord]]:

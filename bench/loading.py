@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
 
@@ -23,19 +25,22 @@ META = json.dumps(
     }
 )
 
-TEMPLATE = "create temp table template (stream text, version int, kind text, data text) on commit drop"
+TEMPLATE = "create unlogged table floor.template (stream text, version int, kind text, data text)"
 HEADS = """
-insert into log.stream (stream, version)
-select stream || '-' || copy, max(version) from template, generate_series(1, $1) copy group by 1
+insert into log.stream as head (stream, version)
+select stream || '-' || copy, max(version) from floor.template, generate_series(1, $1) copy group by 1
+    on conflict (stream) do update set version = excluded.version
 """
-# Every stream has its own order, and all streams grow side by side.
+# All streams grow side by side: LATERAL takes fact by fact and puts it into every stream, OFFSET keeps them sorted.
+# Ids are hashed: drawing one at random is a call to the kernel.
 FACTS = """
-insert into log.event (stream, version, kind, id, data, meta)
-select stream || '-' || copy, version, kind, gen_random_uuid(),
-       jsonb_set(data::jsonb, '{model}', to_jsonb(stream || '-' || copy)), $2::jsonb
-  from template, generate_series(1, $1) copy
- order by version, copy, stream
+insert into {partition} (stream, version, kind, id, data, meta)
+select model, version, kind, md5(model || '/' || version)::uuid, data || jsonb_build_object('model', model), $1::jsonb
+  from (select stream, version, kind, data::jsonb as data from floor.template order by version, stream offset 0) said
+ cross join lateral (select stream || '-' || copy as model from generate_series($2::int, $3, $4) copy offset 0) named
 """
+WRITERS = 2
+"""Connections that write at once; a stream belongs to one of them."""
 
 
 def appends(models: Sequence[str], each: int) -> Iterator[Append]:
@@ -54,24 +59,49 @@ def told(models: Sequence[str], each: int, templates: int = 40) -> Iterator[tupl
             yield model, n + 1, kind, data.replace(names[m % len(names)], model)
 
 
-async def load(place: Place, facts: int, models: int = 400, templates: int = 40) -> list[str]:
-    """At least so many facts of so many models' histories; return the models."""
+async def load(place: Place, facts: int, models: int = 400, templates: int = 40, since: int = 0) -> list[str]:
+    """At least so many facts of so many models' histories, without the first `since` of each; return the models."""
     each, copies = -(-facts // models), models // templates
     names = [f"model-{n}" for n in range(templates)]
-    await copy(place, list(told(names, each)), copies)
+    await copy(place, [row for row in told(names, each) if row[1] > since], copies)
     return [f"{name}-{n}" for n in range(1, copies + 1) for name in names]
 
 
 async def copy(place: Place, rows: Sequence[tuple[str, int, str, str]], copies: int) -> None:
-    """Stream, version, kind and data: so many copies of these facts, and what the planner should know of them."""
-    async with place.owner() as pool, pool.acquire() as connection:
-        async with connection.transaction():
-            await connection.execute("set local work_mem = '256MB'")
-            await connection.execute(TEMPLATE)
-            await connection.copy_records_to_table("template", records=rows)
-            await connection.execute(HEADS, copies)
-            await connection.execute(FACTS, copies, META)
-        await connection.execute("vacuum analyze log.event")
+    """Stream, version, kind and data: so many copies of these facts, and what the planner should know of them.
+
+    They go into the log's partition while it is apart, without its indexes, which are made afterwards.
+    """
+    async with place.owner(WRITERS) as pool:
+        await pool.execute(TEMPLATE)
+        await pool.copy_records_to_table("template", schema_name="floor", records=rows)
+        await pool.execute(HEADS, copies)
+        async with _apart(pool) as partition:
+            await asyncio.gather(*(_write(pool, partition, first, copies) for first in range(1, WRITERS + 1)))
+        await pool.execute("drop table floor.template")
+        await pool.execute("select log.extend()")
+        await pool.execute("vacuum analyze log.event")
+
+
+async def _write(pool: asyncpg.Pool, partition: str, first: int, copies: int) -> None:
+    async with pool.acquire() as connection:
+        await connection.execute("set synchronous_commit = off; set jit = off; set work_mem = '256MB'")
+        await connection.execute(FACTS.format(partition=partition), META, first, copies, WRITERS)
+        await connection.execute("reset all")
+
+
+@asynccontextmanager
+async def _apart(pool: asyncpg.Pool) -> AsyncIterator[str]:
+    """The log's first partition, detached and bare; its bounds are still checked, and afterwards it is whole again."""
+    await pool.execute("alter table log.event detach partition log.event_0")
+    await pool.execute("alter table log.event_0 drop constraint event_0_pkey")
+    await pool.execute("drop index log.event_0_stream_version_idx")
+    yield "log.event_0"
+    async with pool.acquire() as connection:
+        await connection.execute("set maintenance_work_mem = '512MB'")
+        await connection.execute("alter table log.event_0 add primary key (position)")
+        await connection.execute("create index event_0_stream_version_idx on log.event_0 (stream, version)")
+        await connection.execute("alter table log.event attach partition log.event_0 for values from (0) to (10000000)")
 
 
 async def logged(pool: asyncpg.Pool) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from bench.place import Place, placed
 from bench.row import Row
@@ -33,3 +35,13 @@ class Bench:
 
 
 Path = Callable[[Bench], Awaitable[list[Row]]]
+T = TypeVar("T")
+
+
+def begin(work: Coroutine[Any, Any, T]) -> T:
+    """Run this on the loop of the services, so that neither side has a faster one."""
+    try:
+        import uvloop  # noqa: PLC0415  (not on Windows)
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)

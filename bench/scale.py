@@ -7,41 +7,53 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers of things, and seconds."""
+    """Numbers of things, and seconds. Where it says 0, nothing of the kind is measured."""
 
     drift_reports: int
     trained_reports: int
+    floor_reports: int
+    scaled_reports: int
     loop_rates: tuple[int, ...]
     loop_seconds: float
-    rebuild_facts: int
+    rebuild_facts: tuple[int, ...]
     lag_seconds: float
     append_seconds: float
     relay_facts: int
     versions: tuple[int, ...]
     rest_seconds: float
+    peer_events: int
+    peer_seconds: float
 
 
 QUICK = Scale(
     drift_reports=12_000,
     trained_reports=6_000,
+    floor_reports=6_000,
+    scaled_reports=0,
     loop_rates=(50,),
     loop_seconds=5,
-    rebuild_facts=60_000,
-    lag_seconds=4,
-    append_seconds=1,
+    rebuild_facts=(60_000,),
+    lag_seconds=3,
+    append_seconds=0.5,
     relay_facts=30_000,
-    versions=(100, 10_000),
-    rest_seconds=3,
+    versions=(100, 3_000),
+    rest_seconds=2,
+    peer_events=800,
+    peer_seconds=1,
 )
 FULL = Scale(
-    drift_reports=100_000,
+    drift_reports=600_000,
     trained_reports=50_000,
+    floor_reports=50_000,
+    scaled_reports=150_000,
     loop_rates=(50, 500),
     loop_seconds=30,
-    rebuild_facts=400_000,
+    rebuild_facts=(1_000_000, 9_990_000),
     lag_seconds=20,
-    append_seconds=4,
+    append_seconds=2,
     relay_facts=150_000,
     versions=(100, 10_000, 50_000),
     rest_seconds=10,
+    peer_events=4_000,
+    peer_seconds=3,
 )

@@ -78,7 +78,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             *topics,
             group_id=settings.topic_prefix + name,
             batch=True,
-            max_records=500,
+            max_records=1_000,
             batch_timeout_ms=IDLE_MS,
             auto_offset_reset="earliest",
             session_timeout_ms=10_000,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.paths import append, decide, decode, lag, loop, rebuild, relay, reports, rest
+from bench.paths import append, decide, decode, lag, loop, rebuild, relay, reports, rest, scale
 from bench.runner import Path
 
 PATHS: dict[str, Path] = {
@@ -10,6 +10,7 @@ PATHS: dict[str, Path] = {
     "decide": decide.measure,
     "append": append.measure,
     "reports": reports.measure,
+    "scale": scale.measure,
     "relay": relay.measure,
     "rebuild": rebuild.measure,
     "lag": lag.measure,

@@ -14,6 +14,7 @@ from bench.clock import median, percentile
 from bench.cores import Cores, each
 from bench.events import drifted
 from bench.loading import META
+from bench.peer import saves
 from bench.row import Row
 from bench.runner import Bench
 from shared.log import Append, Entry, Log
@@ -22,6 +23,8 @@ CONNECTIONS = 16
 CALLERS = (16, 256)
 STREAMS = 100
 ROUNDS = 3
+TIMES = 10
+"""How many times the peer, which saves with 16 threads, each its own aggregate or all the same."""
 ONE = "insert into floor.event (stream, version, kind, id, data, meta) values ($1, $2, $3, $4, $5, $6)"
 MANY = """
 insert into floor.event (stream, version, kind, id, data, meta)
@@ -36,11 +39,14 @@ async def measure(bench: Bench) -> list[Row]:
     async with bench.place() as place, place.owner(CONNECTIONS) as bare, await place.service(CONNECTIONS) as pool:
         await asyncio.gather(*(one.execute("select pg_sleep(0.1)") for one in (bare, pool) for _ in range(CONNECTIONS)))
         log, tag, seconds = Log(pool), (f"s{n}" for n in count()), bench.scale.append_seconds
+        bench.say("append: eventsourcing, 16 threads")
+        each_, same = [await saves(place, bench.scale.peer_seconds, same=same) for same in (False, True)]
+        one, many = _insert_one(bare), _insert_many(bare)
         rows = []
-        for path, callers, aim, floor, ours in (
-            *((f"append, {n} callers, a stream each", n, 15_000.0, _insert_one(bare), _alone(log)) for n in CALLERS),
-            *((f"append, {n} callers, all one stream", n, 8_000.0, _insert_one(bare), _shared(log)) for n in CALLERS),
-            (f"append, {STREAMS} streams, 1 caller", 1, 15_000.0, _insert_many(bare), _many(log)),
+        for path, callers, aim, peer, floor, ours in (
+            *((f"append, {n} callers, a stream each", n, 15_000, each_, one, _alone(log)) for n in CALLERS),
+            *((f"append, {n} callers, all one stream", n, 8_000, same, one, _shared(log)) for n in CALLERS),
+            (f"append, {STREAMS} streams, 1 caller", 1, None, None, many, _many(log)),
         ):
             bench.say(path)
             theirs, mine, used, waits = [], [], "", list[float]()
@@ -50,7 +56,9 @@ async def measure(bench: Bench) -> list[Row]:
                 mine.append(await _rate(ours, next(tag), callers, seconds, waits))
                 used = each(cores.used(), mine[-1])
             note = f"p50 {median(waits):.1f} ms, p99 {percentile(waits, 0.99):.1f} ms a call; {used}"
-            rows.append(Row(path, "facts/s", median(mine), median(theirs), aim, note=note))
+            rows.append(
+                Row(path, "facts/s", median(mine), median(theirs), aim, peer=peer, and_peer=peer and TIMES, note=note)
+            )
     return rows
 
 

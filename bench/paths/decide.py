@@ -14,6 +14,7 @@ from modelog.policy import DEFAULT
 from bench.clock import median
 from bench.events import DIGEST, FILES, trained
 from bench.loading import copy
+from bench.peer import folded
 from bench.place import Place
 from bench.row import Row
 from bench.runner import Bench
@@ -33,7 +34,9 @@ async def measure(bench: Bench) -> list[Row]:
         for versions in bench.scale.versions:
             bench.say(f"decide: a model with {versions:,} versions")
             await copy(place, _template(f"m{versions}", versions), 1)
-            rows += await _measured(place, f"m{versions}-1", versions, rows[0].ours if rows else None)
+            bench.say("decide: an aggregate of eventsourcing with as many events")
+            peer = await folded(place, 3 * versions - 1)
+            rows += await _measured(place, f"m{versions}-1", versions, rows[0].ours if rows else None, peer)
     return rows
 
 
@@ -61,7 +64,7 @@ def _template(model: str, versions: int) -> list[tuple[str, int, str, str]]:
     return rows[:-1]
 
 
-async def _measured(place: Place, model: str, versions: int, few: float | None) -> list[Row]:
+async def _measured(place: Place, model: str, versions: int, few: float | None, peer: float) -> list[Row]:
     """The first answer finds no snapshot, and leaves one if the stream is long; those after it begin there."""
     async with await place.service() as pool:
         log = Log(pool)
@@ -88,10 +91,11 @@ async def _measured(place: Place, model: str, versions: int, few: float | None) 
             "ms",
             median(cold),
             median(floor),
-            50.0,
+            50,
+            peer=peer,
             note=f"from a snapshot of {size / 1e6:.1f} MB; floor: all facts fetched" if size else whole,
         ),
-        Row(f"answer, cold, no snapshot, {versions:,} versions", "ms", folded, median(floor), note=whole),
+        Row(f"answer, cold, no snapshot, {versions:,} versions", "ms", folded, median(floor), peer=peer, note=whole),
     ]
 
 

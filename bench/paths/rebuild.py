@@ -1,53 +1,134 @@
-"""Every view, built again from the log, proven equal and swapped."""
+"""Every view, built again and swapped under readers; and what a log of ten million facts costs its callers."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import asyncpg
 
 from bench.cores import Cores, each
 from bench.loading import load, logged
+from bench.peer import projected
+from bench.probe import probe
 from bench.row import Row
 from bench.runner import Bench
 from services.views.definition import VIEWS
-from services.views.rebuild import Report, rebuild
+from services.views.rebuild import rebuild
+from shared.log import Log
 
 TOUCH = """
 select count(*), count(data ->> 'model'), count(data ->> 'version'), count(data ->> 'stage'), count(data ->> 'run')
   from log.event
  where position <= $1
 """
-AIM, NEXT = 100_000, 150_000
+FORGET = "drop view registry.model, registry.serving, registry.version; delete from registry.cursor"
+SIZE = """
+select sum(pg_table_size(inhrelid))::float8 / count, sum(pg_indexes_size(inhrelid))::float8 / count
+  from pg_inherits, (select count(*) from log.event)
+ where inhparent = 'log.event'::regclass
+ group by count
+"""
+AIM, TIMES_PEER, SWAP = 150_000, 100, 50
+SHORT, MANY, FEW = 10_000, 10_000, 400
+"""Facts of the short log; models of a long log, and of one that is not."""
+
+
+@dataclass
+class Reads:
+    """Milliseconds of every read, and of those around the swaps: the first of a new table and some before it."""
+
+    took: list[float] = field(default_factory=list)
+    swapping: list[float] = field(default_factory=list)
 
 
 async def measure(bench: Bench) -> list[Row]:
-    async with bench.place() as place, place.owner() as owner:
-        began = time.perf_counter()
-        await load(place, bench.scale.rebuild_facts)
-        facts = await logged(owner)
-        bench.say(f"rebuild: {facts:,} facts are logged, in {time.perf_counter() - began:.0f} s")
-        async with await place.service() as pool:
-            await rebuild(pool, VIEWS)
-            floor = facts / min([await _touched(owner, facts) for _ in range(3)])
-            bench.say(f"rebuild: Postgres touches {floor:,.0f} facts/s; now the views, beside those in use")
-            cores, began = Cores(), time.perf_counter()
-            reports = await rebuild(pool, VIEWS)
-            whole = time.perf_counter() - began
-            told = each(cores.used(), facts / whole)
-        assert all(report.equal for report in reports), reports
-    seconds = sum(report.seconds for report in reports)
-    note = f"{facts:,} facts, {len(reports)} views one after another; {told}; floor: count(*) and 4 keys"
+    sizes, rows = bench.scale.rebuild_facts, list[Row]()
+    models = MANY if sizes[-1] > 1_000_000 else FEW
+    async with bench.place() as place, place.owner() as owner, await place.service(12) as pool:
+        peer = await projected(place, bench.scale.peer_events)
+        names, since = await load(place, SHORT, models), SHORT // models
+        short = await probe(Log(pool), names, await logged(owner))
+        for facts in sizes:
+            began = time.perf_counter()
+            await load(place, facts, models, since=since)
+            since = -(-facts // models)
+            bench.say(f"rebuild: {await logged(owner):,} facts are logged, in {time.perf_counter() - began:.0f} s")
+            rows += await (_first if facts == sizes[0] else _grown)(bench, owner, pool, peer)
+        long = await probe(Log(pool), names, await logged(owner))
+        table, indexes = await owner.fetchrow(SIZE)
+    size = Row(
+        "log on disk, a fact", "bytes", table + indexes, note=f"{table:.0f} of the table, {indexes:.0f} of indexes"
+    )
+    return [*rows, *long.beside(short), size]
+
+
+async def _first(bench: Bench, owner: asyncpg.Pool, pool: asyncpg.Pool, peer: float) -> list[Row]:
+    """From nothing, then again beside the tables in use, which are read meanwhile."""
+    rows = await _built(bench, owner, pool, peer, "rebuild, all views")
+    bench.say("rebuild: now beside those in use, under readers")
+    began = time.perf_counter()
+    async with _reading(pool) as reads:
+        reports = await rebuild(pool)
+    whole = time.perf_counter() - began
+    assert all(report.equal for report in reports), reports
+    swapped = max(report.swapped or 0 for report in reports) * 1000
+    seen = (
+        f"{len(reads.took):,} reads meanwhile, none failed; the slowest around a swap took {max(reads.swapping):.1f} ms"
+    )
     return [
-        Row("rebuild, all views", "facts/s", facts / seconds, floor, AIM, NEXT, note),
-        Row("rebuild, all views, proven, swapped", "facts/s", facts / whole, floor),
-        *(Row(f"rebuild, {one.view}", "facts/s", one.speed, floor, note=_note(one)) for one in reports),
+        *rows,
+        Row("rebuild, all views, read, proven, swapped", "facts/s", reports[0].facts / whole, rows[0].floor),
+        Row("rebuild, the slowest swap", "ms", swapped, aim=SWAP, note=seen),
     ]
 
 
-def _note(report: Report) -> str:
-    swapped = f", swapped in {report.swapped * 1000:.1f} ms" if report.swapped is not None else ""
-    return f"{report.digest.rows:,} rows in {report.seconds:.2f} s{swapped}"
+async def _grown(bench: Bench, owner: asyncpg.Pool, pool: asyncpg.Pool, peer: float) -> list[Row]:
+    """From nothing, of a longer log."""
+    await owner.execute(FORGET)
+    return await _built(bench, owner, pool, peer, "rebuild, all views, a long log")
+
+
+async def _built(bench: Bench, owner: asyncpg.Pool, pool: asyncpg.Pool, peer: float, name: str) -> list[Row]:
+    facts = await logged(owner)
+    floor = facts / min([await _touched(owner, facts) for _ in range(2)])
+    bench.say(f"rebuild: Postgres touches {floor:,.0f} facts/s; now the views")
+    cores, began = Cores(), time.perf_counter()
+    reports = await rebuild(pool)
+    told = each(cores.used(), facts / (time.perf_counter() - began))
+    seconds = max(report.seconds for report in reports)  # they are built at the same time
+    tables = ", ".join(f"{one.view} {one.digest.rows:,} rows in {one.seconds:.1f} s" for one in reports)
+    note = f"{facts:,} facts; {tables}; {told}; floor: count(*) and 4 keys; peer: its ProjectionRunner into one view"
+    return [Row(name, "facts/s", facts / seconds, floor, AIM, peer=peer, and_peer=TIMES_PEER, note=note)]
+
+
+@asynccontextmanager
+async def _reading(pool: asyncpg.Pool) -> AsyncIterator[Reads]:
+    """One reader of each view, at it as fast as it can; an error of theirs is raised at the end."""
+    done, reads = asyncio.Event(), Reads()
+    readers = [asyncio.create_task(_read(pool, view.name, done, reads)) for view in VIEWS]
+    try:
+        yield reads
+    finally:
+        done.set()
+        await asyncio.gather(*readers)
+
+
+async def _read(pool: asyncpg.Pool, view: str, done: asyncio.Event, reads: Reads) -> None:
+    ask, known, latest = f"select * from registry.{view} where model = 'model-1-1'", None, deque[float](maxlen=20)
+    while not done.is_set():
+        began = time.perf_counter()
+        assert await pool.fetch(ask)
+        latest.append((time.perf_counter() - began) * 1000)
+        reads.took.append(latest[-1])
+        generation = await pool.fetchval("select generation from registry.cursor where view = $1", view)
+        if known not in (None, generation):
+            reads.swapping += latest
+        known = generation
 
 
 async def _touched(pool: asyncpg.Pool, facts: int) -> float:

@@ -43,9 +43,14 @@ async def measure(bench: Bench) -> list[Row]:
     )
     return [
         Row(
-            "at rest, one process, memory", "MB", memory / 1e6, bare, note="floor: the libraries imported, nothing else"
+            "at rest, one process, memory",
+            "MB",
+            memory / 1e6,
+            bare,
+            250,
+            note="floor: the libraries imported, nothing else",
         ),
-        Row("at rest, one process, start to ready", "s", ready, seconds, aim=5.0),
+        Row("at rest, one process, start to ready", "s", ready, seconds, aim=2),
         Row(
             "at rest, one process, processor",
             "% of a core",
@@ -53,7 +58,7 @@ async def measure(bench: Bench) -> list[Row]:
             polled * 100,
             note=f"{asleep}; floor: log.settled() asked every {POLL * 1000:.0f} ms",
         ),
-        Row("at rest, one each, memory", "MB", sum(each.values()), bare * len(each), note=f"MB: {told}"),
+        Row("at rest, one each, memory", "MB", sum(each.values()), bare * len(each), 600, note=f"MB: {told}"),
         Row("at rest, one each, start to ready", "s", slowest, seconds, note=f"all {len(each)} at once"),
     ]
 

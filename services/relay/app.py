@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import asyncpg
-import orjson
 import structlog
-from aiokafka import AIOKafkaProducer
-from modelog.envelope import binary
 from modelog.sending import let_go
 from prometheus_client import Counter, Gauge
 
+from services.relay.page import Page
 from shared.faults import passing
 from shared.following import follow
-from shared.log import Log
+from shared.log import Log, session
 from shared.parking import producer
 from shared.process import Process
 from shared.waiting import pause
@@ -31,11 +28,18 @@ PARTITIONS_EVERY = 60.0
 LATE = 10.0
 """Seconds that Kafka has to acknowledge a page; an idempotent producer would wait for ever, and nobody would know."""
 
-MOST = 1_000
-"""Facts that are under way at a time; fewer after Kafka was late."""
+MOST = 4_000
+"""Facts that are under way at a time; fewer after Kafka was late. A hundred partitions share them: of 1,000 facts each
+got a batch of ten, and Kafka spent 10 µs on a fact instead of 5."""
+ENOUGH = 16 * 1024 * 1024
+"""Bytes after which no more facts are added to those under way."""
+READ = 1_000
+"""Facts that are read at a time."""
+RANGE = 10 * MOST
+"""Positions between two looks at whether to stop."""
 
-PAGE = """
-select position, stream, kind, id, at, data ->> 'version' as version, data::text as data, meta::text as meta
+FACTS = """
+select position, stream, kind, id, at, data ->> 'version', data::text, meta::text
   from log.event
  where position > $1 and position <= $2
  order by position
@@ -54,7 +58,7 @@ class Relay:
     name = "relay"
 
     def __init__(self) -> None:
-        self.most = MOST
+        self.most = READ
 
     def card(self) -> dict[str, str]:
         return {"hears": "the log", "says": "every fact, on its topic"}
@@ -63,7 +67,7 @@ class Relay:
         """Relay until the process stops; after any fault, begin again from the cursor with a new producer."""
         while not process.stopping.is_set():
             try:
-                async with process.log.pool.acquire() as connection:
+                async with session(process.log.pool) as connection:
                     # A cursor that is lost in a crash of Postgres costs a repeat, and no wait for the disk.
                     await connection.execute("set synchronous_commit = off")
                     if await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
@@ -83,28 +87,34 @@ class Relay:
         out = producer(process.settings.kafka_servers)
         prefix = process.settings.topic_prefix
 
+        async def read(after: int, upto: int) -> Page:
+            page, found = Page(out, prefix, after), READ
+            async with asyncio.timeout(LATE):
+                while found == READ and page.count < self.most and page.bytes < ENOUGH:
+                    facts = await connection.fetch(FACTS, page.last, upto, min(READ, self.most - page.count))
+                    await page.add(facts)
+                    found = len(facts)
+            return page
+
         async def send(after: int, upto: int) -> None:
-            page = await connection.fetch(PAGE, after, upto, self.most)
-            while page:
-                behind.set(upto - page[0]["position"])
-                last, count = page[-1]["position"], len(page)
-                sent: list[asyncio.Future[Any]] = []
+            page = await read(after, upto)
+            while page.count:
+                behind.set(upto - page.first)
                 try:
                     async with asyncio.timeout(LATE):
-                        for fact in page:
-                            sent.append(await _send(out, prefix, fact))
+                        await page.send()
                         # The next page is read while Kafka writes this one.
-                        page = await connection.fetch(PAGE, last, upto, self.most)
-                        await asyncio.gather(*sent)
+                        following = await read(page.last, upto)
+                        await asyncio.gather(*page.sent)
                 except TimeoutError:
                     self.most = max(1, self.most // 2)
                     raise
                 finally:
-                    for one in sent:
-                        one.cancel()
-                await connection.execute(RAISE, last)
+                    page.drop()
+                await connection.execute(RAISE, page.last)
                 self.most = min(MOST, self.most * 2)
-                relayed.inc(count)
+                relayed.inc(page.count)
+                page = following
             behind.set(0)
 
         extending = asyncio.create_task(_keep_room(process.log))
@@ -112,30 +122,10 @@ class Relay:
             await out.start()
             log.info("speaking", service=self.name, position=cursor)
             process.health.ready(self.name, True, f"speaking since position {cursor}")
-            await follow(process.log, cursor, send, process.stopping)
+            await follow(process.log, cursor, send, process.stopping, most=RANGE)
         finally:
             extending.cancel()
             await let_go(out)
-
-
-async def _send(out: AIOKafkaProducer, prefix: str, fact: asyncpg.Record) -> asyncio.Future[Any]:
-    meta = orjson.loads(fact["meta"])
-    stream, version = fact["stream"], fact["version"]
-    key, value, headers = binary(
-        fact["kind"],
-        fact["data"].encode(),
-        id=str(fact["id"]),
-        source=meta["source"],
-        subject=stream if version is None else f"{stream}/{version}",
-        time=fact["at"],
-        key=stream,
-        sequence=fact["position"],
-        correlationid=meta["correlation"],
-        causationid=meta["causation"],
-        traceparent=meta.get("traceparent"),
-    )
-    sent: asyncio.Future[Any] = await out.send(prefix + fact["kind"], value, key=key, headers=headers)
-    return sent
 
 
 async def _keep_room(facts: Log) -> None:

@@ -1,8 +1,6 @@
 """Retraining: a drift report is recorded, and asks for training anew when the policy says so."""
 
-from uuid import uuid5
-
-from modelog.envelope import Message
+from modelog.envelope import Message, named
 from modelog.events import DriftDetected
 
 from services.retraining.decision import Consider, retraining
@@ -13,4 +11,4 @@ service = Service("retraining", retraining)
 
 @service.on(DriftDetected)
 def consider_what_drifted(message: Message[DriftDetected], context: Context) -> Consider:
-    return Consider(message.event, uuid5(message.cause, "retraining"), context.policy, context.now)
+    return Consider(message.event, named(message.cause, "retraining"), context.policy, context.now)

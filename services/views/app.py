@@ -13,7 +13,7 @@ from services.views.cursors import Cursor
 from services.views.definition import VIEWS
 from services.views.projector import MOST, Moved, Newer, Projector
 from shared.following import follow
-from shared.log import Log
+from shared.log import Log, session
 from shared.waiting import pause, unless
 
 FACTS = Counter("modelog_views_facts", "Facts folded into the views.")
@@ -81,7 +81,7 @@ class Views:
         """Follow the log until the process stops; begin again from the cursors after every failure."""
         while not process.stopping.is_set():
             try:
-                async with process.log.pool.acquire() as connection:
+                async with session(process.log.pool) as connection:
                     wait = await self._work(process, Projector(process.log.pool, connection))
             except FAULTS as error:
                 wait = min(FIRST * 2**self.failures, LONGEST)

@@ -18,10 +18,13 @@ RANGE = 50_000
 PATIENCE = "set local lock_timeout = '50ms'"
 """A lock that nobody can read past is not waited for longer: whoever reads next waits behind it."""
 
+# The workers scan and sort, this connection groups and writes: a sort of its own would make them wait.
 MEMORY = """
 set local work_mem = '256MB';
 set local maintenance_work_mem = '256MB';
 set local jit = off;
+set local parallel_leader_participation = off;
+set local enable_incremental_sort = off;
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from services.views import cursors
-from services.views.building import Digest, build, builder, digest, sweep
+from services.views.building import Digest, Green, build, builder, digest, sweep
 from services.views.cursors import Cursor
 from services.views.definition import VIEWS, View
 from services.views.swapping import compare, swap
@@ -19,7 +20,8 @@ from services.views.swapping import compare, swap
 class Report:
     """What a rebuild of one view did, and whether its rows are those that were there before.
 
-    `before` and `equal` are None where there was nothing to compare with: no table, or one of another fold.
+    `seconds` passed from the first fact to the last row with its keys, while the other views were built too. `before`
+    and `equal` are None where there was nothing to compare with: no table, or one of another fold.
     """
 
     view: str
@@ -37,23 +39,44 @@ class Report:
 
     @property
     def speed(self) -> float:
-        """Facts a second, from the first to the last row with its keys."""
+        """Facts a second."""
         return self.facts / self.seconds
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Where a view stood when it was dropped, and what it held if this fold had made it."""
+
+    position: int
+    held: Digest | None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A new table, the seconds it took, and what it takes the place of."""
+
+    green: Green
+    seconds: float
+    blue: Cursor | None
+    dropped: Dropped | None
 
 
 async def rebuild(
     pool: asyncpg.Pool, views: Sequence[View] = VIEWS, drop: bool = False, accept: bool = False
 ) -> list[Report]:
-    """Build each view anew and put it in place of the old one.
+    """Build every view anew, all at the same time, then put one after the other in place of the old one.
 
     A table that differs from the one in use does not take its place unless `accept` says so; it stays beside it, to be
     looked at. With `drop` the views are dropped first, and are gone until they are built.
     """
     async with pool.acquire() as connection, builder(connection):
-        if drop:
-            dropped = await _drop(connection, views)
-            return [await _build_dropped(connection, view, dropped) for view in views]
-        return [await _build_beside(pool, connection, view, accept) for view in views]
+        dropped = await _drop(connection, views) if drop else {}
+        blues = await cursors.read(connection, views)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_build(pool, view, blues.get(view.name), dropped.get(view.name))) for view in views
+            ]
+        return [await _place(pool, connection, task.result(), accept) for task in tasks]
 
 
 async def digests(pool: asyncpg.Pool, views: Sequence[View] = VIEWS) -> dict[str, str]:
@@ -64,24 +87,29 @@ async def digests(pool: asyncpg.Pool, views: Sequence[View] = VIEWS) -> dict[str
         return {view.name: str(await digest(connection, view, generation)) for view, generation in shown}
 
 
-async def _build_beside(pool: asyncpg.Pool, connection: asyncpg.Connection, view: View, accept: bool) -> Report:
-    blue = (await cursors.read(connection, [view])).get(view.name)
-    began = time.perf_counter()
-    green = await build(connection, view, blue)
-    seconds, facts = time.perf_counter() - began, await _facts(connection, green.position)
-    before = None
-    if blue and blue.fold == view.version:
+async def _build(pool: asyncpg.Pool, view: View, blue: Cursor | None, dropped: Dropped | None) -> Built:
+    async with pool.acquire() as connection:
+        began = time.perf_counter()
+        green = await build(connection, view, blue, dropped.position if dropped else None)
+        return Built(green, time.perf_counter() - began, blue, dropped)
+
+
+async def _place(pool: asyncpg.Pool, connection: asyncpg.Connection, built: Built, accept: bool) -> Report:
+    """Compare a new table with the one in use, or with what the dropped one held, and swap."""
+    green, blue, before = built.green, built.blue, built.dropped.held if built.dropped else None
+    position, swapped = green.position, None
+    facts = await _facts(connection, position)
+    if blue and blue.fold == green.view.version:
         before, after = await compare(pool, connection, green, blue)
     else:
-        after = await digest(connection, view, green.generation)
-    position, swapped = green.position, None
-    if accept or before is None or before == after:
+        after = await digest(connection, green.view, green.generation)
+    if accept or blue is None or before is None or before == after:
         swapped = await swap(connection, green)
-        await sweep(connection, view)
-    return Report(view.name, green.generation, position, facts, seconds, after, before, swapped)
+        await sweep(connection, green.view)
+    return Report(green.view.name, green.generation, position, facts, built.seconds, after, before, swapped)
 
 
-async def _drop(connection: asyncpg.Connection, views: Sequence[View]) -> Mapping[str, tuple[Cursor, Digest | None]]:
+async def _drop(connection: asyncpg.Connection, views: Sequence[View]) -> Mapping[str, Dropped]:
     """Drop every table; return where each stood and what it held there."""
     async with connection.transaction():
         found = await cursors.read(connection, views)
@@ -91,27 +119,16 @@ async def _drop(connection: asyncpg.Connection, views: Sequence[View]) -> Mappin
             tables = ", ".join(view.at(found[view.name].generation) for view in mine)
             await connection.execute(f"lock table {tables} in access exclusive mode")
             found = await cursors.read(connection, views)
-        dropped: dict[str, tuple[Cursor, Digest | None]] = {}
+        dropped: dict[str, Dropped] = {}
         for view in mine:
             cursor = found[view.name]
             same = cursor.fold == view.version
-            dropped[view.name] = cursor, await digest(connection, view, cursor.generation) if same else None
+            held = await digest(connection, view, cursor.generation) if same else None
+            dropped[view.name] = Dropped(cursor.position, held)
             await connection.execute(f"drop view registry.{view.name}")
             await connection.execute(f"drop table {view.at(cursor.generation)}")
         await connection.execute("delete from registry.cursor where view = any ($1)", [view.name for view in mine])
     return dropped
-
-
-async def _build_dropped(
-    connection: asyncpg.Connection, view: View, dropped: Mapping[str, tuple[Cursor, Digest | None]]
-) -> Report:
-    cursor, before = dropped.get(view.name, (None, None))
-    began = time.perf_counter()
-    green = await build(connection, view, None, cursor.position if cursor else None)
-    seconds, facts = time.perf_counter() - began, await _facts(connection, green.position)
-    after = await digest(connection, view, green.generation)
-    swapped = await swap(connection, green)
-    return Report(view.name, green.generation, green.position, facts, seconds, after, before, swapped)
 
 
 async def _facts(connection: asyncpg.Connection, upto: int) -> int:

@@ -299,6 +299,19 @@ async def test_what_was_just_found_as_promised_is_not_asked_for_again(store: Wat
         assert await artifacts.faults(pinned.manifest, pinned.files) == []
 
 
+async def test_an_artifact_that_was_just_pinned_is_known_until_it_is_no_longer_fresh(store: Watched) -> None:
+    artifact = Artifact(files=(kept(store, b"right"),))
+    larger = Artifact(files=(artifact.files[0].model_copy(update={"size": 6}),))
+
+    async with Artifacts(store) as artifacts, Artifacts(store, fresh=0) as forgetful:
+        assert artifacts.pinned(artifact) is None
+        pinned = await artifacts.pin(artifact)
+        assert artifacts.pinned(artifact) == pinned
+        assert artifacts.pinned(larger) is None
+        assert await forgetful.pin(artifact) == pinned
+        assert forgetful.pinned(artifact) is None
+
+
 async def test_bytes_that_were_replaced_are_read_again(store: Watched) -> None:
     model = kept(store, b"right")
 

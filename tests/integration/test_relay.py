@@ -14,6 +14,7 @@ from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired
 
 from services.relay.app import Relay
 from shared.log import Append, Entry, Log
+from shared.parking import producer
 from shared.process import Process
 from shared.settings import Settings
 from shared.topics import make_topics
@@ -104,6 +105,25 @@ async def test_more_facts_than_fit_on_a_page_are_spoken_in_order(process: Proces
         mine = [message for message in messages if message.event.model == f"model-{number}"]
         assert positions(mine) == sorted(set(positions(mine)))
         assert len(mine) == 250
+
+
+async def test_facts_that_fill_many_batches_lie_where_every_producer_would_put_them(process: Process) -> None:
+    long = "x" * 100_000
+    for number in range(1, 4):
+        await say(process.log, f"model-{number}", *(registered(v, parameters={"x": long}) for v in range(1, 13)))
+    async with relaying(process):
+        messages = await heard(process, 36)
+    topic, bare = process.settings.topic_prefix + ModelRegistered.type, producer(process.settings.kafka_servers)
+    async with AIOKafkaConsumer(
+        topic, bootstrap_servers=process.settings.kafka_servers, auto_offset_reset="earliest"
+    ) as consumer, bare:  # fmt: skip
+        spoken = [await consumer.getone() for _ in range(36)]
+        for number in range(1, 4):
+            key = f"model-{number}".encode()
+            sent = await bare.send_and_wait(topic, b"", key=key)
+            assert {record.partition for record in spoken if record.key == key} == {sent.partition}
+            mine = [message for message in messages if message.event.model == key.decode()]
+            assert positions(mine) == list(range(12 * number - 11, 12 * number + 1))
 
 
 async def test_what_was_not_known_to_be_acknowledged_is_spoken_again(process: Process) -> None:

@@ -18,7 +18,7 @@ from services.views.cursors import wait_until
 from services.views.definition import VIEWS
 from services.views.projector import Moved, Projector
 from services.views.rebuild import rebuild
-from shared.log import Log
+from shared.log import Log, session
 from tests.integration.views_fixtures import STEPS, History, mingled, told, write
 from tests.integration.views_plain import Views, plain
 
@@ -28,7 +28,7 @@ NAMES = (f"model {n}" for n in itertools.count())
 
 @asynccontextmanager
 async def projecting(log: Log) -> AsyncIterator[Projector]:
-    async with log.pool.acquire() as connection:
+    async with session(log.pool) as connection:
         projector = Projector(log.pool, connection)
         assert await projector.lock()
         await projector.open()
@@ -167,7 +167,7 @@ async def test_a_crash_between_fold_and_commit_neither_loses_nor_doubles(log: Lo
 
 
 async def test_two_projectors_never_work_at_once(log: Log) -> None:
-    async with projecting(log), log.pool.acquire() as connection:
+    async with projecting(log), session(log.pool) as connection:
         assert not await Projector(log.pool, connection).lock()
 
 

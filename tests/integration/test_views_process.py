@@ -10,6 +10,7 @@ import pytest
 
 from services.views.app import Views
 from services.views.cursors import wait_until
+from services.views.definition import VIEWS
 from services.views.rebuild import rebuild
 from shared.log import Log, connect
 from tests.integration.test_views import grown, shown
@@ -61,7 +62,7 @@ class Running:
 
 async def test_it_shows_facts_as_they_are_logged_and_stops_when_told(log: Log) -> None:
     process, views = Running(log), Views()
-    assert views.card() == {"model": "fold 1", "serving": "fold 1", "version": "fold 1"}
+    assert views.card() == {view.name: f"fold {view.version}" for view in VIEWS}
     running = asyncio.create_task(views.run(process))
     for some in ([], grown(MODELS, 1, 30)):
         await wait_until(log.pool, await write(log, some, {}))

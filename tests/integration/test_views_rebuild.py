@@ -17,7 +17,7 @@ from services.views.definition import VIEWS, View
 from services.views.projector import Moved, Newer, Projector
 from services.views.rebuild import digests, rebuild
 from shared.following import follow
-from shared.log import Log
+from shared.log import Log, session
 from shared.settings import Settings
 from tests.integration.test_views import grown, projecting, shown
 from tests.integration.views_fixtures import write
@@ -25,6 +25,7 @@ from tests.integration.views_plain import plain
 
 MODELS = ["a", "b", "c"]
 VERSION = next(view for view in VIEWS if view.name == "version")
+NEXT = replace(VERSION, version=VERSION.version + 1)
 
 
 @asynccontextmanager
@@ -33,7 +34,7 @@ async def following(log: Log) -> AsyncIterator[asyncio.Event]:
     stopping = asyncio.Event()
 
     async def work() -> None:
-        async with log.pool.acquire() as connection:
+        async with session(log.pool) as connection:
             projector = Projector(log.pool, connection)
             assert await projector.lock()
             while not stopping.is_set():
@@ -156,10 +157,11 @@ async def test_a_new_version_of_a_fold_is_built_beside_and_swapped_in(log: Log) 
     await filled(log)
     added = VERSION.view.replace("select model,", "select upper(model) as shouted, model,")
     taken = VERSION.view.replace("       tags,\n", "")
-    for at, view in ((2, replace(VERSION, version=2, view=added)), (3, replace(VERSION, version=3, view=taken))):
-        async with log.pool.acquire() as connection:
+    for later, shape in ((1, added), (2, taken)):
+        view = replace(VERSION, version=VERSION.version + later, view=shape)
+        async with session(log.pool) as connection:
             cursors = await Projector(log.pool, connection, [view]).open()
-        assert (cursors["version"].generation, cursors["version"].fold) == (at, at)
+        assert (cursors["version"].generation, cursors["version"].fold) == (1 + later, view.version)
     columns = (await log.pool.fetchrow("select * from registry.version")).keys()
     assert not {"shouted", "tags"} & set(columns)
     assert len(await log.pool.fetch("select * from registry.version")) > 50
@@ -169,25 +171,25 @@ async def test_a_process_with_an_older_fold_gives_way(log: Log) -> None:
     await filled(log)
     async with projecting(log) as old:
         top = await write(log, grown(["late"], 7, 10), {})
-        async with log.pool.acquire() as connection:
-            await Projector(log.pool, connection, [replace(VERSION, version=2)]).open()
+        async with session(log.pool) as connection:
+            await Projector(log.pool, connection, [NEXT]).open()
         with pytest.raises(Moved):
             await old.step(top - 10, top)
-        with pytest.raises(Newer, match="version is made by fold 2, this process has 1"):
+        with pytest.raises(Newer, match=f"version is made by fold {NEXT.version}, this process has {VERSION.version}"):
             await old.open()
 
 
 async def test_a_fold_edited_under_its_version_is_found(log: Log) -> None:
     await filled(log)
     edited = replace(VERSION, merge=VERSION.merge + "-- edited")
-    async with log.pool.acquire() as connection:
-        with pytest.raises(FoldChanged, match="raise services/views/version/VERSION to 2"):
+    async with session(log.pool) as connection:
+        with pytest.raises(FoldChanged, match=f"raise services/views/version/VERSION to {NEXT.version}"):
             await Projector(log.pool, connection, [edited]).open()
 
 
 async def test_a_view_that_is_new_catches_up_and_goes_on_with_the_others(log: Log) -> None:
     top = await filled(log)
-    async with log.pool.acquire() as connection:
+    async with session(log.pool) as connection:
         mine = [*VIEWS, View("twin", 1, VERSION.fold, VERSION.merge, VERSION.table, VERSION.view)]
         later = await write(log, grown(["late"], 8, 10), {})
         projector = Projector(log.pool, connection, mine)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import uuid
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelog.envelope import LARGEST, Header, Message, Unreadable, decode, encode, subject
+from modelog.envelope import LARGEST, Header, Message, Unreadable, decode, encode, named, subject
 from modelog.events import BY_TYPE, Event, ModelTrained, PromotionRequested
 
 from tests.sdk.strategies import ANYTHING, TEXT, events
@@ -91,6 +92,12 @@ def test_a_cause_is_named_by_source_and_id() -> None:
     causes = {decode(*encode(WISH, source=source, id=id)).cause for source in "ab" for id in "12"}
     assert len(causes) == 4
     assert decode(*encode(WISH, source="a", id="1")).cause in causes
+
+
+@given(st.uuids(), TEXT)
+def test_a_name_in_a_namespace_is_what_the_standard_says(namespace: uuid.UUID, name: str) -> None:
+    assert named(namespace, name) == uuid.uuid5(namespace, name)
+    assert named(namespace, name).version == 5
 
 
 @pytest.mark.parametrize("metric", [NAN, math.inf, -math.inf])

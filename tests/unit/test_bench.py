@@ -1,9 +1,15 @@
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
 import pytest
 
-from bench.clock import Curve, Stuck, drawn, percentile, until
+from bench.clock import Curve, Stuck, drawn, percentile, slope, until
 from bench.events import History
+from bench.hops import HOPS, Took
 from bench.loading import appends, told
-from bench.row import Row, table
+from bench.picture import draw
+from bench.row import Row, keep, table
 
 
 def test_a_rate_below_its_aim_and_a_time_above_it_are_missed() -> None:
@@ -14,13 +20,54 @@ def test_a_rate_below_its_aim_and_a_time_above_it_are_missed() -> None:
     assert Row("memory", "MB", 80).met is None
 
 
-def test_the_table_tells_ours_beside_the_floor() -> None:
-    told = table([Row("append", "facts/s", 4_000, 8_000, aim=5_000, note="of 16 callers"), Row("lag", "ms", 12.5, 2.5)])
-    assert told.splitlines()[2:] == [
-        "append  8,000 facts/s  4,000 facts/s    50%  ≥ 5,000 facts/s  MISSED",
+def test_a_share_of_the_floor_will_do_as_well() -> None:
+    assert Row("reports", "reports/s", 4_000, 8_000, aim=5_000, or_floor=0.5).met is True
+    assert Row("reports", "reports/s", 3_999, 8_000, aim=5_000, or_floor=0.5).met is False
+
+
+def test_the_peer_has_to_be_beaten_besides() -> None:
+    assert Row("append", "facts/s", 15_000, aim=15_000, peer=1_500, and_peer=10).met is True
+    assert Row("append", "facts/s", 15_000, aim=15_000, peer=1_501, and_peer=10).met is False
+    assert Row("append", "facts/s", 14_999, aim=15_000, peer=1, and_peer=10).met is False
+
+
+def test_the_table_tells_ours_beside_the_floor_and_the_peer() -> None:
+    append = Row("append", "facts/s", 4_000, 8_000, 5_000, peer=900, or_floor=0.7, and_peer=5, note="of 16 callers")
+    assert table([append, Row("lag", "ms", 12.5, 2.5)]).splitlines()[2:] == [
+        "append  8,000   900  4,000 facts/s    50%  ≥ 5,000 or 70% of floor and 5 × peer  MISSED",
         "    of 16 callers",
-        "lag           2.50 ms        12.5 ms  5.0 ×",
+        "lag      2.50              12.5 ms  5.0 ×",
     ]
+
+
+def test_what_nobody_measured_has_no_column() -> None:
+    assert table([Row("parked", "records", 0, aim=0)]).splitlines() == [
+        "path         ours  aim",
+        "----------------------------",
+        "parked  0 records  ≤ 0  held",
+    ]
+
+
+def test_what_is_kept_says_what_was_aimed_at_and_met(tmp_path: Path) -> None:
+    keep(tmp_path / "bench.json", [Row("lag", "ms", 9, 3, 10, peer=30)], others=0.1)
+    kept = json.loads((tmp_path / "bench.json").read_text())
+    assert kept["others"] == 0.1
+    assert kept["rows"] == [Row("lag", "ms", 9, 3, 10, peer=30).json()]
+    assert (kept["rows"][0]["peer"], kept["rows"][0]["ratio"], kept["rows"][0]["met"]) == (30, 3, True)
+
+
+def test_the_picture_shows_every_path_with_an_aim_and_every_latency(tmp_path: Path) -> None:
+    rows = [
+        Row("append", "facts/s", 15_000, 20_000, 15_000, peer=1_000),
+        Row("rebuild, one view", "facts/s", 90_000),
+        Row("views' lag, p50", "ms", 3, 1),
+        Row("views' lag, p99", "ms", 9, 2, 10),
+    ]
+    keep(tmp_path / "bench.json", rows)
+    draw(tmp_path / "bench.json", tmp_path / "bench.svg")
+    told = [one.text for one in ElementTree.parse(tmp_path / "bench.svg").iter("{http://www.w3.org/2000/svg}text")]
+    assert {"append", "15,000 facts/s", "views' lag", "3.0 / 9.0 ms"} <= set(told)
+    assert "rebuild, one view" not in told
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
@@ -33,6 +80,23 @@ def test_a_curve_tells_its_speed_and_when_a_position_was_reached() -> None:
     assert curve.speed == 20
     assert curve.reached(11) == 2.0
     assert curve.reached(30) == 2.0
+
+
+def test_a_curve_tells_its_slowest_stretch() -> None:
+    curve = Curve([(0.0, 0), (1.0, 10), (2.0, 15), (3.0, 40)])
+    assert curve.slowest(1) == 5
+    assert curve.slowest(2) == 7.5
+    assert curve.slowest(60) == curve.speed
+
+
+def test_the_slowest_hop_is_told_by_what_it_lies_between() -> None:
+    took = Took([], {f"{n} {hop}": 3.0 + (n == 4) for n, hop in enumerate(HOPS)})
+    assert took.slowest == ("hop 5 of 7, on Kafka → promoted, by promotion", 4.0)
+
+
+def test_growth_is_told_by_least_squares() -> None:
+    assert slope([(0, 1), (1, 3), (2, 5)]) == pytest.approx(2)
+    assert slope([(0, 1)]) == 0
 
 
 async def test_what_stands_still_is_told_and_not_waited_for() -> None:

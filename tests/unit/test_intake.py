@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -63,3 +64,19 @@ async def test_a_slow_message_holds_up_its_model_and_no_other_and_costs_no_turns
     slow.set()
     await taking
     assert answered.batches[1:] == [["a/slow", "a/behind-0", "a/behind-1", "a/behind-2"]]
+
+
+async def test_a_handler_may_know_some_answers_at_once_and_ask_for_others_and_each_model_keeps_its_order() -> None:
+    async def found(run: ModelTrained) -> ModelTrained:
+        await asyncio.sleep(0)
+        return run
+
+    def handler(message: Message[ModelTrained], _: Context) -> Any:
+        return partial(found, message.event) if message.event.run.startswith("asked") else message.event
+
+    answered = Answered()
+    context = Context(NOON, DEFAULT, cast(Any, None))
+    intake = Intake("test", {ModelTrained: handler}, cast(Any, answered), cast(Any, None), lambda: context)
+    await intake.take([record("a", run) for run in ("known-1", "asked-1", "known-2", "asked-2", "known-3")])
+    told = [run for batch in answered.batches for run in batch]
+    assert told == ["a/known-1", "a/asked-1", "a/known-2", "a/asked-2", "a/known-3"]

@@ -1,0 +1,218 @@
+"""The `eventsourcing` library in the same Postgres and the same run, used as its documentation says.
+
+What is measured is the path that it takes by default: aggregates whose events are JSON, recorded by `Application.save`
+with its PostgresApplicationRecorder (psycopg's pipeline, a lock on the table, no database functions), read by
+`repository.get` without snapshots, and projected by `ProjectionRunner` into a PostgresTrackingRecorder. It gets a
+connection for each thread, C-compiled psycopg, and an event of the size of ours.
+
+Its database functions, which have to be switched on, save faster but take no lock on the table (9.5.6): a reader that
+follows the log may then miss events, which ours may not. `saves` measures them when it is asked to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from eventsourcing.application import Application
+from eventsourcing.dispatch import singledispatchmethod
+from eventsourcing.domain import Aggregate, event
+from eventsourcing.persistence import IntegrityError, Tracking
+from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from psycopg.sql import SQL, Identifier
+
+from bench.events import drifted
+from bench.place import Place
+
+CALLERS = 16
+AT_ONCE = 500
+REPORT = drifted("fraud").model_dump(mode="json", exclude={"model"})
+
+
+class Monitored(Aggregate):
+    """A model that reports are recorded for, and what is remembered of them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.reports = 0
+        self.score = 0.0
+
+    @event("DriftRecorded")
+    def record(
+        self,
+        version: int,
+        detector: str,
+        score: float,
+        threshold: float | None,
+        drifted: bool,
+        features: list[str],
+        window: Mapping[str, str],
+        report: str,
+    ) -> None:
+        """Remember one more report."""
+        self.reports += 1
+        self.score = score
+
+
+class Monitoring(Application[UUID]):
+    """All such models."""
+
+
+class Followed(Monitoring):
+    """The same with a table of its own, so that what is projected is what was meant to be."""
+
+
+class Shown(PostgresTrackingRecorder):
+    """The view: one row a model, upserted with each event in the transaction that tracks it."""
+
+    def __init__(self, datastore: PostgresDatastore, **kwargs: Any) -> None:
+        super().__init__(datastore, **kwargs)
+        table = SQL("{}.{}").format(Identifier(datastore.schema), Identifier("peer_view"))
+        self.sql_create_statements.append(
+            SQL("create table if not exists {} (model uuid primary key, version bigint, score float8)").format(table)
+        )
+        self.upsert = SQL(
+            "insert into {} values (%s, %s, %s) on conflict (model) do update"
+            " set version = excluded.version, score = excluded.score"
+        ).format(table)
+
+    def show(self, model: UUID, version: int, score: float, tracking: Tracking) -> None:
+        """Upsert the model's row."""
+        with self.datastore.transaction(commit=True) as cursor:
+            self._insert_tracking(cursor, tracking)
+            cursor.execute(self.upsert, (model, version, score), prepare=True)
+
+
+class Showing(Projection[Shown]):
+    """Every event into the view, and when it was there: `ProjectionRunner.wait` looks too seldom to tell."""
+
+    def __init__(self, view: Shown) -> None:
+        super().__init__(view)
+        self.shown: list[float] = []
+
+    @singledispatchmethod
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        """Show what the event says."""
+        score = getattr(domain_event, "score", 0.0)
+        self.view.show(domain_event.originator_id, domain_event.originator_version, score, tracking)
+        self.shown.append(time.perf_counter())
+
+
+async def saves(
+    place: Place, seconds: float, callers: int = CALLERS, same: bool = False, functions: bool = False
+) -> float:
+    """Events a second, one a save: by so many threads, each with an aggregate of its own or all with the same.
+
+    Who has its own keeps it in hand and only saves. Those that share one get it from the repository's cache,
+    fast-forwarded, and do it again when another was faster.
+    """
+    return await asyncio.to_thread(_saves, place, seconds, callers, same, functions)
+
+
+async def folded(place: Place, events: int) -> float:
+    """Milliseconds of `repository.get` for an aggregate of so many events, without cache and without snapshot."""
+    return await asyncio.to_thread(_folded, place, events)
+
+
+async def projected(place: Place, events: int, models: int = 400) -> float:
+    """Events a second into the view, from the first to the last of so many."""
+    return await asyncio.to_thread(_projected, place, events, models)
+
+
+def _saves(place: Place, seconds: float, callers: int, same: bool, functions: bool) -> float:
+    told = {"AGGREGATE_CACHE_MAXSIZE": "100" if same else "", "POSTGRES_ENABLE_DB_FUNCTIONS": "y" if functions else ""}
+    with _monitoring(place, callers, **told) as app, _threads(callers) as pool:
+        shared = Monitored("shared")
+        app.save(shared)
+        list(pool.map(lambda _: app.save(Monitored("warm")), range(2 * callers)))
+        until = time.perf_counter() + seconds
+        one = (lambda _: _share(app, shared.id, until)) if same else (lambda _: _own(app, until))
+        began = time.perf_counter()
+        done = sum(pool.map(one, range(callers)))
+        return done / (time.perf_counter() - began)
+
+
+def _own(app: Monitoring, until: float) -> int:
+    done, model = 0, Monitored("own")
+    while time.perf_counter() < until:
+        model.record(**REPORT)
+        app.save(model)
+        done += 1
+    return done
+
+
+def _share(app: Monitoring, shared: UUID, until: float) -> int:
+    done = 0
+    while time.perf_counter() < until:
+        model: Monitored = app.repository.get(shared)
+        model.record(**REPORT)
+        try:
+            app.save(model)
+        except IntegrityError:
+            continue
+        done += 1
+    return done
+
+
+def _folded(place: Place, events: int) -> float:
+    with _monitoring(place) as app:
+        model = Monitored("long")
+        for n in range(1, events):
+            model.record(**REPORT)
+            if n % AT_ONCE == 0:
+                app.save(model)
+        app.save(model)
+        began = time.perf_counter()
+        found: Monitored = app.repository.get(model.id)
+        took = (time.perf_counter() - began) * 1000
+        assert found.reports == events - 1
+        return took
+
+
+def _projected(place: Place, events: int, models: int) -> float:
+    with Followed(env=_env(place)) as app:
+        every = [Monitored(f"model-{n}") for n in range(models)]
+        for _ in range(events // models - 1):
+            for model in every:
+                model.record(**REPORT)
+            app.save(*every)
+        last = app.recorder.max_notification_id()
+        assert last is not None
+    runner = ProjectionRunner[Followed, Shown](
+        application_class=Followed, projection_class=Showing, view_class=Shown, env=_env(place)
+    )
+    with runner:
+        runner.wait(last, timeout=600)
+        assert isinstance(runner.projection, Showing)
+        shown = runner.projection.shown
+    runner.view.datastore.close()
+    return (len(shown) - 1) / (shown[-1] - shown[0])
+
+
+@contextmanager
+def _monitoring(place: Place, connections: int = 4, **env: str) -> Iterator[Monitoring]:
+    with Monitoring(env=_env(place) | {"POSTGRES_POOL_SIZE": str(connections)} | env) as app:
+        yield app
+
+
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="peer")
+
+
+def _env(place: Place) -> dict[str, str]:
+    url = urlsplit(place.addresses.postgres)
+    return {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_DBNAME": url.path.removeprefix("/"),
+        "POSTGRES_HOST": url.hostname or "localhost",
+        "POSTGRES_PORT": str(url.port or 5432),
+        "POSTGRES_USER": unquote(url.username or ""),
+        "POSTGRES_PASSWORD": unquote(url.password or ""),
+    }

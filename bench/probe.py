@@ -1,0 +1,65 @@
+"""What an append and a read take now: asked of a short log and of a long one, the answers should be the same."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+
+from bench.clock import median
+from bench.events import drifted
+from bench.loading import META
+from bench.row import Row
+from shared.log import Append, Entry, Log
+
+SINGLES, BATCHES, STREAMS = 300, 60, 100
+DATA = drifted("fraud").model_dump_json()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Milliseconds that the middle one of many calls took, by what was called."""
+
+    facts: int
+    took: dict[str, float]
+
+    def beside(self, short: Probe) -> list[Row]:
+        """This log's milliseconds beside those of a shorter one."""
+        note = f"with {self.facts:,} facts in the log; floor: the same with {short.facts:,}"
+        return [Row(f"{name}, long log", "ms", ms, short.took[name], note=note) for name, ms in self.took.items()]
+
+
+async def probe(log: Log, models: Sequence[str], facts: int) -> Probe:
+    """Append to streams of its own, read them, and read the ends of these models' streams."""
+    tag = uuid.uuid4().hex[:8]
+    single, many = [f"{tag}-one"], [f"{tag}-{n}" for n in range(STREAMS)]
+    some = models[:: -(-len(models) // SINGLES)]
+    heads = {head.stream: head.version for head in await log.tails(dict.fromkeys(some, 0), (), "")}
+    return Probe(
+        facts,
+        {
+            "append one fact": median([await _ms(log.append(_append(single, n))) for n in range(SINGLES)]),
+            f"append to {STREAMS} streams": median([await _ms(log.append(_append(many, n))) for n in range(BATCHES)]),
+            f"read a stream of {BATCHES}": median([await _ms(_read(log, one, 0)) for one in many]),
+            "read a stream's last fact": median([await _ms(_read(log, *head)) for head in _before(heads)]),
+        },
+    )
+
+
+def _append(streams: Sequence[str], version: int) -> list[Append]:
+    return [Append(stream, version, [Entry("drift.recorded", uuid.uuid4(), DATA, META)]) for stream in streams]
+
+
+def _before(heads: dict[str, int]) -> list[tuple[str, int]]:
+    return [(stream, version - 1) for stream, version in heads.items()]
+
+
+async def _read(log: Log, stream: str, known: int) -> None:
+    assert await log.tails({stream: known}, ("drift.recorded",), "/modelog/bench")
+
+
+async def _ms(call: Awaitable[object]) -> float:
+    began = time.perf_counter()
+    await call
+    return (time.perf_counter() - began) * 1000
