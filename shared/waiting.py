@@ -1,9 +1,9 @@
-"""Waiting that ends when the process is told to stop."""
+"""Waiting: until the process is told to stop, and for several things at a time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -28,3 +28,13 @@ async def unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | N
     with suppress(asyncio.CancelledError):
         await working
     return None
+
+
+async def side_by_side(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What all of them return, in their order; where one fails, the others are ended and its error is raised alone."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except* Exception as problems:
+        raise problems.exceptions[0] from None
+    return [task.result() for task in tasks]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from services.views.building import Digest, Green, build, builder, digest, sweep
 from services.views.cursors import Cursor
 from services.views.definition import VIEWS, View
 from services.views.swapping import compare, swap
+from shared.waiting import side_by_side
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,8 @@ async def rebuild(
     async with pool.acquire() as connection, builder(connection):
         dropped = await _drop(connection, views) if drop else {}
         blues = await cursors.read(connection, views)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(_build(pool, view, blues.get(view.name), dropped.get(view.name))) for view in views
-            ]
-        return [await _place(pool, connection, task.result(), accept) for task in tasks]
+        built = await side_by_side(_build(pool, view, blues.get(view.name), dropped.get(view.name)) for view in views)
+        return [await _place(pool, connection, one, accept) for one in built]
 
 
 async def digests(pool: asyncpg.Pool, views: Sequence[View] = VIEWS) -> dict[str, str]:

@@ -67,7 +67,7 @@ async def test_it_shows_facts_as_they_are_logged_and_stops_when_told(log: Log) -
     for some in ([], grown(MODELS, 1, 30)):
         await wait_until(log.pool, await write(log, some, {}))
     assert await shown(log, MODELS) == await plain(log, MODELS)
-    assert views.card()["model"].startswith("fold 1, generation 1, at ")
+    assert views.card()["model"].startswith(f"fold {VIEWS[0].version}, generation 1, at ")
     process.stopping.set()
     await asyncio.wait_for(running, 1)
 

@@ -1,10 +1,11 @@
 -- What the facts in ($1, $2] make of each model.
--- A row of the log begins with its position, so of several facts the greatest is the last.
+-- Of several facts the last has the greatest position. Models are few, so the fact itself is fetched afterwards: carried
+-- along, whole facts took half as long again.
 with told as (
   select stream as model,
          max((data ->> 'version')::int) filter (where kind = 'model.registered') as latest,
-         (max(array[fact]) filter (
-           where kind = 'model.promoted' and 'production' in (data ->> 'stage', data ->> 'leaves')))[1] as moved,
+         max(position) filter (
+           where kind = 'model.promoted' and 'production' in (data ->> 'stage', data ->> 'leaves')) as moved,
          count(*) filter (where kind = 'model.registered') as versions,
          count(*) filter (where kind = 'model.validated') as validated,
          count(*) filter (where kind = 'model.rejected') as rejected,
@@ -17,15 +18,15 @@ with told as (
          ) as refusals,
          min(at) as first_at,
          max(position) as position
-    from log.event as fact
+    from log.event
    where position > $1
      and position <= $2
    group by stream
 )
 select model,
        latest,
-       case (moved).data ->> 'stage' when 'production' then ((moved).data ->> 'version')::int end as serving,
-       (moved).at as serving_since,
+       case moved.data ->> 'stage' when 'production' then (moved.data ->> 'version')::int end as serving,
+       moved.at as serving_since,
        versions,
        validated,
        rejected,
@@ -37,6 +38,7 @@ select model,
        first_at,
        last.at as changed_at,
        last.kind as changed,
-       position
+       told.position
   from told
   join log.event as last using (position)
+  left join log.event as moved on moved.position = told.moved

@@ -1,8 +1,8 @@
 -- What the promotions in ($1, $2] make of each model's stages: a promotion fills the slot of its stage, and empties the
--- one that the version leaves. A row of the log begins with its position, so of several facts the greatest is the last.
+-- one that the version leaves. Slots are few, so the last promotion is fetched by its position when that is known.
 with last as (
-  select stream as model, slot.stage, (max(array[fact]))[1] as fact
-    from log.event as fact
+  select stream as model, slot.stage, max(position) as position
+    from log.event
    cross join lateral (values (data ->> 'stage'), (data ->> 'leaves')) as slot (stage)
    where position > $1
      and position <= $2
@@ -10,8 +10,9 @@ with last as (
      and slot.stage not in ('development', 'archived')
    group by stream, slot.stage
 ), slot as (
-  select model, stage, (fact).data, (fact).at, (fact).position, (fact).data ->> 'stage' = stage as filled
+  select model, stage, data, at, position, data ->> 'stage' = stage as filled
     from last
+    join log.event using (position)
 )
 select model,
        stage,
