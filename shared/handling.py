@@ -65,6 +65,10 @@ class Answering(Generic[S, C]):
         open_: dict[str, list[Asked[C]]] = {}
         for one in asked:
             open_.setdefault(one.command.model, []).append(one)
+        async with self.log.turns.of(open_):
+            return await self._answer(open_)
+
+    async def _answer(self, open_: dict[str, list[Asked[C]]]) -> dict[str, Head]:
         heads: dict[str, Head] = {}
         for _ in range(ATTEMPTS):
             await self._catch_up(open_)

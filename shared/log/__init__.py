@@ -12,6 +12,7 @@ import asyncpg
 
 from shared.log.coalescing import Coalescer
 from shared.log.entries import Append, Entry, Head, Logged
+from shared.log.turns import Turns
 
 __all__ = ["Append", "Entry", "Head", "Log", "Logged", "connect", "session"]
 
@@ -69,6 +70,7 @@ class Log:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
         self.coalescer = Coalescer(self._write)
+        self.turns = Turns()
 
     async def append(self, appends: Iterable[Append]) -> dict[str, Head]:
         """Append, one a stream; the answer holds the streams that were accepted, the others have moved.

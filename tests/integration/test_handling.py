@@ -13,7 +13,7 @@ from services.ingestion.decision import Register, registration
 from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
 from shared.handling import Answering, Asked
-from shared.log import Log
+from shared.log import Append, Head, Log
 from tests.examples import digest, trained, uri
 
 
@@ -122,3 +122,24 @@ async def test_what_is_kept_in_memory_is_what_the_log_says(log: Log) -> None:
         await warm.answer([register("run-0", model)])
         assert cold.histories[model] == warm.histories[model]
     assert len(warm.histories) == 2
+
+
+async def test_services_of_one_process_take_turns_at_a_model(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, write = [], log.coalescer.write
+
+    async def noted(appends: Sequence[Append]) -> dict[str, Head]:
+        heads = await write(appends)
+        written.append((len(appends), len(heads)))
+        return heads
+
+    monkeypatch.setattr(log.coalescer, "write", noted)
+    services = [Answering(log, f"service-{n}", registration) for n in range(4)]
+    models = ("fraud", "churn", "spam")
+    batches = [
+        one.answer([register(f"run-{n} of {one.name}", model) for model in models])
+        for n in range(10)
+        for one in services
+    ]
+    await asyncio.gather(*batches)
+    assert await log.pool.fetchval("select sum(version) from log.stream") == len(batches) * len(models)
+    assert [accepted for asked, accepted in written if accepted < asked] == []
