@@ -67,10 +67,14 @@ async def session(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConnecti
 class Log:
     """The log in one Postgres database."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, turns: Turns | None = None) -> None:
         self.pool = pool
+        self.turns = turns or Turns()
         self.coalescer = Coalescer(self._write)
-        self.turns = Turns()
+
+    def beside(self) -> Log:
+        """The same log for callers who take turns with ours, and whose appends do not wait for ours."""
+        return Log(self.pool, self.turns)
 
     async def append(self, appends: Iterable[Append]) -> dict[str, Head]:
         """Append, one a stream; the answer holds the streams that were accepted, the others have moved.
