@@ -34,9 +34,9 @@ EVERY = 10.0
 """Seconds between two samples."""
 PATIENCE = 60.0
 """Seconds that the last messages may take to be answered."""
-MEMORY, EACH = 250, 600
-"""Megabytes at the end, and bytes for each fact that was logged meanwhile. Histories hold about 500: 140 for its id,
-the rest for what the deciders remember."""
+MEMORY, EACH = 250, 100
+"""Megabytes at the end, and bytes for each fact that was logged meanwhile: sixteen for its id, the rest for what the
+deciders remember of a version."""
 SAMPLE = """
 select coalesce(pg_sequence_last_value('log.position'), 0) as facts,
        settled - coalesce((select position from log.cursor where follower = 'relay'), 0) as relay,
