@@ -60,7 +60,7 @@ class Service(Generic[S, C]):
         def context() -> Context:
             return Context(datetime.now(UTC), process.policy, artifacts)
 
-        # Shared flushes took a loop 3.6 ms: a service waited for the transaction of another (docs/performance.md).
+        # With shared flushes a loop took 3 ms longer: a service waited for the transaction of another.
         answering = Answering(process.log.beside(), self.name, self.decider)
         intake = Intake(self.name, self.handlers, answering, parking, context)
         topics = [settings.topic_prefix + event.type for event in self.handlers]
