@@ -6,7 +6,7 @@ with its PostgresApplicationRecorder (psycopg's pipeline, a lock on the table, n
 connection for each thread, C-compiled psycopg, and an event of the size of ours.
 
 Its database functions, which have to be switched on, save faster but take no lock on the table (9.5.6): a reader that
-follows the log may then miss events, which ours may not. `saves` measures them when it is asked to.
+follows the log may then miss events, which ours may not. They are not measured here.
 """
 
 from __future__ import annotations
@@ -105,15 +105,13 @@ class Showing(Projection[Shown]):
         self.shown.append(time.perf_counter())
 
 
-async def saves(
-    place: Place, seconds: float, callers: int = CALLERS, same: bool = False, functions: bool = False
-) -> float:
+async def saves(place: Place, seconds: float, callers: int = CALLERS, same: bool = False) -> float:
     """Events a second, one a save: by so many threads, each with an aggregate of its own or all with the same.
 
     Who has its own keeps it in hand and only saves. Those that share one get it from the repository's cache,
     fast-forwarded, and do it again when another was faster.
     """
-    return await asyncio.to_thread(_saves, place, seconds, callers, same, functions)
+    return await asyncio.to_thread(_saves, place, seconds, callers, same)
 
 
 async def folded(place: Place, events: int) -> float:
@@ -126,9 +124,8 @@ async def projected(place: Place, events: int, models: int = 400) -> float:
     return await asyncio.to_thread(_projected, place, events, models)
 
 
-def _saves(place: Place, seconds: float, callers: int, same: bool, functions: bool) -> float:
-    told = {"AGGREGATE_CACHE_MAXSIZE": "100" if same else "", "POSTGRES_ENABLE_DB_FUNCTIONS": "y" if functions else ""}
-    with _monitoring(place, callers, **told) as app, _threads(callers) as pool:
+def _saves(place: Place, seconds: float, callers: int, same: bool) -> float:
+    with _monitoring(place, callers, AGGREGATE_CACHE_MAXSIZE="100" if same else "") as app, _threads(callers) as pool:
         shared = Monitored("shared")
         app.save(shared)
         list(pool.map(lambda _: app.save(Monitored("warm")), range(2 * callers)))

@@ -27,7 +27,7 @@ from shared.pages import Pages
 S = TypeVar("S")
 
 EVERY = 2_000
-"""Facts behind a snapshot before the next one is written. So many are read and folded in about 30 ms."""
+"""Facts behind a snapshot before the next one is written. So many are read and folded in about 40 ms."""
 
 READ = """
 select stream, version, told, said, pages
