@@ -1,4 +1,4 @@
-# One image for every service: `docker run modelog services promotion`, `docker run modelog shared.setup`.
+# One image for every service: `docker run modelog services promotion`, `docker run modelog operations setup`.
 FROM python:3.13-slim AS built
 WORKDIR /build
 COPY requirements.lock pyproject.toml ./
@@ -16,6 +16,7 @@ COPY --from=built /venv /venv
 WORKDIR /modelog
 COPY shared shared
 COPY services services
+COPY operations operations
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER modelog
 ENTRYPOINT ["python", "-m"]

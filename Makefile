@@ -62,10 +62,10 @@ soak: $(READY) ## run everything under a steady load for ten minutes, then look 
 	@$(PYTHON) -m bench.soak $(ARGS)
 
 rebuild: $(READY) ## build every view again from the log, beside the old ones, then swap
-	@$(PYTHON) -m services.views rebuild $(ARGS)
+	@$(PYTHON) -m operations rebuild $(ARGS)
 
 parked: $(READY) ## list what could not be read and why (ARGS="--help" for more)
-	@$(PYTHON) -m shared.parked $(ARGS)
+	@$(PYTHON) -m operations parked $(ARGS)
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \

@@ -15,10 +15,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from minio.deleteobjects import DeleteObject
 from modelog.events import BY_TYPE
 
+from operations.setup import setup
+from shared.bus.topics import PARKED
 from shared.log import connect
-from shared.settings import Settings
-from shared.setup import setup
-from shared.topics import PARKED
+from shared.runtime.settings import Settings
 from stack import Addresses
 
 FLOOR = """

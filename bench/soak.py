@@ -23,10 +23,10 @@ from bench.runner import Bench, begin
 from bench.scale import FULL
 from bench.services import Running, serving
 from bench.steady import SOURCE, Steady
-from services.views.cursors import wait_until
-from services.views.definition import VIEWS
-from services.views.rebuild import rebuild
-from shared.parked import parked
+from operations.parked import parked
+from services.views.engine.cursors import wait_until
+from services.views.engine.definition import VIEWS
+from services.views.engine.rebuild import rebuild
 from stack import Addresses, StackError, running
 from stack.choice import choose
 

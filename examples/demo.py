@@ -14,8 +14,8 @@ from examples.ground import ground
 from examples.narrator import Narrator
 from examples.story import tell
 from examples.trouble import Trouble
-from shared.settings import settings
-from shared.setup import setup
+from operations.setup import setup
+from shared.runtime.settings import settings
 from stack import StackError
 
 LAST_LINES = 6

@@ -7,13 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import joblib  # type: ignore[import-untyped]
-from modelog import ModelPromoted, PlainRegistry
+from modelog import ModelPromoted, SyncRegistry
 
 from examples import MODEL
 from examples.biopsies import biopsies
 
 
-def deploy(registry: PlainRegistry, promoted: ModelPromoted) -> str:
+def deploy(registry: SyncRegistry, promoted: ModelPromoted) -> str:
     """Fetch the promoted bytes, load them, answer one question, and say so."""
     _, held_out = biopsies()
     with TemporaryDirectory(prefix="modelog-deployed-") as folder:
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--group", default="tumours-deployer", help="members of one group share the promotions")
     parser.add_argument("--stage", default="production")
     told = parser.parse_args()
-    with PlainRegistry(source="tumours-deployer") as registry:
+    with SyncRegistry(source="tumours-deployer") as registry:
         for message in registry.subscribe(ModelPromoted, group=told.group):
             if (message.event.model, message.event.stage) == (MODEL, told.stage):
                 print(deploy(registry, message.event), flush=True)

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer
 from modelog import EVENTS, Event, Message, Registry
 
 from examples.trouble import Trouble
-from shared.topics import PARKED
+from shared.bus.topics import PARKED
 
 E = TypeVar("E", bound=Event, covariant=True)
 

@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from minio.deleteobjects import DeleteObject
 
 from examples.trouble import Trouble
-from shared.settings import Settings, settings
+from shared.runtime.settings import Settings, settings
 from stack import Addresses, running
 from stack.addresses import NEEDED
 

@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from modelog import DriftDetected, Message, PlainRegistry, Window
+from modelog import DriftDetected, Message, SyncRegistry, Window
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp  # type: ignore[import-untyped]
 
@@ -16,7 +16,7 @@ from examples.biopsies import biopsies, features
 THRESHOLD = 0.2
 
 
-def watch(registry: PlainRegistry, version: int, feature: str, scale: float) -> Message[DriftDetected]:
+def watch(registry: SyncRegistry, version: int, feature: str, scale: float) -> Message[DriftDetected]:
     """Report how far one feature of the last hour is from the data that `version` was trained on.
 
     The last hour's data is made up: what a scanner would measure that is off by the factor `scale`.
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--feature", default="mean radius", choices=features(), metavar="NAME")
     parser.add_argument("--scale", type=float, default=1.0, help="how much too long the scanner measures")
     told = parser.parse_args()
-    with PlainRegistry(source="tumours-monitor") as registry:
+    with SyncRegistry(source="tumours-monitor") as registry:
         print(watch(registry, told.version, told.feature, told.scale).id)
 
 

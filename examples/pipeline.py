@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import joblib  # type: ignore[import-untyped]
-from modelog import Code, Framework, Message, ModelTrained, PlainRegistry, RetrainingRequested
+from modelog import Code, Framework, Message, ModelTrained, RetrainingRequested, SyncRegistry
 from pydantic import BaseModel
 from sklearn.ensemble import RandomForestClassifier  # type: ignore[import-untyped]
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score  # type: ignore[import-untyped]
@@ -34,7 +34,7 @@ class Recipe(BaseModel, frozen=True):
 
 
 def train(
-    registry: PlainRegistry, recipe: Recipe, *, author: str, rows: int | None = None, answers: UUID | None = None
+    registry: SyncRegistry, recipe: Recipe, *, author: str, rows: int | None = None, answers: UUID | None = None
 ) -> Message[ModelTrained]:
     """Train on the first `rows` biopsies, or all there are, and tell modelog everything about it."""
     collected, held_out = biopsies()
@@ -84,7 +84,7 @@ def code() -> Code | None:
     return None if found.returncode else Code(repository="modelog", commit=found.stdout.strip())
 
 
-def serve(registry: PlainRegistry, *, group: str) -> None:
+def serve(registry: SyncRegistry, *, group: str) -> None:
     """Train again, on all the biopsies there are by now, whenever modelog asks for it."""
     for request in registry.subscribe(RetrainingRequested, group=group):
         wanted = request.event
@@ -104,7 +104,7 @@ def main() -> None:
     always = orders.add_parser("serve", help="train again at every retraining.requested")
     always.add_argument("--group", default="tumours-pipeline", help="members of one group share the requests")
     order = parser.parse_args()
-    with PlainRegistry(source="tumours-pipeline") as registry:
+    with SyncRegistry(source="tumours-pipeline") as registry:
         if order.order == "serve":
             serve(registry, group=order.group)
         else:

@@ -10,10 +10,10 @@ import asyncpg
 
 from examples.sentences import shown
 from examples.trouble import Trouble
-from services.views.cursors import wait_until
-from services.views.rebuild import Report, digests, rebuild
+from services.views.engine.cursors import wait_until
+from services.views.engine.rebuild import Report, digests, rebuild
 from shared.log import connect
-from shared.settings import settings
+from shared.runtime.settings import settings
 
 VERSIONS = """
 select version,

@@ -7,8 +7,8 @@ import gc
 import sys
 from importlib import import_module
 
-from shared.process import Part, run, write_logs
-from shared.settings import settings
+from shared.runtime.runtime import Component, configure_logging, run
+from shared.runtime.settings import settings
 
 PARTS = {
     "ingestion": "service",
@@ -21,9 +21,9 @@ PARTS = {
 }
 
 
-def part(name: str) -> Part:
+def part(name: str) -> Component:
     """The part of that name; only what runs is imported."""
-    found: Part = getattr(import_module(f"services.{name}.app"), PARTS[name])
+    found: Component = getattr(import_module(f"services.{name}.app"), PARTS[name])
     return found
 
 
@@ -31,7 +31,7 @@ def main(names: list[str]) -> None:
     """Run the named services, or all, until the process is told to stop."""
     if unknown := [name for name in names if name not in PARTS]:
         sys.exit(f"There is no service {', '.join(unknown)}. Name any of {', '.join(PARTS)}, or none for all of them.")
-    write_logs()
+    configure_logging()
     told = settings()
     # Histories are hundreds of thousands of small objects that stay; looking through them as often as Python does by
     # default costs a third of the time of a report (122 µs against 79 in `make bench ARGS=reports`).

@@ -51,7 +51,7 @@ def set_up(env: Mapping[str, str]) -> None:
     """Bring schema, topics and bucket."""
     say("Bringing the schema, the topics and the bucket.")
     done = subprocess.run(
-        [sys.executable, "-m", "shared.setup"],
+        [sys.executable, "-m", "operations", "setup"],
         cwd=ROOT,
         env=os.environ | env,
         stdin=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelog.events import Fact
 
-from shared.decider import Decider
+from shared.domain.decider import Decider
 
 
 @dataclass(frozen=True)

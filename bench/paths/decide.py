@@ -19,7 +19,7 @@ from bench.place import Place
 from bench.row import Row
 from bench.runner import Bench
 from services.promotion.decision import Candidates, Promote, promotion
-from shared.handling import Answering, Asked
+from shared.deciding.command_handler import CommandFromMessage, CommandHandler
 from shared.log import Log
 
 COMMANDS = 2_000
@@ -99,9 +99,9 @@ async def _measured(place: Place, model: str, versions: int, few: float | None, 
     ]
 
 
-async def _answered(log: Log, model: str, version: int) -> tuple[float, Answering[Candidates, Promote]]:
+async def _answered(log: Log, model: str, version: int) -> tuple[float, CommandHandler[Candidates, Promote]]:
     """Milliseconds that a process which knows nothing yet takes for its first answer."""
-    answering, asked = Answering(log, "promotion", promotion), _asked(model, version, stage="nowhere")
+    answering, asked = CommandHandler(log, "promotion", promotion), _asked(model, version, stage="nowhere")
     began = time.perf_counter()
     await answering.answer([asked])
     return (time.perf_counter() - began) * 1000, answering
@@ -113,10 +113,10 @@ async def _fetched(pool: asyncpg.Pool, model: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _asked(model: str, version: int, stage: str = "production") -> Asked[Promote]:
+def _asked(model: str, version: int, stage: str = "production") -> CommandFromMessage[Promote]:
     wish = PromotionRequested(model=model, version=version, stage=stage, by="ada")
     message = Message(event=wish, id=str(uuid.uuid4()), source="/bench")
-    return Asked(Promote(model, version, stage, wish.by, wish.reason, DEFAULT), message)
+    return CommandFromMessage(Promote(model, version, stage, wish.by, wish.reason, DEFAULT), message)
 
 
 def _warm(state: Candidates, command: Promote) -> float:

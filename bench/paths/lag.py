@@ -12,7 +12,7 @@ from bench.loading import appends, load
 from bench.row import Row
 from bench.runner import Bench
 from bench.services import serving
-from services.views.cursors import wait_until
+from services.views.engine.cursors import wait_until
 from shared.log import Append, Log
 
 RATE, BATCH, MODELS = 1_000, 5, 400

@@ -17,8 +17,8 @@ from bench.peer import projected
 from bench.probe import probe
 from bench.row import Row
 from bench.runner import Bench
-from services.views.definition import VIEWS
-from services.views.rebuild import rebuild
+from services.views.engine.definition import VIEWS
+from services.views.engine.rebuild import rebuild
 from shared.log import Log
 
 TOUCH = """

@@ -8,9 +8,9 @@ from modelog.events import ModelTrained
 
 from services.ingestion.decision import Refuse, Register, registration
 from services.ingestion.formats import format_of
-from shared.artifacts import Artifacts
-from shared.pinning import Pinned, Unpinnable
-from shared.service import Context, Service
+from shared.artifacts.pinning import Pinned, Unpinnable
+from shared.artifacts.store import Artifacts
+from shared.deciding.service import Context, Service
 
 service = Service("ingestion", registration)
 

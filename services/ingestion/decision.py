@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from modelog.events import Fact, ModelRegistered, ModelTrained, RegistrationRefusal, RegistrationRefused, Run
 from modelog.values import File
 
-from shared.decider import Decider
-from shared.pages import Pages
+from shared.domain.decider import Decider
+from shared.domain.paged_map import PagedMap
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Runs:
     """The latest version's number, and the manifest that each run was registered with."""
 
     latest: int = 0
-    manifests: Pages[str, str] = Pages(str, str)
+    manifests: PagedMap[str, str] = PagedMap(str, str)
 
 
 def evolve(state: Runs, fact: Fact) -> Runs:

@@ -4,7 +4,7 @@ from modelog.envelope import Message
 from modelog.events import ModelValidated, PromotionRequested
 
 from services.promotion.decision import Promote, promotion
-from shared.service import Context, Service
+from shared.deciding.service import Context, Service
 
 service = Service("promotion", promotion)
 

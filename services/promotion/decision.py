@@ -19,9 +19,9 @@ from modelog.events import (
 )
 from modelog.policy import Policy
 
-from shared.comparison import Champion, compare
-from shared.decider import Decider
-from shared.pages import Pages
+from shared.domain.comparison import Champion, compare
+from shared.domain.decider import Decider
+from shared.domain.paged_map import PagedMap
 
 DEVELOPMENT, ARCHIVED = "development", "archived"
 
@@ -55,7 +55,7 @@ class Candidate:
 class Candidates:
     """Every version, and which of them serves each stage."""
 
-    versions: Pages[int, Candidate] = Pages(int, Candidate)
+    versions: PagedMap[int, Candidate] = PagedMap(int, Candidate)
     serving: Map[str, int] = Map()
 
 

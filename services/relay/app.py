@@ -6,16 +6,16 @@ import asyncio
 
 import asyncpg
 import structlog
-from modelog.sending import let_go
+from modelog._kafka.sender import close_producer
 from prometheus_client import Counter, Gauge
 
-from services.relay.page import Page
-from shared.faults import passing
-from shared.following import follow
+from services.relay.outgoing_batch import OutgoingBatch
+from shared.bus.dead_letters import producer
 from shared.log import Log, session
-from shared.parking import producer
-from shared.process import Process
-from shared.waiting import pause
+from shared.log.following import follow
+from shared.runtime.errors import is_transient
+from shared.runtime.runtime import Runtime
+from shared.runtime.waiting import sleep_until_stopped
 
 log = structlog.get_logger()
 relayed = Counter("modelog_relayed", "Facts acknowledged by Kafka")
@@ -60,10 +60,10 @@ class Relay:
     def __init__(self) -> None:
         self.most = READ
 
-    def card(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         return {"hears": "the log", "says": "every fact, on its topic"}
 
-    async def run(self, process: Process) -> None:
+    async def run(self, process: Runtime) -> None:
         """Relay until the process stops; after any fault, begin again from the cursor with a new producer."""
         while not process.stopping.is_set():
             try:
@@ -74,21 +74,21 @@ class Relay:
                         await self._speak(process, connection)
                     else:
                         process.health.ready(self.name, True, "standing by, another relay speaks")
-                        await pause(process.stopping, STAND_BY)
+                        await sleep_until_stopped(process.stopping, STAND_BY)
             except Exception as error:
-                if not passing(error):
+                if not is_transient(error):
                     raise
                 process.health.ready(self.name, False, f"interrupted: {error}")
                 log.warning("interrupted", service=self.name, error=repr(error))
-                await pause(process.stopping, STAND_BY)
+                await sleep_until_stopped(process.stopping, STAND_BY)
 
-    async def _speak(self, process: Process, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+    async def _speak(self, process: Runtime, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
         cursor = await connection.fetchval(CURSOR) or 0
         out = producer(process.settings.kafka_servers)
         prefix = process.settings.topic_prefix
 
-        async def read(after: int, upto: int) -> Page:
-            page, found = Page(out, prefix, after), READ
+        async def read(after: int, upto: int) -> OutgoingBatch:
+            page, found = OutgoingBatch(out, prefix, after), READ
             async with asyncio.timeout(LATE):
                 while found == READ and page.count < self.most and page.bytes < ENOUGH:
                     facts = await connection.fetch(FACTS, page.last, upto, min(READ, self.most - page.count))
@@ -125,7 +125,7 @@ class Relay:
             await follow(process.log, cursor, send, process.stopping, most=RANGE)
         finally:
             extending.cancel()
-            await let_go(out)
+            await close_producer(out)
 
 
 async def _keep_room(facts: Log) -> None:

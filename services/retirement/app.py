@@ -4,7 +4,7 @@ from modelog.envelope import Message
 from modelog.events import RetirementRequested
 
 from services.retirement.decision import Retire, retirement
-from shared.service import Context, Service
+from shared.deciding.service import Context, Service
 
 service = Service("retirement", retirement)
 

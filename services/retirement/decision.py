@@ -9,8 +9,8 @@ from types import NoneType
 from immutables import Map
 from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired, RetirementRefusal, RetirementRefused
 
-from shared.decider import Decider
-from shared.pages import Pages
+from shared.domain.decider import Decider
+from shared.domain.paged_map import PagedMap
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Retire:
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ServingAndRetired:
     """How many versions there are, who serves each stage, and who is retired."""
 
     latest: int = 0
     serving: Map[str, int] = Map()
-    retired: Pages[int, None] = Pages(int, NoneType)
+    retired: PagedMap[int, None] = PagedMap(int, NoneType)
 
 
-def evolve(state: Ranks, fact: Fact) -> Ranks:
+def evolve(state: ServingAndRetired, fact: Fact) -> ServingAndRetired:
     match fact:
         case ModelRegistered(version=version):
             return replace(state, latest=version)
@@ -45,7 +45,7 @@ def evolve(state: Ranks, fact: Fact) -> Ranks:
             return state
 
 
-def decide(state: Ranks, command: Retire) -> Sequence[Fact]:
+def decide(state: ServingAndRetired, command: Retire) -> Sequence[Fact]:
     name = f"{command.model}/{command.version}"
     if command.version > state.latest:
         return [refused(command, "unknown version", f"{name} is not registered: the log has {state.latest}")]
@@ -63,8 +63,8 @@ def refused(command: Retire, reason: RetirementRefusal, sentence: str) -> Fact:
     )
 
 
-retirement: Decider[Ranks, Retire] = Decider(
-    Ranks(),
+retirement: Decider[ServingAndRetired, Retire] = Decider(
+    ServingAndRetired(),
     evolve,
     decide,
     remembers=frozenset({ModelRegistered, ModelPromoted, ModelRetired}),

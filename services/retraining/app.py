@@ -1,14 +1,14 @@
 """Retraining: a drift report is recorded, and asks for training anew when the policy says so."""
 
-from modelog.envelope import Message, named
+from modelog.envelope import Message, derive_id
 from modelog.events import DriftDetected
 
 from services.retraining.decision import Consider, retraining
-from shared.service import Context, Service
+from shared.deciding.service import Context, Service
 
 service = Service("retraining", retraining)
 
 
 @service.on(DriftDetected)
 def consider_what_drifted(message: Message[DriftDetected], context: Context) -> Consider:
-    return Consider(message.event, named(message.cause, "retraining"), context.policy, context.now)
+    return Consider(message.event, derive_id(message.cause, "retraining"), context.policy, context.now)

@@ -23,8 +23,8 @@ from modelog.policy import Policy
 from modelog.values import Dataset
 from pydantic import JsonValue
 
-from shared.decider import Decider
-from shared.pages import Pages
+from shared.domain.decider import Decider
+from shared.domain.paged_map import PagedMap
 
 
 @dataclass(frozen=True)
@@ -47,41 +47,41 @@ class Recipe:
 
     parameters: dict[str, JsonValue]
     datasets: tuple[Dataset, ...]
-    standing: Literal["current", "replaced", "retired"] = "current"
+    status: Literal["current", "replaced", "retired"] = "current"
 
 
 @dataclass(frozen=True)
-class Watch:
+class RetrainingState:
     """Every version's recipe; the request that is open; when one was last made."""
 
-    recipes: Pages[int, Recipe] = Pages(int, Recipe)
+    recipes: PagedMap[int, Recipe] = PagedMap(int, Recipe)
     open: UUID | None = None
     requested_at: datetime | None = None
 
 
-def evolve(state: Watch, fact: Fact) -> Watch:
+def evolve(state: RetrainingState, fact: Fact) -> RetrainingState:
     match fact:
         case ModelRegistered(version=version, answers=answered):
             recipe = Recipe(fact.parameters, fact.datasets)
             open = None if answered is not None and answered == state.open else state.open
             return replace(state, recipes=state.recipes.set(version, recipe), open=open)
         case ModelPromoted(version=version, replaces=replaced):
-            state = _stand(state, version, "current")
-            return state if replaced is None else _stand(state, replaced, "replaced")
+            state = _change(state, version, "current")
+            return state if replaced is None else _change(state, replaced, "replaced")
         case ModelRetired(version=version):
-            return _stand(state, version, "retired")
+            return _change(state, version, "retired")
         case RetrainingRequested(retraining=id, requested_at=at):
             return replace(state, open=id, requested_at=at)
         case _:
             return state
 
 
-def _stand(state: Watch, version: int, standing: Literal["current", "replaced", "retired"]) -> Watch:
-    recipe = replace(state.recipes[version], standing=standing)
+def _change(state: RetrainingState, version: int, status: Literal["current", "replaced", "retired"]) -> RetrainingState:
+    recipe = replace(state.recipes[version], status=status)
     return replace(state, recipes=state.recipes.set(version, recipe))
 
 
-def decide(state: Watch, command: Consider) -> Sequence[Fact]:
+def decide(state: RetrainingState, command: Consider) -> Sequence[Fact]:
     report = command.report
     name = f"{report.model}/{report.version}"
     recipe = state.recipes.get(report.version)
@@ -91,8 +91,8 @@ def decide(state: Watch, command: Consider) -> Sequence[Fact]:
     reasons: dict[RetrainingRefusal, str] = {}
     if not report.drifted:
         reasons["not drifted"] = f"{report.detector} scored {report.score:.6g} and saw no drift"
-    if recipe.standing != "current":
-        reasons[recipe.standing] = f"{name} is {recipe.standing}"
+    if recipe.status != "current":
+        reasons[recipe.status] = f"{name} is {recipe.status}"
     if state.requested_at is not None:
         # The distance, not the difference: after a clock that jumped ahead was set right, requests must go on.
         since = abs(command.at - state.requested_at)
@@ -122,8 +122,8 @@ def declined(report: DriftDetected, reasons: Sequence[RetrainingRefusal], senten
     return RetrainingDeclined(model=report.model, version=report.version, reasons=tuple(reasons), sentence=sentence)
 
 
-retraining: Decider[Watch, Consider] = Decider(
-    Watch(),
+retraining: Decider[RetrainingState, Consider] = Decider(
+    RetrainingState(),
     evolve,
     decide,
     remembers=frozenset({ModelRegistered, ModelPromoted, ModelRetired, RetrainingRequested}),

@@ -4,7 +4,7 @@ from modelog.envelope import Message
 from modelog.events import ModelRegistered
 
 from services.validation.decision import Judge, validation
-from shared.service import Context, Service
+from shared.deciding.service import Context, Service
 
 service = Service("validation", validation)
 

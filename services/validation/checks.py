@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from modelog.policy import Limits, Policy
 from modelog.values import Finding
 
-from shared.comparison import Champion, compare
-from shared.sentences import together
+from shared.domain.comparison import Champion, compare
+from shared.domain.sentences import join_limited
 
 
 def check_all(
@@ -32,7 +32,7 @@ def bytes_as_promised(faults: Sequence[str]) -> Finding:
         passed=not faults,
         required="the manifest and every blob in the store",
         observed=f"{len(faults)} faults" if faults else "all there",
-        sentence=together(faults) or "the store holds the manifest and every blob of it",
+        sentence=join_limited(faults) or "the store holds the manifest and every blob of it",
     )
 
 
@@ -56,7 +56,7 @@ def metrics_finite(metrics: Mapping[str, float]) -> Finding:
         passed=not bad,
         required="every metric a finite number",
         observed=f"{len(bad)} of {len(metrics)} not finite",
-        sentence=together(bad, ", ") or "every metric is a finite number",
+        sentence=join_limited(bad, ", ") or "every metric is a finite number",
     )
 
 

@@ -10,8 +10,8 @@ from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRejected, 
 from modelog.policy import Policy
 
 from services.validation.checks import check_all
-from shared.comparison import Champion
-from shared.decider import Decider
+from shared.domain.comparison import Champion
+from shared.domain.decider import Decider
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Challenge:
+class AwaitingVerdict:
     """The versions that await a verdict, and who serves each stage with which metrics."""
 
     awaiting: Map[int, Candidate] = Map()
     serving: Map[str, Champion] = Map()
 
 
-def evolve(state: Challenge, fact: Fact) -> Challenge:
+def evolve(state: AwaitingVerdict, fact: Fact) -> AwaitingVerdict:
     match fact:
         case ModelRegistered(version=version):
             candidate = Candidate(fact.manifest, fact.format, fact.metrics)
@@ -54,7 +54,7 @@ def evolve(state: Challenge, fact: Fact) -> Challenge:
             return state
 
 
-def decide(state: Challenge, command: Judge) -> Sequence[Fact]:
+def decide(state: AwaitingVerdict, command: Judge) -> Sequence[Fact]:
     candidate = state.awaiting.get(command.version)
     if candidate is None or candidate.manifest != command.manifest:
         return []  # judged before, or nothing that the log says
@@ -73,8 +73,8 @@ def decide(state: Challenge, command: Judge) -> Sequence[Fact]:
     ]
 
 
-validation: Decider[Challenge, Judge] = Decider(
-    Challenge(),
+validation: Decider[AwaitingVerdict, Judge] = Decider(
+    AwaitingVerdict(),
     evolve,
     decide,
     remembers=frozenset({ModelRegistered, ModelValidated, ModelRejected, ModelPromoted}),

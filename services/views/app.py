@@ -9,12 +9,12 @@ import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.views.cursors import Cursor
-from services.views.definition import VIEWS
-from services.views.projector import MOST, Moved, Newer, Projector
-from shared.following import follow
+from services.views.engine.cursors import Cursor
+from services.views.engine.definition import VIEWS
+from services.views.engine.projector import MOST, CursorMoved, NewerFold, Projector
 from shared.log import Log, session
-from shared.waiting import pause, unless
+from shared.log.following import follow
+from shared.runtime.waiting import run_until_stopped, sleep_until_stopped
 
 FACTS = Counter("modelog_views_facts", "Facts folded into the views.")
 SECONDS = Histogram(
@@ -70,7 +70,7 @@ class Views:
         self.cursors: dict[str, Cursor] = {}
         self.failures = 0
 
-    def card(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str]:
         """The views, and where each stands once it is open."""
         shown = {view.name: f"fold {view.version}" for view in VIEWS}
         for name, cursor in self.cursors.items():
@@ -89,7 +89,7 @@ class Views:
                 detail = f"{type(error).__name__}: {error}"
                 log.warning("the views stand still", error=detail, again_in=wait)
                 process.health.ready(self.name, False, detail)
-            await pause(process.stopping, wait)
+            await sleep_until_stopped(process.stopping, wait)
 
     async def _work(self, process: Process, projector: Projector) -> float:
         """Follow the log for as long as it goes, and return how many seconds to wait before the next attempt."""
@@ -98,23 +98,23 @@ class Views:
             return STANDBY
         try:
             await self._follow(process, projector)
-        except Newer as error:
+        except NewerFold as error:
             process.health.ready(self.name, True, f"standing by: {error}")
             return LONGEST
-        except Moved as error:
+        except CursorMoved as error:
             log.info("the views moved, opening them again", found=str(error))
         return 0.0
 
     async def _follow(self, process: Process, projector: Projector) -> None:
         # Building a table may take minutes.
-        found = await unless(process.stopping, projector.open())
+        found = await run_until_stopped(process.stopping, projector.open())
         if found is None:
             return
         self.cursors, self.failures = found, 0
         watched = Watched(process.log.pool)
         watched.cursor = next(iter(found.values())).position
-        process.health.ready(self.name, True, ", ".join(f"{name}: {told}" for name, told in self.card().items()))
-        log.info("the views are open", **self.card())
+        process.health.ready(self.name, True, ", ".join(f"{name}: {told}" for name, told in self.describe().items()))
+        log.info("the views are open", **self.describe())
 
         async def work(after: int, upto: int) -> None:
             with SECONDS.time():

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.faults import passing
 from shared.log.entries import Append, Head
+from shared.runtime.errors import is_transient
 
 MOST = 1_000
 """Facts in a flush, unless a single call brings more: above a few hundred, more of them make no fact cheaper."""
@@ -92,7 +92,7 @@ class Coalescer:
         try:
             heads = await self.write(appends)
         except Exception as problem:
-            if len(calls) == 1 or passing(problem):
+            if len(calls) == 1 or is_transient(problem):
                 for call in calls:
                     if not call.answer.done():
                         call.answer.set_exception(problem)

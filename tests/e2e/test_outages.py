@@ -119,4 +119,4 @@ async def test_services_that_start_before_setup_say_a_sentence_and_work_after_it
 
 
 async def _waiting(world: World) -> bool:
-    return all(one.mentions("shared.setup") for one in world.running.values())
+    return all(one.mentions("operations") for one in world.running.values())

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import asyncpg
 from modelog.events import Event
 
-from shared.topics import PARKED
+from shared.bus.topics import PARKED
 from tests.e2e.watching import records
 from tests.e2e.world import World, facts
 
@@ -104,7 +104,7 @@ async def _parked(world: World, garbage: Mapping[bytes, str]) -> None:
 async def views_equal_a_rebuild(world: World) -> None:
     """`rebuild` compares before it swaps, and says so by its exit status."""
     rebuild = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.views", "rebuild"), env=world.env, stdout=-1, stderr=-2
+        *(sys.executable, "-m", "operations", "rebuild"), env=world.env, stdout=-1, stderr=-2
     )
     told, _ = await rebuild.communicate()
     assert rebuild.returncode == 0, told.decode()

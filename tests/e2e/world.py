@@ -15,9 +15,9 @@ import asyncpg
 from modelog import Registry
 from modelog.events import BY_TYPE, Fact
 
+from operations.setup import setup
 from services.__main__ import PARTS
-from shared.settings import Settings
-from shared.setup import setup
+from shared.runtime.settings import Settings
 from stack import Addresses
 from stack.servers import together
 from tests.e2e.process import Running, until

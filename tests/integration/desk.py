@@ -15,10 +15,10 @@ from modelog.envelope import encode
 from modelog.events import BY_TYPE, Event, Fact, ModelRegistered, ModelTrained
 from modelog.values import Artifact
 
-from shared.parked import SENT
-from shared.process import Process
-from shared.settings import Settings
-from shared.topics import PARKED
+from operations.parked import SENT
+from shared.bus.topics import PARKED
+from shared.runtime.runtime import Runtime
+from shared.runtime.settings import Settings
 
 T = TypeVar("T")
 Headers = Sequence[tuple[str, bytes | None]]
@@ -32,7 +32,7 @@ class Desk:
     """Every record goes to partition 0 of its topic, so whatever blocks one blocks the good ones behind it."""
 
     settings: Settings
-    process: Process
+    process: Runtime
     producer: AIOKafkaProducer
     artifact: Artifact
     parked: list[Record] = field(default_factory=list)

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from modelog.artifacts import blob_key
+from modelog.store import blob_key
 from modelog.values import Artifact, File
 
+from operations.setup import setup
 from services.__main__ import PARTS, part
 from shared.log import Log, connect
-from shared.process import Process
-from shared.settings import Settings
-from shared.setup import setup
+from shared.runtime.runtime import Runtime
+from shared.runtime.settings import Settings
 from stack import Addresses
 from tests.integration.desk import BYTES, Desk
 
@@ -33,7 +33,7 @@ async def opened(stack: Addresses) -> AsyncIterator[Desk]:
     settings = _settings(stack, url, tag)
     await setup(settings)
     pool = await connect(url, settings.postgres_role)
-    process = Process(settings, Log(pool), settings.read_policy())
+    process = Runtime(settings, Log(pool), settings.read_policy())
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_servers, acks="all", max_request_size=7 * 1024**2)
     await producer.start()
     digest = sha256(BYTES).hexdigest()

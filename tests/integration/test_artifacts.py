@@ -14,12 +14,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from modelog.artifacts import Absent, Damaged, Store, Unavailable, blob_key, manifest, manifest_key
+from modelog.store import Absent, Damaged, Store, Unavailable, blob_key, manifest, manifest_key
 from modelog.values import Artifact, File
 from urllib3 import BaseHTTPResponse
 
-from shared.artifacts import Artifacts
-from shared.pinning import Pinned, Unpinnable
+from shared.artifacts.pinning import Pinned, Unpinnable
+from shared.artifacts.store import Artifacts
 from stack import Addresses
 
 
@@ -455,7 +455,7 @@ async def test_a_foreign_path_that_is_unsafe_is_refused(store: Watched, foreign:
 async def test_a_foreign_folder_too_large_for_a_message_is_refused(
     store: Watched, foreign: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.foreign.LISTED", 300)
+    monkeypatch.setattr("shared.artifacts.foreign.LISTED", 300)
     for number in range(3):
         put(foreign, f"run/{number}", b"bytes")
     refused = await refusal(store, uri=f"s3://{foreign.bucket}/run")
@@ -489,7 +489,7 @@ async def test_our_own_manifest_too_large_for_a_message_is_refused(
     store: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pinned = await pin(store, *(kept(store, b"%d" % number, f"{number}") for number in range(3)))
-    monkeypatch.setattr("shared.foreign.LISTED", 300)
+    monkeypatch.setattr("shared.artifacts.foreign.LISTED", 300)
     refused = await refusal(store, uri=pinned.uri)
     assert refused.reasons == ("foreign prefix unreadable",)
     assert "found 3, which do not fit into a message" in refused.sentence
@@ -512,7 +512,7 @@ async def test_a_foreign_object_that_fits_on_no_disk_of_ours_is_refused(
         def rollover(self) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("shared.foreign.SpooledTemporaryFile", Full)
+    monkeypatch.setattr("shared.artifacts.foreign.SpooledTemporaryFile", Full)
     put(foreign, "run/large", b"x" * (9 * 1024 * 1024))
     refused = await refusal(store, uri=f"s3://{foreign.bucket}/run")
     assert refused.reasons == ("foreign prefix unreadable",)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from modelog.envelope import LARGEST, encode
+from modelog.envelope import MAX_EVENT_BYTES, encode
 from modelog.events import ModelPromoted, ModelRegistered, PromotionRefused
 
 from stack import Addresses
@@ -90,7 +90,7 @@ async def test_megabytes_elsewhere_in_an_envelope_do_not_hold_up_the_answer(desk
 
 async def test_a_run_as_large_as_can_be_read_is_judged_too(desk: Desk) -> None:
     empty = len(encode(desk.trained("large", description=""), source="/tests")[1])
-    await desk.say(desk.trained("large", description="x" * (LARGEST - empty)))
+    await desk.say(desk.trained("large", description="x" * (MAX_EVENT_BYTES - empty)))
     (promoted,) = await desk.said("large", ModelPromoted)
     assert promoted.version == 1
 

@@ -11,8 +11,8 @@ from modelog.policy import DEFAULT
 
 from services.ingestion.decision import Register, registration
 from services.validation.app import service
-from shared.handling import Answering, Asked
-from shared.intake import Context, Intake
+from shared.deciding.batch import BatchProcessor, Context
+from shared.deciding.command_handler import CommandFromMessage, CommandHandler
 from shared.log import Log
 from tests.examples import NOON, digest, registered, trained
 
@@ -32,12 +32,12 @@ def record(fact: ModelRegistered, offset: int) -> ConsumerRecord:
 
 async def test_the_verdict_is_on_the_bytes_that_the_log_names(log: Log) -> None:
     real = registered(1)
-    ingestion = Answering(log, "ingestion", registration)
+    ingestion = CommandHandler(log, "ingestion", registration)
     command = Register(trained("run-1"), real.manifest, real.uri, real.size, real.format, real.files)
-    await ingestion.answer([Asked(command, Message(trained("run-1"), "1", "/tests"))])
+    await ingestion.answer([CommandFromMessage(command, Message(trained("run-1"), "1", "/tests"))])
     context = Context(NOON, DEFAULT, cast(Any, NoBytes()))
-    validation = Answering(log, "validation", service.decider)
-    intake = Intake("validation", service.handlers, validation, cast(Any, None), lambda: context)
+    validation = CommandHandler(log, "validation", service.decider)
+    intake = BatchProcessor("validation", service.handlers, validation, cast(Any, None), lambda: context)
     await intake.take([record(real.model_copy(update={"manifest": digest(666)}), 1), record(real, 2)])
     kinds = await log.pool.fetch("select kind from log.event where stream = 'fraud' order by version")
     assert [row["kind"] for row in kinds] == ["model.registered", "model.rejected"]

@@ -8,7 +8,7 @@ import pytest
 from modelog.envelope import encode
 from modelog.events import ModelPromoted, ModelRegistered
 
-from shared.parked import parked, run, send_again
+from operations.parked import parked, run, send_again
 from stack import Addresses
 from tests.integration.desk import Desk
 from tests.integration.opening import opened

@@ -13,11 +13,11 @@ from modelog.envelope import Message, decode
 from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired
 
 from services.relay.app import Relay
+from shared.bus.dead_letters import producer
+from shared.bus.topics import make_topics
 from shared.log import Append, Entry, Log
-from shared.parking import producer
-from shared.process import Process
-from shared.settings import Settings
-from shared.topics import make_topics
+from shared.runtime.runtime import Runtime
+from shared.runtime.settings import Settings
 from tests.examples import promoted, registered, retired
 from tests.integration.desk import until
 
@@ -25,16 +25,16 @@ META = '{"source": "/modelog/tests", "causation": "1", "correlation": "2", "trac
 
 
 @pytest.fixture
-async def process(settings: Settings, log: Log) -> Process:
+async def process(settings: Settings, log: Log) -> Runtime:
     """A registry with topics, whose log is empty."""
     await make_topics(settings)
-    return Process(settings, log, settings.read_policy())
+    return Runtime(settings, log, settings.read_policy())
 
 
 @asynccontextmanager
-async def relaying(process: Process) -> AsyncIterator[asyncio.Event]:
+async def relaying(process: Runtime) -> AsyncIterator[asyncio.Event]:
     """A relay at work; it ends when the event is set, or the block does."""
-    one = Process(process.settings, process.log, process.policy)
+    one = Runtime(process.settings, process.log, process.policy)
     running = asyncio.create_task(Relay().run(one))
     try:
         yield one.stopping
@@ -54,7 +54,7 @@ def _told(fact: Fact, model: str) -> str:
     return fact.model_copy(update={"model": model}).model_dump_json()
 
 
-async def heard(process: Process, count: int) -> list[Message[Fact]]:
+async def heard(process: Runtime, count: int) -> list[Message[Fact]]:
     """The first so many messages on all topics of facts, each topic in its order."""
     told = process.settings
     consumer = AIOKafkaConsumer(
@@ -75,7 +75,7 @@ def positions(messages: list[Message[Fact]]) -> list[int]:
     return [message.sequence or 0 for message in messages]
 
 
-async def until_spoken(process: Process, position: int) -> None:
+async def until_spoken(process: Runtime, position: int) -> None:
     """Wait until the relay's cursor is there."""
 
     async def there() -> bool:
@@ -84,7 +84,7 @@ async def until_spoken(process: Process, position: int) -> None:
     await until(there, f"the relay at {position}")
 
 
-async def test_a_fact_is_spoken_as_it_was_logged(process: Process) -> None:
+async def test_a_fact_is_spoken_as_it_was_logged(process: Runtime) -> None:
     await say(process.log, "fraud", registered(7))
     async with relaying(process):
         (message,) = await heard(process, 1)
@@ -95,7 +95,7 @@ async def test_a_fact_is_spoken_as_it_was_logged(process: Process) -> None:
     assert uuid.UUID(message.id) == await process.log.pool.fetchval("select id from log.event")
 
 
-async def test_more_facts_than_fit_on_a_page_are_spoken_in_order(process: Process) -> None:
+async def test_more_facts_than_fit_on_a_page_are_spoken_in_order(process: Runtime) -> None:
     for number in range(1, 8):
         await say(process.log, f"model-{number}", *(registered(version) for version in range(1, 251)))
     async with relaying(process):
@@ -107,7 +107,7 @@ async def test_more_facts_than_fit_on_a_page_are_spoken_in_order(process: Proces
         assert len(mine) == 250
 
 
-async def test_facts_that_fill_many_batches_lie_where_every_producer_would_put_them(process: Process) -> None:
+async def test_facts_that_fill_many_batches_lie_where_every_producer_would_put_them(process: Runtime) -> None:
     long = "x" * 100_000
     for number in range(1, 4):
         await say(process.log, f"model-{number}", *(registered(v, parameters={"x": long}) for v in range(1, 13)))
@@ -126,7 +126,7 @@ async def test_facts_that_fill_many_batches_lie_where_every_producer_would_put_t
             assert positions(mine) == list(range(12 * number - 11, 12 * number + 1))
 
 
-async def test_what_was_not_known_to_be_acknowledged_is_spoken_again(process: Process) -> None:
+async def test_what_was_not_known_to_be_acknowledged_is_spoken_again(process: Runtime) -> None:
     await say(process.log, "fraud", registered(1), registered(2), registered(3))
     async with relaying(process):
         await until_spoken(process, 3)
@@ -137,7 +137,7 @@ async def test_what_was_not_known_to_be_acknowledged_is_spoken_again(process: Pr
     assert len({message.id for message in messages}) == 3
 
 
-async def test_one_relay_speaks_and_another_takes_over(process: Process) -> None:
+async def test_one_relay_speaks_and_another_takes_over(process: Runtime) -> None:
     async with relaying(process) as first, relaying(process):
         await say(process.log, "fraud", registered(1), promoted(1))
         await until_spoken(process, 2)
@@ -147,7 +147,7 @@ async def test_one_relay_speaks_and_another_takes_over(process: Process) -> None
         assert sorted(positions(await heard(process, 4))) == [1, 2, 3, 4]
 
 
-async def test_a_relay_that_stops_leaves_no_task_behind(process: Process) -> None:
+async def test_a_relay_that_stops_leaves_no_task_behind(process: Runtime) -> None:
     before = asyncio.all_tasks()
     async with relaying(process):
         await say(process.log, "fraud", registered(1))

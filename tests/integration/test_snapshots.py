@@ -12,13 +12,13 @@ from bench.events import DECIDERS, History
 from services.ingestion.decision import registration
 from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
-from shared import handling, snapshots
-from shared.handling import Answering
-from shared.ids import Ids
+from shared.deciding import command_handler, snapshots
+from shared.deciding.command_handler import CommandHandler
+from shared.deciding.id_set import IdSet
+from shared.deciding.snapshots import Snapshots
 from shared.log import Log
-from shared.snapshots import Snapshots
 from tests.examples import digest, registered
-from tests.integration.test_handling import ask, register
+from tests.integration.test_command_handler import ask, register
 
 ENOUGH = 30
 
@@ -26,7 +26,7 @@ ENOUGH = 30
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot each thirty facts: the rules are the same, and a test need not write thousands."""
-    monkeypatch.setattr(handling, "EVERY", ENOUGH)
+    monkeypatch.setattr(command_handler, "EVERY", ENOUGH)
 
 
 async def kept(log: Log, name: str) -> int | None:
@@ -34,7 +34,7 @@ async def kept(log: Log, name: str) -> int | None:
     return version
 
 
-async def answer(answering: Answering[Any, Any], *asked: Any) -> None:
+async def answer(answering: CommandHandler[Any, Any], *asked: Any) -> None:
     await answering.answer(asked)
     if answering.snapping:
         await answering.snapping
@@ -43,7 +43,7 @@ async def answer(answering: Answering[Any, Any], *asked: Any) -> None:
 @pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: type(one.initial).__name__)
 async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
     snaps = Snapshots(log.pool, "one", decider)
-    history: Any = snapshots.History(decider.initial, 0, Ids(), 0)
+    history: Any = snapshots.History(decider.initial, 0, IdSet(), 0)
     for n, fact in enumerate(History("fraud").grow(1_500), 1):
         state = decider.after(history.state, [fact])
         history = snapshots.History(state, n, history.said.add(n.to_bytes(16, "big")), history.kept)
@@ -57,11 +57,11 @@ async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
 
 
 async def test_a_cold_answer_begins_at_the_snapshot(log: Log) -> None:
-    warm = Answering(log, "ingestion", registration)
+    warm = CommandHandler(log, "ingestion", registration)
     await answer(warm, *(register(f"run-{n}") for n in range(ENOUGH)))
     await answer(warm, register("one more"))
     assert await kept(log, "ingestion") == ENOUGH
-    cold = Answering(log, "ingestion", registration)
+    cold = CommandHandler(log, "ingestion", registration)
     await answer(cold, register("and another"))
     assert cold.histories["fraud"].kept == ENOUGH
     assert cold.histories["fraud"].version == ENOUGH + 2
@@ -70,16 +70,16 @@ async def test_a_cold_answer_begins_at_the_snapshot(log: Log) -> None:
 
 async def test_what_was_answered_before_the_snapshot_is_not_answered_again(log: Log) -> None:
     asked = [register(f"run-{n}") for n in range(ENOUGH)]
-    await answer(Answering(log, "ingestion", registration), *asked)
-    await answer(Answering(log, "ingestion", registration), *asked)
+    await answer(CommandHandler(log, "ingestion", registration), *asked)
+    await answer(CommandHandler(log, "ingestion", registration), *asked)
     assert await log.pool.fetchval("select version from log.stream") == ENOUGH
 
 
 async def test_a_snapshot_of_another_fold_is_passed_over_and_replaced(log: Log) -> None:
     asked = [register(f"run-{n}") for n in range(2 * ENOUGH)]
-    await answer(Answering(log, "ingestion", registration), *asked[:ENOUGH])
+    await answer(CommandHandler(log, "ingestion", registration), *asked[:ENOUGH])
     await log.pool.execute("""update log.snapshot set fold = 'older code', told = '"what it wrote"'""")
-    cold = Answering(log, "ingestion", registration)
+    cold = CommandHandler(log, "ingestion", registration)
     await answer(cold, *asked)
     assert len(cold.histories["fraud"].state.manifests) == 2 * ENOUGH
     assert await log.pool.fetchval("select fold from log.snapshot") == cold.snapshots.fold
@@ -88,7 +88,7 @@ async def test_a_snapshot_of_another_fold_is_passed_over_and_replaced(log: Log) 
 async def test_an_older_history_does_not_replace_a_later_snapshot(log: Log) -> None:
     snaps = Snapshots(log.pool, "one", registration)
     for version in (9, 5):
-        await snaps.keep("fraud", snapshots.History(registration.initial, version, Ids(), version))
+        await snaps.keep("fraud", snapshots.History(registration.initial, version, IdSet(), version))
     assert await kept(log, "one") == 9
 
 
@@ -99,7 +99,7 @@ async def test_the_fold_is_another_where_the_decider_is(log: Log) -> None:
 async def test_a_metric_that_is_no_number_is_kept(log: Log) -> None:
     snaps = Snapshots(log.pool, "one", promotion)
     state = promotion.after(promotion.initial, [registered(1, metrics={"f1": math.nan, "auc": math.inf})])
-    await snaps.keep("fraud", snaps.sealed(snapshots.History(state, 1, Ids(), 0)))
+    await snaps.keep("fraud", snaps.sealed(snapshots.History(state, 1, IdSet(), 0)))
     metrics = (await snaps.read(["fraud"]))["fraud"].state.versions[1].metrics
     assert math.isnan(metrics["f1"])
     assert metrics["auc"] == math.inf
@@ -109,7 +109,7 @@ async def test_answers_go_on_where_no_snapshot_can_be_written(log: Log, database
     owner = await asyncpg.connect(database)
     await owner.execute("revoke insert on log.snapshot from modelog_service")
     await owner.close()
-    warm = Answering(log, "ingestion", registration)
+    warm = CommandHandler(log, "ingestion", registration)
     for n in range(3 * ENOUGH):
         await answer(warm, register(f"run-{n}"))
     assert await log.pool.fetchval("select version from log.stream") == 3 * ENOUGH
@@ -120,11 +120,11 @@ async def test_three_services_go_on_from_snapshots_as_from_the_log(log: Log) -> 
     """Whether each answer is taken by a process that has just begun makes no difference to the log."""
     told = []
     for model, fresh in (("warm", False), ("cold", True)):
-        services: dict[str, Answering[Any, Any]] = {}
+        services: dict[str, CommandHandler[Any, Any]] = {}
 
         async def say(name: str, decider: Any, asked: Any, fresh: bool = fresh, services: Any = services) -> None:
             if fresh or name not in services:
-                services[name] = Answering(log, name, decider)
+                services[name] = CommandHandler(log, name, decider)
             await answer(services[name], asked)
 
         for n in range(1, 41):
@@ -141,7 +141,7 @@ async def test_three_services_go_on_from_snapshots_as_from_the_log(log: Log) -> 
 
 
 async def test_snapshots_are_written_beside_the_answers(log: Log) -> None:
-    warm = Answering(log, "ingestion", registration)
+    warm = CommandHandler(log, "ingestion", registration)
     await asyncio.gather(*(warm.answer([register(f"run-{n}", f"model-{m}") for n in range(ENOUGH)]) for m in range(5)))
     while warm.snapping:
         await warm.snapping

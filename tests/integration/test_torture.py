@@ -7,8 +7,8 @@ from collections import Counter
 
 import asyncpg
 
-from shared.following import follow
 from shared.log import Append, Entry, Log
+from shared.log.following import follow
 
 WRITERS = 10
 FACTS = 20_000

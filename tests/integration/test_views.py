@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from modelog.events import Fact, ModelPromoted
 
-from services.views.cursors import wait_until
-from services.views.definition import VIEWS
-from services.views.projector import Moved, Projector
-from services.views.rebuild import rebuild
+from services.views.engine.cursors import wait_until
+from services.views.engine.definition import VIEWS
+from services.views.engine.projector import CursorMoved, Projector
+from services.views.engine.rebuild import rebuild
 from shared.log import Log, session
 from tests.integration.views_fixtures import STEPS, History, mingled, told, write
 from tests.integration.views_plain import Views, plain
@@ -139,9 +139,9 @@ async def test_the_same_range_again_changes_nothing(log: Log) -> None:
     top = await write(log, grown(["a", "b"], 1, 60), {})
     async with projecting(log) as projector:
         before = await shown(log, ["a", "b"])
-        with pytest.raises(Moved):
+        with pytest.raises(CursorMoved):
             await projector.step(0, top)
-        with pytest.raises(Moved):
+        with pytest.raises(CursorMoved):
             await projector.step(top - 1, top)
     assert await shown(log, ["a", "b"]) == before == await plain(log, ["a", "b"])
 

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from services.views.app import Views
-from services.views.cursors import wait_until
-from services.views.definition import VIEWS
-from services.views.rebuild import rebuild
+from services.views.engine.cursors import wait_until
+from services.views.engine.definition import VIEWS
+from services.views.engine.rebuild import rebuild
 from shared.log import Log, connect
 from tests.integration.test_views import grown, shown
 from tests.integration.views_fixtures import write
@@ -62,12 +62,12 @@ class Running:
 
 async def test_it_shows_facts_as_they_are_logged_and_stops_when_told(log: Log) -> None:
     process, views = Running(log), Views()
-    assert views.card() == {view.name: f"fold {view.version}" for view in VIEWS}
+    assert views.describe() == {view.name: f"fold {view.version}" for view in VIEWS}
     running = asyncio.create_task(views.run(process))
     for some in ([], grown(MODELS, 1, 30)):
         await wait_until(log.pool, await write(log, some, {}))
     assert await shown(log, MODELS) == await plain(log, MODELS)
-    assert views.card()["model"].startswith(f"fold {VIEWS[0].version}, generation 1, at ")
+    assert views.describe()["model"].startswith(f"fold {VIEWS[0].version}, generation 1, at ")
     process.stopping.set()
     await asyncio.wait_for(running, 1)
 

@@ -12,13 +12,13 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from services.views.cursors import FoldChanged, wait_until
-from services.views.definition import VIEWS, View
-from services.views.projector import Moved, Newer, Projector
-from services.views.rebuild import digests, rebuild
-from shared.following import follow
+from services.views.engine.cursors import FoldChanged, wait_until
+from services.views.engine.definition import VIEWS, View
+from services.views.engine.projector import CursorMoved, NewerFold, Projector
+from services.views.engine.rebuild import digests, rebuild
 from shared.log import Log, session
-from shared.settings import Settings
+from shared.log.following import follow
+from shared.runtime.settings import Settings
 from tests.integration.test_views import grown, projecting, shown
 from tests.integration.views_fixtures import write
 from tests.integration.views_plain import plain
@@ -38,7 +38,7 @@ async def following(log: Log) -> AsyncIterator[asyncio.Event]:
             projector = Projector(log.pool, connection)
             assert await projector.lock()
             while not stopping.is_set():
-                with suppress(Moved):
+                with suppress(CursorMoved):
                     cursors = await projector.open()
 
                     async def step(after: int, upto: int) -> None:
@@ -173,9 +173,11 @@ async def test_a_process_with_an_older_fold_gives_way(log: Log) -> None:
         top = await write(log, grown(["late"], 7, 10), {})
         async with session(log.pool) as connection:
             await Projector(log.pool, connection, [NEXT]).open()
-        with pytest.raises(Moved):
+        with pytest.raises(CursorMoved):
             await old.step(top - 10, top)
-        with pytest.raises(Newer, match=f"version is made by fold {NEXT.version}, this process has {VERSION.version}"):
+        with pytest.raises(
+            NewerFold, match=f"version is made by fold {NEXT.version}, this process has {VERSION.version}"
+        ):
             await old.open()
 
 
@@ -183,7 +185,7 @@ async def test_a_fold_edited_under_its_version_is_found(log: Log) -> None:
     await filled(log)
     edited = replace(VERSION, merge=VERSION.merge + "-- edited")
     async with session(log.pool) as connection:
-        with pytest.raises(FoldChanged, match=f"raise services/views/version/VERSION to {NEXT.version}"):
+        with pytest.raises(FoldChanged, match=f"raise services/views/tables/version/VERSION to {NEXT.version}"):
             await Projector(log.pool, connection, [edited]).open()
 
 
@@ -218,7 +220,7 @@ async def command(settings: Settings, *words: str) -> subprocess.CompletedProces
     told |= {name: value.get_secret_value() for name, value in told.items() if hasattr(value, "get_secret_value")}
     return await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "services.views", *words],
+        [sys.executable, "-m", "operations", *words],
         env=os.environ | {name: str(value) for name, value in told.items()},
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ from services.promotion.decision import Promote, promotion
 from services.retirement.decision import Retire, retirement
 from services.retraining.decision import Consider, retraining
 from services.validation.decision import Judge, validation
-from shared.decider import Decider
+from shared.domain.decider import Decider
 from shared.log import Append, Entry, Log
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from modelog import PlainRegistry, Registry
-from modelog.artifacts import Store
+from modelog import Registry, SyncRegistry
 from modelog.events import EVENTS
+from modelog.store import Store
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,7 +64,7 @@ async def registry(env: dict[str, str], prefix: str, store: Store) -> AsyncItera
 
 
 @pytest.fixture
-def plain(env: dict[str, str], prefix: str, store: Store) -> Iterator[PlainRegistry]:
+def plain(env: dict[str, str], prefix: str, store: Store) -> Iterator[SyncRegistry]:
     """The same without async."""
-    with PlainRegistry(env["MODELOG_KAFKA_SERVERS"], prefix=prefix, store=store) as registry:
+    with SyncRegistry(env["MODELOG_KAFKA_SERVERS"], prefix=prefix, store=store) as registry:
         yield registry

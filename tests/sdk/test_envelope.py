@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelog.envelope import LARGEST, Header, Message, Unreadable, decode, encode, named, subject
+from modelog.envelope import MAX_EVENT_BYTES, Header, Message, Unreadable, decode, derive_id, encode, subject
 from modelog.events import BY_TYPE, Event, ModelTrained, PromotionRequested
 
 from tests.sdk.strategies import ANYTHING, TEXT, events
@@ -96,8 +96,8 @@ def test_a_cause_is_named_by_source_and_id() -> None:
 
 @given(st.uuids(), TEXT)
 def test_a_name_in_a_namespace_is_what_the_standard_says(namespace: uuid.UUID, name: str) -> None:
-    assert named(namespace, name) == uuid.uuid5(namespace, name)
-    assert named(namespace, name).version == 5
+    assert derive_id(namespace, name) == uuid.uuid5(namespace, name)
+    assert derive_id(namespace, name).version == 5
 
 
 @pytest.mark.parametrize("metric", [NAN, math.inf, -math.inf])
@@ -173,12 +173,12 @@ def test_an_empty_value_is_refused(value: bytes | None) -> None:
 
 
 def test_two_megabytes_are_refused() -> None:
-    assert f"found {2 * LARGEST}:" in refusal(*record(b" " * 2 * LARGEST))
+    assert f"found {2 * MAX_EVENT_BYTES}:" in refusal(*record(b" " * 2 * MAX_EVENT_BYTES))
 
 
 def test_two_megabytes_are_not_sent_either() -> None:
     with pytest.raises(ValueError, match="at most 1048576 are read"):
-        encode(trained(description="x" * 2 * LARGEST), source="ci")
+        encode(trained(description="x" * 2 * MAX_EVENT_BYTES), source="ci")
 
 
 @pytest.mark.parametrize("name", ["type", "id", "source"])

@@ -29,9 +29,9 @@ def test_events_need_no_extra() -> None:
         without_extras("""
 import modelog, modelog.events, modelog.envelope, modelog.policy, modelog.schemas
 from modelog import *
-print(ModelPromoted.type, Registry.__name__, PlainRegistry.__name__)
+print(ModelPromoted.type, Registry.__name__, SyncRegistry.__name__)
 """)
-        == "model.promoted Registry PlainRegistry\n"
+        == "model.promoted Registry SyncRegistry\n"
     )
 
 
@@ -57,7 +57,7 @@ def test_a_plain_registry_says_which_extra_is_missing() -> None:
         without_extras("""
 import modelog
 try:
-    with modelog.PlainRegistry(): pass
+    with modelog.SyncRegistry(): pass
 except ImportError as missing:
     print(missing)
 """)

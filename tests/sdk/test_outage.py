@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from modelog import NotPublished, PromotionRequested, Registry
-from modelog.reading import Reader
-from modelog.subscription import UNWELL
+from modelog._kafka.reader import Reader
+from modelog._kafka.subscription import UNWELL
 
 from tests.sdk.conftest import topics
 from tests.sdk.reading import LIMIT, take, versions, wish, wishes
@@ -96,15 +96,15 @@ async def test_a_consumer_that_sees_nothing_where_something_is_is_made_anew(
 async def test_a_publisher_hears_of_an_outage_and_publishes_after_it(
     kafka: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelog.sending.PATIENCE", 2.0)
-    monkeypatch.setattr("modelog.sending.CLOSING", 1.0)
+    monkeypatch.setattr("modelog._kafka.sender.PATIENCE", 2.0)
+    monkeypatch.setattr("modelog._kafka.sender.CLOSING", 1.0)
     async with opened(kafka) as registry:
         await registry.publish(wish(1))
         await asyncio.to_thread(kafka.kill)
         with pytest.raises(NotPublished):
             await registry.publish(wish(2), id="2")
         await asyncio.to_thread(kafka.start)
-        monkeypatch.setattr("modelog.sending.PATIENCE", 60.0)
+        monkeypatch.setattr("modelog._kafka.sender.PATIENCE", 60.0)
         await registry.publish(wish(2), id="2")
         heard = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
         assert set(versions(heard)) == {1, 2}
@@ -114,8 +114,8 @@ async def test_a_publisher_hears_of_an_outage_and_publishes_after_it(
 async def test_a_producer_that_was_given_up_leaves_no_task_behind(
     kafka: Any, monkeypatch: pytest.MonkeyPatch, outage: signal.Signals
 ) -> None:
-    monkeypatch.setattr("modelog.sending.PATIENCE", 2.0)
-    monkeypatch.setattr("modelog.sending.CLOSING", 0.5)
+    monkeypatch.setattr("modelog._kafka.sender.PATIENCE", 2.0)
+    monkeypatch.setattr("modelog._kafka.sender.CLOSING", 0.5)
     async with opened(kafka) as registry:
         before = asyncio.all_tasks()
         await registry.publish(wish(1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from modelog import Artifact, Dataset, ModelRetired, ModelTrained, NotPublished, Registry
-from modelog.artifacts import Store, blob_key, manifest, manifest_key
+from modelog.store import Store, blob_key, manifest, manifest_key
 
 from tests.sdk.reading import take, wish
 

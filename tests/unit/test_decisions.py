@@ -13,7 +13,7 @@ from services.promotion.decision import ARCHIVED, Promote, promotion
 from services.retirement.decision import Retire, retirement
 from services.retraining.decision import Consider, retraining
 from services.validation.decision import Judge, validation
-from shared.decider import Decider
+from shared.domain.decider import Decider
 from tests.examples import RETRAINING, after, digest, drifted, trained, uri
 
 DECIDERS: Sequence[Decider[Any, Any]] = (registration, validation, promotion, retraining, retirement)

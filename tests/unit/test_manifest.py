@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelog.artifacts import Store, blob_key, manifest, manifest_key, path_faults
+from modelog.store import Store, blob_key, manifest, manifest_key, path_faults
 from modelog.values import File
 
 EMPTY = hashlib.sha256(b"").hexdigest()

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from modelog.events import EVENTS, Fact
 
-from services.views.definition import VIEWS, step
+from services.views.engine.definition import VIEWS, step
 
 
 def test_every_folder_with_a_version_is_a_view() -> None:

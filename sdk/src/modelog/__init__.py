@@ -37,7 +37,7 @@ from modelog.values import Artifact, Code, Dataset, Experiment, File, Finding, F
 
 if TYPE_CHECKING:
     from modelog.client import Registry
-    from modelog.plain import PlainRegistry
+    from modelog.sync import SyncRegistry
 
 __all__ = [
     "EVENTS",
@@ -61,7 +61,6 @@ __all__ = [
     "ModelValidated",
     "NotConnected",
     "NotPublished",
-    "PlainRegistry",
     "PromotionRefused",
     "PromotionRequested",
     "RegistrationRefused",
@@ -70,11 +69,12 @@ __all__ = [
     "RetirementRequested",
     "RetrainingDeclined",
     "RetrainingRequested",
+    "SyncRegistry",
     "Unreadable",
     "Window",
 ]
 
-CLIENTS = {"Registry": "modelog.client", "PlainRegistry": "modelog.plain"}
+CLIENTS = {"Registry": "modelog.client", "SyncRegistry": "modelog.sync"}
 
 
 def __getattr__(name: str) -> object:

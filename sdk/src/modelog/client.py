@@ -19,10 +19,10 @@ from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTra
 from modelog.values import Artifact, Code, Dataset, Experiment, Framework
 
 if TYPE_CHECKING:
-    from modelog.artifacts import Store
-    from modelog.reading import Since
-    from modelog.sending import Sender
-    from modelog.subscription import Subscription
+    from modelog._kafka.reader import Since
+    from modelog._kafka.sender import Sender
+    from modelog._kafka.subscription import Subscription
+    from modelog.store import Store
 
 E = TypeVar("E", bound=Event)
 Files = Path | str | Mapping[str, Path | str]
@@ -55,7 +55,7 @@ class Registry:
 
     async def __aenter__(self) -> Registry:
         try:
-            from modelog.sending import Sender
+            from modelog._kafka.sender import Sender
         except ImportError as missing:
             raise MissingExtra("a Registry needs aiokafka, found none: pip install 'modelog[kafka]'") from missing
         self._sender = Sender(self._kafka)
@@ -154,7 +154,7 @@ class Registry:
             raise ValueError("expected at least one type of event, found none: subscribe to ModelPromoted, for one")
         if group is not None and until is not None:
             raise ValueError("a group has no end, as its other members read on: leave out `group` or `until`")
-        from modelog.subscription import Subscription
+        from modelog._kafka.subscription import Subscription
 
         topics = {self._prefix + event.type: event for event in types}
         member = None if group is None else self._prefix + group
@@ -171,7 +171,7 @@ class Registry:
         return self._artifacts().upload(files)
 
     def _artifacts(self) -> Store:
-        from modelog.artifacts import Store
+        from modelog.store import Store
 
         self._store = self._store or Store.from_env()
         return self._store

@@ -23,11 +23,11 @@ from modelog.events import BY_TYPE, Event, Fact
 Header = tuple[str, bytes]
 E = TypeVar("E", bound=Event, covariant=True)
 
-LARGEST = 1024 * 1024
+MAX_EVENT_BYTES = 1024 * 1024
 """The most bytes of JSON that a report or a wish may have."""
-LONGEST = 500
+MAX_ATTRIBUTE_CHARS = 500
 """The most characters that an attribute of an envelope may have."""
-LARGEST_FACT = 4 * LARGEST
+MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
 """The most bytes of JSON that a fact may have: it carries what the report said and what was found out."""
 
 STRUCTURED = b"application/cloudevents+json"
@@ -62,10 +62,10 @@ class Message(Generic[E]):
     @cached_property
     def cause(self) -> uuid.UUID:
         """CloudEvents promises that source and id together are unique; both in one name."""
-        return named(uuid.NAMESPACE_URL, f"{self.source}#{self.id}")
+        return derive_id(uuid.NAMESPACE_URL, f"{self.source}#{self.id}")
 
 
-def named(namespace: uuid.UUID, name: str) -> uuid.UUID:
+def derive_id(namespace: uuid.UUID, name: str) -> uuid.UUID:
     """The same as `uuid.uuid5`, in 1.4 µs instead of 2.9: a report needs four."""
     digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
     return uuid.UUID(int=int.from_bytes(digest[:16], "big") & UNNAMED | FIFTH)
@@ -77,7 +77,7 @@ def subject(event: Event) -> str:
     return event.model if version is None else f"{event.model}/{version}"
 
 
-def binary(
+def encode_binary(
     type: str,
     value: bytes,
     *,
@@ -115,9 +115,9 @@ def encode(
     value = event.model_dump_json().encode()
     if rb"\u0000" in value and NUL.search(value):
         raise ValueError(f"{event.type} contains the NUL character, which the log cannot hold: remove it")
-    if len(value) > LARGEST:
-        raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {LARGEST} are read: send less")
-    return binary(
+    if len(value) > MAX_EVENT_BYTES:
+        raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {MAX_EVENT_BYTES} are read: send less")
+    return encode_binary(
         event.type,
         value,
         id=id or str(uuid.uuid4()),
@@ -133,8 +133,8 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     """The event in a Kafka record, in binary or structured mode; raise Unreadable with the reason if there is none."""
     if not value:
         raise Unreadable("expected an event as JSON, found an empty value: send the event's data")
-    if len(value) > LARGEST_FACT:
-        raise _too_large(LARGEST_FACT, value)
+    if len(value) > MAX_FACT_BYTES:
+        raise _too_large(MAX_FACT_BYTES, value)
     if rb"\u0000" in value and NUL.search(value):
         raise Unreadable("expected text that Postgres can hold, found the NUL character \\u0000: remove it")
     found = {name.lower(): content for name, content in headers if content is not None}
@@ -179,13 +179,15 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
         raise Unreadable("expected the event's type in the header `ce_type`, found none: send a CloudEvent")
     if type not in BY_TYPE:
         raise Unreadable(f"expected a type out of {', '.join(BY_TYPE)}, found {type[:60]!r}")
-    if len(data) > LARGEST and not issubclass(BY_TYPE[type], Fact):
-        raise _too_large(LARGEST, data)
+    if len(data) > MAX_EVENT_BYTES and not issubclass(BY_TYPE[type], Fact):
+        raise _too_large(MAX_EVENT_BYTES, data)
     for name in ("id", "source"):
         if not attributes.get(name):
             raise Unreadable(f"expected the header `ce_{name}`, found none: without it a repeat cannot be told apart")
-        if len(attributes[name]) > LONGEST:
-            raise Unreadable(f"expected at most {LONGEST} characters in `ce_{name}`, found {len(attributes[name])}")
+        if len(attributes[name]) > MAX_ATTRIBUTE_CHARS:
+            raise Unreadable(
+                f"expected at most {MAX_ATTRIBUTE_CHARS} characters in `ce_{name}`, found {len(attributes[name])}"
+            )
     try:
         return BY_TYPE[type].model_validate_json(data)
     except ValidationError as error:
@@ -206,9 +208,9 @@ def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:
         source=attributes["source"],
         time=_time(attributes.get("time", "")),
         sequence=int(sequence) if sequence and re.fullmatch(r"[0-9]{1,18}", sequence) else None,
-        correlation=attributes.get("correlationid", "")[:LONGEST] or None,
-        causation=attributes.get("causationid", "")[:LONGEST] or None,
-        traceparent=attributes.get("traceparent", "")[:LONGEST] or None,
+        correlation=attributes.get("correlationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
+        causation=attributes.get("causationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
+        traceparent=attributes.get("traceparent", "")[:MAX_ATTRIBUTE_CHARS] or None,
     )
 
 

@@ -47,7 +47,7 @@ class Report(Event):
     """What the world tells us."""
 
 
-class Wish(Event):
+class Request(Event):
     """What somebody wants of us."""
 
     by: Name
@@ -133,7 +133,7 @@ class ModelRejected(Fact):
     policy: Digest
 
 
-class PromotionRequested(Wish):
+class PromotionRequested(Request):
     """Somebody wants this version to serve this stage."""
 
     version: Version
@@ -220,7 +220,7 @@ class RetrainingDeclined(Fact):
     sentence: str
 
 
-class RetirementRequested(Wish):
+class RetirementRequested(Request):
     """Somebody wants this version to be used no more."""
 
     version: Version

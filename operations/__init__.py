@@ -1,0 +1,1 @@
+"""What operators run: `python -m operations`; no service imports it."""

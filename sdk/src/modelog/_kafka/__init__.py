@@ -1,0 +1,1 @@
+"""Kafka, behind the registry: nothing here is promised."""

@@ -1,0 +1,1 @@
+"""What builds the views, follows the log with them and swaps them; it knows none of them."""

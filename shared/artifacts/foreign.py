@@ -1,0 +1,186 @@
+"""Bytes that lie elsewhere: an `s3://` address in a report is listed and copied, or refused. All of it blocks."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
+
+from modelog.envelope import MAX_EVENT_BYTES
+from modelog.store import CHUNK, Absent, Store, Unavailable, blob_key, manifest
+from modelog.values import File
+
+from shared.artifacts.pinning import HEAD, Read, Refused, shown
+
+SPOOL = 8 * CHUNK
+"""The bytes of an object that are held in memory before it is spooled to disk."""
+LISTED = MAX_EVENT_BYTES * 3 // 4
+"""The most bytes of a folder's manifest: it is carried by model.registered, which has to fit into a message."""
+LONGEST_KEY = 1024
+"""The most bytes that S3 takes for a key."""
+MOVED, TIMED_OUT, TOO_MANY, NOT_IMPLEMENTED = 301, 408, 429, 501
+OURS = ("blobs", "manifests")
+"""The folders of our own bucket that hold every model's bytes."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Path inside the artifact to key, in a bucket."""
+
+    bucket: str
+    keys: Mapping[str, str]
+
+
+class Foreign:
+    """What addresses lead to; `readable` names the buckets that may be read beside our own, None is any."""
+
+    def __init__(self, store: Store, readable: Collection[str] | None) -> None:
+        self._store = store
+        self._readable = readable
+
+    def found(self, uri: str) -> tuple[File, ...] | Folder:
+        """The files of one of our own manifests, or the objects of a folder; raise Refused where there are none."""
+        own = f"s3://{self._store.bucket}/manifests/sha256/"
+        if uri.startswith(own):
+            return self._own(uri, uri.removeprefix(own))
+        bucket, prefix = _address(uri)
+        self._permit(uri, bucket, prefix)
+        return Folder(bucket, self._listed(uri, bucket, prefix))
+
+    def _own(self, uri: str, sha256: str) -> tuple[File, ...]:
+        try:
+            files = self._store.files(f"sha256:{sha256}")
+        except Absent:
+            raise Refused(
+                "missing object", f"expected a manifest at {shown(uri)}, found none: upload the files"
+            ) from None
+        except ValueError as error:
+            raise Refused("digest differs", str(error)) from None
+        if len(manifest(files)[1]) > LISTED:
+            raise _too_many(uri, f"{len(files)}")
+        return files
+
+    def _permit(self, uri: str, bucket: str, prefix: str) -> None:
+        if bucket != self._store.bucket:
+            if self._readable is not None and bucket not in self._readable:
+                raise Refused(
+                    "foreign prefix unreadable",
+                    f"expected one of the buckets that MODELOG_FOREIGN_BUCKETS names, found {shown(bucket)}: copy the "
+                    "files to one of them, or upload them with the SDK",
+                )
+        # Not the letters alone: there are stores that find blobs/ under x/../blobs/ too.
+        elif (first := posixpath.normpath(prefix.strip("/")).partition("/")[0]) in (*OURS, ".", ".."):
+            raise Refused(
+                "foreign prefix unreadable",
+                f"expected a folder or a manifest, found {shown(uri)}, where modelog keeps "
+                f"{'the bytes of every model' if first in OURS else 'all that it stores'}: name one manifest, or files",
+            )
+
+    def _listed(self, uri: str, bucket: str, prefix: str) -> dict[str, str]:
+        """Path inside the artifact → key, for a folder's objects or, if there are none, for the object of that name."""
+        folder = f"{prefix.rstrip('/')}/" if prefix else ""
+        keys, length = {}, 0
+        with self._asking(uri, bucket):
+            with self._store.asking(f"list {shown(uri)}"):
+                for found in self._store.client.list_objects(bucket, prefix=folder, recursive=True):
+                    key = found.object_name or ""
+                    if key.endswith("/"):
+                        continue
+                    path = key.removeprefix(folder)
+                    keys[path] = key
+                    length += len(manifest([File(path=path, size=found.size or 0, sha256="0" * 64)])[1])
+                    if length > LISTED:
+                        raise _too_many(uri, f"more than {len(keys) - 1}")
+            if not keys and prefix and not prefix.endswith("/"):
+                with suppress(Absent):
+                    self._store.head(prefix, bucket)
+                    keys[prefix.rpartition("/")[2]] = prefix
+        if not keys:
+            raise Refused("no files", f"expected files below {shown(uri)}, found none: upload them first")
+        return keys
+
+    def copy(self, bucket: str, key: str, path: str) -> Read:
+        sha256, head, uri = hashlib.sha256(), b"", f"s3://{bucket}/{key}"
+        with SpooledTemporaryFile(SPOOL) as spool:
+            with self._asking(uri, bucket), self._store.reading(key, bucket) as response:
+                size = int(response.headers.get("Content-Length", 0))
+                try:
+                    for chunk in response.stream(CHUNK, decode_content=False):
+                        sha256.update(chunk)
+                        head += chunk[: HEAD - len(head)]
+                        spool.write(chunk)
+                    spool.flush()
+                except OSError as error:
+                    if error.errno not in FULL:
+                        raise
+                    raise _too_large(uri, size) from error
+            size = spool.tell()
+            self._store.keep(blob_key(sha256.hexdigest()), cast(BinaryIO, spool), size)
+        return Read(File(path=path, size=size, sha256=sha256.hexdigest()), head)
+
+    @contextmanager
+    def _asking(self, uri: str, bucket: str) -> Iterator[None]:
+        """Refuse what nobody can read. What keeps us from our own bucket is our trouble, and raised.
+
+        Any answer that the request was wrong refuses it, as long as our bucket answers the same keys: addresses are
+        written by others, and what one of them cannot mend would be tried for ever.
+        """
+        try:
+            yield
+        except Absent:
+            raise Refused("missing object", f"expected an object at {shown(uri)}, found it gone: send again") from None
+        except Unavailable as error:
+            if not _lasting(error.status) or not self._answers():
+                raise
+            raise _unreadable(uri, error.code or f"status {error.status}") from error
+        except ValueError as error:
+            raise _unreadable(uri, str(error)) from error
+
+    def _answers(self) -> bool:
+        with self._store.asking("look at the bucket"):
+            return self._store.client.bucket_exists(self._store.bucket)
+
+
+def _address(uri: str) -> tuple[str, str]:
+    """Bucket and prefix. Not a URL's parts: a key may contain ? and #."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise _unreadable(uri, "another kind of address")
+    if len(prefix.encode("utf-8", "replace")) > LONGEST_KEY:
+        raise _unreadable(uri, f"whose key is above {LONGEST_KEY} bytes")
+    return bucket, prefix
+
+
+def _lasting(status: int) -> bool:
+    """Whether the same request would be answered with the same status for ever."""
+    return status in (MOVED, NOT_IMPLEMENTED) or (400 <= status < 500 and status not in (TIMED_OUT, TOO_MANY))
+
+
+def _unreadable(uri: str, found: str) -> Refused:
+    return Refused(
+        "foreign prefix unreadable",
+        f"expected s3://bucket/folder that modelog may read, found {shown(uri)} ({found[:200]}): copy the files there",
+    )
+
+
+def _too_many(uri: str, found: str) -> Refused:
+    return Refused(
+        "foreign prefix unreadable",
+        f"expected the files of one model below {shown(uri)}, found {found}, which do not fit into a message: "
+        "name a smaller folder, or pack them into one file",
+    )
+
+
+def _too_large(uri: str, size: int) -> Refused:
+    return Refused(
+        "foreign prefix unreadable",
+        f"expected to copy {shown(uri)}, found no room on our disk for its {size} bytes: upload it with the SDK, or "
+        "give the service a larger folder for temporary files (TMPDIR)",
+    )

@@ -1,0 +1,61 @@
+"""What becomes of an artifact: pinned, or the reasons why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from modelog.events import RegistrationRefusal
+from modelog.values import File
+
+from shared.domain.sentences import join_limited
+
+HEAD = 512
+"""How many bytes of each file are kept, to tell its format from."""
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """An artifact whose bytes are in the store and were read: `size` in bytes, `heads` the first 512 of each file."""
+
+    manifest: str
+    uri: str
+    size: int
+    files: tuple[File, ...]
+    heads: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Unpinnable:
+    """Why an artifact cannot be pinned, however often one tries."""
+
+    reasons: tuple[RegistrationRefusal, ...]
+    sentence: str
+
+
+class Refused(Exception):
+    """One thing that keeps an artifact from being pinned."""
+
+    def __init__(self, reason: RegistrationRefusal, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason, self.sentence = reason, sentence
+
+
+@dataclass(frozen=True)
+class Read:
+    """A file whose bytes were read, and how they begin; `etag` names the bytes as long as nobody replaces them."""
+
+    file: File
+    head: bytes
+    etag: str = ""
+
+
+def shown(text: str) -> str:
+    """Text from outside, in a sentence that a log can hold: short and without control characters."""
+    return repr(text if len(text) <= 200 else text[:200] + "…")
+
+
+def unpinnable(refusals: Sequence[Refused]) -> Unpinnable:
+    """Every reason once, and the first sentences."""
+    reasons = tuple(dict.fromkeys(refused.reason for refused in refusals))
+    return Unpinnable(reasons, join_limited([refused.sentence for refused in refusals]))

@@ -1,0 +1,1 @@
+"""Kafka: the consumer of a service, its topics, and the topic `parked`."""

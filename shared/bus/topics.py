@@ -1,0 +1,47 @@
+"""The topics of a registry: one a type, and `parked`."""
+
+from __future__ import annotations
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+from modelog.events import BY_TYPE
+
+from shared.runtime.settings import Settings
+
+PARKED = "parked"
+
+# A value is read up to 1 MiB; what is larger must still arrive, to be parked and not to be lost.
+ROOM = {"max.message.bytes": str(6 * 1024 * 1024)}
+
+
+async def make_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing and return their names; those that exist are left as they are.
+
+    Their records are kept for ever: a service that was away for a month has lost nothing, and a subscriber can begin at
+    the beginning. Partitions are never added to a topic
+    that is there: a key would move, and its order be lost.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        wanted = [_topic(settings, name) for name in [*BY_TYPE, PARKED]]
+        missing = [topic for topic in wanted if topic.name not in there]
+        if missing:
+            answer = await admin.create_topics(missing)
+            for name, code, *_ in answer.topic_errors:
+                error = for_code(code)
+                if code and error is not TopicAlreadyExistsError:
+                    raise error(f"topic {name} could not be created")
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
+
+
+def _topic(settings: Settings, name: str) -> NewTopic:
+    return NewTopic(
+        name=settings.topic_prefix + name,
+        num_partitions=settings.topic_partitions,
+        replication_factor=settings.topic_replicas,
+        topic_configs={**ROOM, "retention.ms": "-1"},
+    )

@@ -1,0 +1,1 @@
+"""What a decision may import besides the events: pure values and functions."""

@@ -1,0 +1,70 @@
+"""Is a challenger worse than the champion? Asked by validation, and by promotion when the champion changed since."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelog.policy import Policy
+from modelog.values import Finding
+
+from shared.domain.sentences import join_limited
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves the champion's stage, and the metrics it was registered with."""
+
+    version: int
+    metrics: Mapping[str, float]
+
+
+def compare(policy: Policy, metrics: Mapping[str, float], champion: Champion | None) -> Finding:
+    """Whether every metric that both have, and whose direction the policy knows, is at most `tolerance` worse.
+
+    The tolerance is a share of the champion's absolute value. Nothing in common is a failure: a gate that cannot see
+    stays shut.
+    """
+    check, required = "not worse than the champion", f"at most {policy.tolerance:.2%} worse than the champion"
+    if champion is None:
+        sentence = "there is no champion to compare with"
+        return Finding(check=check, passed=True, required=required, observed="no champion", sentence=sentence)
+    shared = {
+        name: (value, champion.metrics[name], direction)
+        for name, value in sorted(metrics.items())
+        if name in champion.metrics and (direction := policy.direction(name))
+    }
+    if not shared:
+        theirs = join_limited(sorted(champion.metrics), ", ") or "none"
+        return Finding(
+            check=check,
+            passed=False,
+            required="a metric that the champion has too, whose direction the policy knows",
+            observed=join_limited(sorted(metrics), ", ") or "no metrics",
+            sentence=f"nothing can be compared with champion {champion.version}, whose metrics are: {theirs}",
+        )
+    worse = [name for name, values in shared.items() if _worse(*values, policy.tolerance)]
+    told = [_tell(name, *shared[name], champion.version) for name in worse or shared]
+    return Finding(
+        check=check,
+        passed=not worse,
+        required=required,
+        observed=join_limited([f"{name} {value:.6g}" for name, (value, _, _) in shared.items()], ", "),
+        sentence=join_limited(told) + (f", beyond the tolerance of {policy.tolerance:.2%}" if worse else ""),
+    )
+
+
+def _worse(value: float, theirs: float, direction: str, tolerance: float) -> bool:
+    if not math.isfinite(value):
+        return True
+    if not math.isfinite(theirs):
+        return False
+    lost = theirs - value if direction == "higher" else value - theirs
+    return lost > tolerance * abs(theirs)
+
+
+def _tell(name: str, value: float, theirs: float, direction: str, champion: int) -> str:
+    better = value > theirs if direction == "higher" else value < theirs
+    verdict = "equal to" if value == theirs else "better than" if better else "worse than"
+    return f"{name} {value:.6g} is {verdict} champion {champion}'s {theirs:.6g} ({direction} is better)"

@@ -1,0 +1,1 @@
+"""What every process has: settings, health, logging, and which errors pass."""

@@ -1,0 +1,79 @@
+"""What a process is told by its environment: addresses, names and limits, each as `MODELOG_…`."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+from modelog.policy import DEFAULT, Policy
+from modelog.store import Store
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of every service. `make up` writes them to `.modelog/env`, which is read when it is there."""
+
+    model_config = SettingsConfigDict(env_prefix="MODELOG_", env_file=".modelog/env", extra="ignore", frozen=True)
+
+    kafka_servers: str
+    """`host:port`, several with commas."""
+    postgres_url: SecretStr
+    """`postgresql://user:password@host:port/database`"""
+    postgres_role: str = "modelog_service"
+    """The role the services act as, made by the migrations; it can append to the log and never change it."""
+    s3_endpoint: str
+    s3_access_key: SecretStr
+    s3_secret_key: SecretStr
+    s3_bucket: str = "modelog"
+    topic_prefix: str = ""
+    """Put before every topic and every consumer group, so that several registries share a Kafka."""
+    topic_partitions: int = Field(default=12, ge=1)
+    topic_replicas: int = Field(default=1, ge=1)
+    policy: Path | None = None
+    """A JSON file with the policy that replaces the default one."""
+    foreign_buckets: str = "*"
+    """The buckets whose objects a `model.trained` may name, with commas; `*` is every one that our keys can read."""
+    health_host: str = "127.0.0.1"
+    health_port: int = 0
+    """Where `/livez`, `/readyz` and `/metrics` answer; 0 picks a free port, told on the start-up card."""
+    graceful_seconds: float = 30.0
+    """How long a stopping process may take to finish the batch it is at."""
+
+    def store(self) -> Store:
+        """The object store that holds the bytes."""
+        return Store(
+            self.s3_endpoint,
+            self.s3_access_key.get_secret_value(),
+            self.s3_secret_key.get_secret_value(),
+            self.s3_bucket,
+        )
+
+    def foreign(self) -> frozenset[str] | None:
+        """The names of those buckets, or None for any."""
+        return None if self.foreign_buckets == "*" else frozenset(self.foreign_buckets.replace(",", " ").split())
+
+    def read_policy(self) -> Policy:
+        """The policy in force; end the process with a sentence when its file is not one."""
+        try:
+            return DEFAULT if self.policy is None else Policy.model_validate_json(self.policy.read_bytes())
+        except (OSError, ValueError) as error:
+            sys.exit(f"MODELOG_POLICY: expected a policy in {self.policy}, found {error}")
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process; end it with a sentence when something is missing."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # filled from the environment
+    except ValidationError as error:
+        _stop(error)
+
+
+def _stop(error: ValidationError) -> NoReturn:
+    for problem in error.errors(include_url=False):
+        name = "MODELOG_" + "_".join(map(str, problem["loc"])).upper()
+        print(f"{name}: {problem['msg']}", file=sys.stderr)
+    sys.exit("Set what is named above, or run `make up`, which writes it to .modelog/env.")

@@ -1,0 +1,145 @@
+"""Answering on the real log: each message once, whoever else writes, however often it comes."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from modelog.envelope import Message
+from modelog.events import Event
+from modelog.policy import DEFAULT
+
+from services.ingestion.decision import Register, registration
+from services.promotion.decision import Promote, promotion
+from services.validation.decision import Judge, validation
+from shared.deciding.command_handler import CommandFromMessage, CommandHandler
+from shared.log import Append, Head, Log
+from tests.examples import digest, trained, uri
+
+
+def message(id: str, event: Event | None = None) -> Message[Event]:
+    return Message(event or trained(), id, "/test")
+
+
+def ask(id: str, command: Any) -> CommandFromMessage[Any]:
+    return CommandFromMessage(command, message(id))
+
+
+def register(run: str, model: str = "fraud") -> CommandFromMessage[Any]:
+    report = trained(run).model_copy(update={"model": model})
+    return ask(run, Register(report, digest(1), uri(1), 3, "pickle", ()))
+
+
+async def said(log: Log, model: str = "fraud") -> Sequence[tuple[int, str, int]]:
+    rows = await log.pool.fetch(
+        "select version, kind, (data ->> 'version')::int as number from log.event where stream = $1 order by version",
+        model,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log) -> None:
+    ingestion = CommandHandler(log, "ingestion", registration)
+    heads = await ingestion.answer([register("a"), register("b"), register("a", "churn")])
+    assert {stream: head.version for stream, head in heads.items()} == {"fraud": 2, "churn": 1}
+    assert await said(log) == [(1, "model.registered", 1), (2, "model.registered", 2)]
+
+
+async def test_the_same_message_again_changes_nothing(log: Log) -> None:
+    warm = CommandHandler(log, "ingestion", registration)
+    await warm.answer([register("a"), register("a")])
+    await warm.answer([register("a")])
+    cold = CommandHandler(log, "ingestion", registration)
+    assert await cold.answer([register("a")]) == {}
+    assert len(await said(log)) == 1
+
+
+async def test_a_message_that_was_refused_is_not_refused_again(log: Log) -> None:
+    promote = ask("wish", Promote("fraud", 7, "production", "ada", "", DEFAULT))
+    for _ in range(2):
+        await CommandHandler(log, "promotion", promotion).answer([promote])
+    assert await said(log) == [(1, "promotion.refused", 7)]
+
+
+async def test_two_services_may_answer_the_same_message(log: Log) -> None:
+    same = [register("a").message] * 2
+    for name, one in zip(("ingestion", "other"), same, strict=True):
+        await CommandHandler(log, name, registration).answer([CommandFromMessage(register(name).command, one)])
+    assert len(await said(log)) == 2
+
+
+async def test_a_service_decides_on_what_others_said_meanwhile(log: Log) -> None:
+    ingestion = CommandHandler(log, "ingestion", registration)
+    judging = CommandHandler(log, "validation", validation)
+    promoting = CommandHandler(log, "promotion", promotion)
+    for number in (1, 2):
+        await ingestion.answer([register(f"run-{number}")])
+        await judging.answer([ask(f"registered-{number}", Judge("fraud", number, digest(1), (), DEFAULT))])
+        await promoting.answer(
+            [ask(f"validated-{number}", Promote("fraud", number, "production", "policy", "", DEFAULT))]
+        )
+    kinds = ["model.registered", "model.validated", "model.promoted"]
+    assert [kind for _, kind, _ in await said(log)] == kinds * 2
+    replaced = await log.pool.fetchval("select data ->> 'replaces' from log.event where position = 6")
+    assert replaced == "1"
+
+
+async def test_many_writers_of_one_stream_lose_and_double_nothing(log: Log) -> None:
+    writers = [CommandHandler(log, "ingestion", registration) for _ in range(6)]
+    runs = [f"run-{number}" for number in range(60)]
+
+    async def answer(writer: CommandHandler[Any, Any], turn: int) -> None:
+        for run in runs[turn:] + runs[:turn]:
+            await writer.answer([register(run)])
+
+    await asyncio.gather(*(answer(writer, 10 * turn) for turn, writer in enumerate(writers)))
+    assert [row[2] for row in await said(log)] == list(range(1, 61))
+
+
+async def test_a_lost_acknowledgement_is_recognised(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingestion = CommandHandler(log, "ingestion", registration)
+    append = log.append
+
+    async def forgetful(appends: Any) -> Any:
+        await append(appends)
+        raise ConnectionError("the answer was lost")
+
+    monkeypatch.setattr(log, "append", forgetful)
+    with pytest.raises(ConnectionError):
+        await ingestion.answer([register("a")])
+    monkeypatch.setattr(log, "append", append)
+    await ingestion.answer([register("a")])
+    assert len(await said(log)) == 1
+
+
+async def test_what_is_kept_in_memory_is_what_the_log_says(log: Log) -> None:
+    warm = CommandHandler(log, "ingestion", registration, histories=2)
+    for number in range(20):
+        await warm.answer([register(f"run-{number}", f"model-{number % 3}")])
+    cold = CommandHandler(log, "ingestion", registration)
+    for model in list(warm.histories):
+        await cold.answer([register("run-0", model)])
+        await warm.answer([register("run-0", model)])
+        assert cold.histories[model] == warm.histories[model]
+    assert len(warm.histories) == 2
+
+
+async def test_services_of_one_process_take_turns_at_a_model(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, write = [], log.coalescer.write
+
+    async def noted(appends: Sequence[Append]) -> dict[str, Head]:
+        heads = await write(appends)
+        written.append((len(appends), len(heads)))
+        return heads
+
+    monkeypatch.setattr(log.coalescer, "write", noted)
+    services = [CommandHandler(log, f"service-{n}", registration) for n in range(4)]
+    models = ("fraud", "churn", "spam")
+    batches = [
+        one.answer([register(f"run-{n} of {one.name}", model) for model in models])
+        for n in range(10)
+        for one in services
+    ]
+    await asyncio.gather(*batches)
+    assert await log.pool.fetchval("select sum(version) from log.stream") == len(batches) * len(models)
+    assert [accepted for asked, accepted in written if accepted < asked] == []

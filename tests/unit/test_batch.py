@@ -1,0 +1,82 @@
+"""A batch in which some messages take long."""
+
+import asyncio
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, cast
+
+import pytest
+from aiokafka import ConsumerRecord
+from modelog.envelope import Message, encode
+from modelog.events import ModelTrained
+from modelog.policy import DEFAULT
+
+from shared.deciding.batch import BatchProcessor, Context
+from shared.deciding.command_handler import CommandFromMessage
+from tests.examples import NOON, trained
+
+
+class Answered:
+    """In place of the log: what was asked, batch by batch."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    async def answer(self, asked: list[CommandFromMessage[Any]]) -> dict[str, Any]:
+        self.batches.append([f"{one.command.model}/{one.command.run}" for one in asked])
+        return {}
+
+
+def record(model: str, run: str) -> Any:
+    report = trained(run).model_copy(update={"model": model})
+    key, value, headers = encode(report, source="/test", time=datetime.now(UTC))
+    return ConsumerRecord("model.trained", 0, 0, 0, 0, key, value, None, len(key), len(value), tuple(headers))
+
+
+async def test_a_slow_message_holds_up_its_model_and_no_other_and_costs_no_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = asyncio.Event()
+
+    async def handler(message: Message[ModelTrained], _: Context) -> Any:
+        if message.event.run == "slow":
+            await slow.wait()
+        return message.event
+
+    answered = Answered()
+    context = Context(NOON, DEFAULT, cast(Any, None))
+    intake = BatchProcessor("test", {ModelTrained: handler}, cast(Any, answered), cast(Any, None), lambda: context)
+    batch = [record("a", "slow"), *(record("a", f"behind-{n}") for n in range(3)), record("b", "quick")]
+    taking = asyncio.create_task(intake.take(batch))
+    waits = 0
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal waits
+        waits += 1
+        return await wait(*arguments, **options)
+
+    wait = asyncio.wait
+    monkeypatch.setattr(asyncio, "wait", counted)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert answered.batches == [["b/quick"]]
+    assert waits < 10, "it must sleep while the head of a model is slow"
+    slow.set()
+    await taking
+    assert answered.batches[1:] == [["a/slow", "a/behind-0", "a/behind-1", "a/behind-2"]]
+
+
+async def test_a_handler_may_know_some_answers_at_once_and_ask_for_others_and_each_model_keeps_its_order() -> None:
+    async def found(run: ModelTrained) -> ModelTrained:
+        await asyncio.sleep(0)
+        return run
+
+    def handler(message: Message[ModelTrained], _: Context) -> Any:
+        return partial(found, message.event) if message.event.run.startswith("asked") else message.event
+
+    answered = Answered()
+    context = Context(NOON, DEFAULT, cast(Any, None))
+    intake = BatchProcessor("test", {ModelTrained: handler}, cast(Any, answered), cast(Any, None), lambda: context)
+    await intake.take([record("a", run) for run in ("known-1", "asked-1", "known-2", "asked-2", "known-3")])
+    told = [run for batch in answered.batches for run in batch]
+    assert told == ["a/known-1", "a/asked-1", "a/known-2", "a/asked-2", "a/known-3"]
