@@ -5,7 +5,6 @@ import asyncpg
 import pytest
 
 from shared.log import Append, Entry, Head, Log
-from shared.log.migrations import MigrationChanged, migrate, scripts
 
 
 def entries(*ids: int, kind: str = "model.registered") -> Sequence[Entry]:
@@ -125,18 +124,3 @@ async def test_nothing_is_settled_behind_an_open_append(log: Log, database: str)
     await transaction.rollback()
     assert await log.settled() == 3
     await slow.close()
-
-
-async def test_migrating_again_changes_nothing(database: str) -> None:
-    connection = await asyncpg.connect(database)
-    assert await migrate(connection) == []
-    await connection.close()
-
-
-async def test_a_migration_that_was_edited_after_it_was_applied_stops_the_next(database: str) -> None:
-    connection = await asyncpg.connect(database)
-    first = next(iter(scripts()))
-    await connection.execute("update modelog.migration set sha256 = 'other' where name = $1", first)
-    with pytest.raises(MigrationChanged, match="restore the file and write a new migration"):
-        await migrate(connection)
-    await connection.close()
