@@ -22,14 +22,15 @@ log = structlog.get_logger()
 parked = Counter("modelog_parked", "Records parked", ["service", "topic"])
 
 PREFIX = "parked_"
-"""Begins the name of every header that parking adds."""
+"""Begins the name of every header that parking adds, behind the record's own."""
+CUT = f"{PREFIX}cut"
+"""The header, `1`, of a record that was too large to be copied: its value and its own headers are missing."""
 
 # Above what a topic of ours lets in by default.
 LARGEST = 8 * 1024 * 1024
 BATCH = 256 * 1024
 """Bytes that go to a partition at once, when that many wait: 16 KiB of aiokafka's are a dozen facts."""
 LONGEST_KEY = 1000
-WITHOUT = "without its value"
 PATIENCE = 30.0
 """Seconds that Kafka has to acknowledge a parked record; an idempotent producer would wait for ever."""
 
@@ -71,9 +72,10 @@ class Parking:
         try:
             await self._send(record.key, value, [*record.headers, *reasons])
         except MessageSizeTooLargeError:
-            told["reason"] = f"{reason}; parked {WITHOUT}, for it is too large to be copied"
+            told["reason"] = f"{reason}; parked without its value, which is too large to be copied"
             key = record.key and record.key[:LONGEST_KEY]
-            await self._send(key, None if key else b"", [*reasons[:-1], (PREFIX + "reason", told["reason"].encode())])
+            cut = [*reasons[:-1], (PREFIX + "reason", told["reason"].encode()), (CUT, b"1")]
+            await self._send(key, None if key else b"", cut)
         parked.labels(self.service, record.topic).inc()
         log.warning("parked", **told)
 

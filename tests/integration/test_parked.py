@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from modelog.envelope import encode
 from modelog.events import ModelPromoted, ModelRegistered
 
-from operations.parked import parked, run, send_again
+from operations.parked import Headers, Parked, parked, run, send_again
 from stack import Addresses
-from tests.integration.desk import Desk
+from tests.integration.desk import Desk, came_from, until
 from tests.integration.opening import opened
 
 
@@ -20,28 +21,61 @@ async def desk(stack: Addresses) -> AsyncIterator[Desk]:
         yield desk
 
 
-async def misplace(desk: Desk, model: str) -> str:
-    """Park a good run, by sending it to the wrong topic; return its id."""
-    key, value, headers = encode(desk.trained(model), source="/tests")
-    sent = await desk.hand_in("drift.detected", value, key, headers)
+async def park(desk: Desk, value: bytes | None, key: bytes | None, headers: Headers = (), heard: str = "") -> Parked:
+    """Send a record to a topic where it is parked, and return it as it is listed."""
+    sent = await desk.hand_in(heard or "drift.detected", value, key, headers)
     await desk.parked_from(sent)
-    return f"{sent.topic}/{sent.partition}/{sent.offset}/retraining"
+    (found,) = [found for found in await parked(desk.settings) if found.id.startswith(f"{sent.topic}/0/{sent.offset}/")]
+    return found
+
+
+async def park_good(desk: Desk, model: str) -> Parked:
+    """Park a good run, by sending it to the wrong topic."""
+    key, value, headers = encode(desk.trained(model), source="/tests")
+    return await park(desk, value, key, headers)
 
 
 async def test_what_is_parked_is_listed_once_with_its_reason(desk: Desk) -> None:
-    id = await misplace(desk, "listed")
-    (one,) = [one for one in await parked(desk.settings) if one.id == id]
-    assert "expected drift.detected" in one.reason
-    assert one.record.key == b"listed"
-    assert id in str(one)
+    found = await park_good(desk, "listed")
+    assert "expected drift.detected" in found.reason
+    assert found.key == b"listed"
+    assert not found.cut
+    assert found.id in str(found)
 
 
-async def test_what_is_sent_again_comes_as_it_came_and_is_crossed_off(desk: Desk) -> None:
-    id = await misplace(desk, "again")
-    (one,) = [one for one in await parked(desk.settings) if one.id == id]
-    await send_again(desk.settings, [one])
-    left = await parked(desk.settings)
-    assert id not in {one.id for one in left}
+async def test_what_is_sent_again_is_not_listed_any_more(desk: Desk) -> None:
+    found = await park_good(desk, "again")
+    await send_again(desk.settings, [found])
+    assert found.id not in {left.id for left in await parked(desk.settings)}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers"),
+    [
+        (None, b"\x00\xff{", [("a", b"1"), ("b", None), ("a", b"\xfe"), ("b", b"")]),
+        (b"\xff\x00", None, []),
+        (b"key", b"", [("parked_reason", b"mine"), ("parked_sent", b"mine"), ("a", None)]),
+    ],
+    ids=["null key, binary value, repeated headers", "binary key, null value", "empty value, headers like parking's"],
+)
+async def test_what_is_sent_again_comes_as_it_came(
+    desk: Desk, key: bytes | None, value: bytes | None, headers: Headers
+) -> None:
+    found = await park(desk, value, key, headers)
+    await send_again(desk.settings, [found])
+    topic = TopicPartition(found.topic, 0)
+    async with AIOKafkaConsumer(bootstrap_servers=desk.settings.kafka_servers) as consumer:
+        consumer.assign([topic])
+        consumer.seek(topic, int(found.id.split("/")[2]))
+        first = await consumer.getone()
+        second = await consumer.getone()
+    assert (second.key, second.value, second.headers) == (key, value, tuple(headers))
+    assert (first.key, first.value, first.headers) == (key, value, tuple(headers))
+
+    async def parked_again() -> bool:
+        return any(came_from(record)[2] == str(second.offset) for record in desk.parked)
+
+    await until(parked_again, "the record parked again, because its reason is still there")
 
 
 async def test_sending_a_message_again_that_was_answered_changes_nothing(desk: Desk) -> None:
@@ -49,25 +83,35 @@ async def test_sending_a_message_again_that_was_answered_changes_nothing(desk: D
     key, value, headers = encode(report, source="/tests")
     await desk.hand_in("model.trained", value, key, headers)
     await desk.said("answered", ModelPromoted)
-    sent = await desk.hand_in("drift.detected", value, key, headers)
-    await desk.parked_from(sent)
-    (one,) = [one for one in await parked(desk.settings) if one.record.key == b"answered"]
+    found = await park(desk, value, key, headers)
     for _ in range(2):
-        await send_again(desk.settings, [one])
+        await send_again(desk.settings, [found])
     await desk.hand_in("model.trained", value, key, headers)
     await desk.goes_on("answered")
     assert len([fact for fact in await desk.facts("answered") if isinstance(fact, ModelRegistered)]) == 2
 
 
 async def test_what_was_parked_without_its_value_is_not_sent_and_stays(desk: Desk) -> None:
-    sent = await desk.hand_in("model.trained", b"x" * (6 * 1024 * 1024 - 200), b"huge")
-    await desk.parked_from(sent)
-    (one,) = [one for one in await parked(desk.settings) if one.record.key == b"huge"]
-    if not one.cut:
-        pytest.fail(f"expected a record that parking had to cut, found {one.reason[:200]}")
-    with pytest.raises(SystemExit, match="without its value"):
-        await run(desk.settings, [one.id], everything=False)
-    assert one.id in {one.id for one in await parked(desk.settings)}
+    found = await park(desk, b"x" * (6 * 1024 * 1024 - 200), b"huge", heard="model.trained")
+    if not found.cut:
+        pytest.fail(f"expected a record that parking had to cut, found {found.reason[:200]}")
+    with pytest.raises(SystemExit, match="without their value"):
+        await run(desk.settings, [found.id], everything=False)
+    assert found.id in {left.id for left in await parked(desk.settings)}
+
+
+async def test_a_record_that_an_older_version_parked_without_its_value_is_known(desk: Desk) -> None:
+    reason = b"expected JSON; parked without its value, for it is too large to be copied"
+    headers = [("parked_service", b"ingestion"), ("parked_topic", b"t"), ("parked_partition", b"0")]
+    headers += [("parked_offset", b"7"), ("parked_at", b"2026-01-01T00:00:00+00:00"), ("parked_reason", reason)]
+    await desk.hand_in("parked", None, b"old", headers)
+    (found,) = [found for found in await parked(desk.settings) if found.key == b"old"]
+    assert (found.id, found.cut) == ("t/0/7/ingestion", True)
+
+
+async def test_a_reason_that_quotes_the_old_sentence_is_no_cut(desk: Desk) -> None:
+    quoted = b'{"model": "; parked without its value, for it is too large to be copied"}'
+    assert not (await park(desk, quoted, b"quoting")).cut
 
 
 async def test_an_unknown_id_is_a_sentence(desk: Desk) -> None:
