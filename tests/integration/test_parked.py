@@ -100,18 +100,22 @@ async def test_what_was_parked_without_its_value_is_not_sent_and_stays(desk: Des
     assert found.id in {left.id for left in await parked(desk.settings)}
 
 
-async def test_a_record_that_an_older_version_parked_without_its_value_is_known(desk: Desk) -> None:
-    reason = b"expected JSON; parked without its value, for it is too large to be copied"
+OLD_SENTENCE = "; parked without its value, for it is too large to be copied"
+
+
+@pytest.mark.parametrize(
+    ("reason", "cut"), [(f"expected JSON{OLD_SENTENCE}", True), (f"expected JSON, found '{OLD_SENTENCE}'", False)]
+)
+async def test_what_an_older_version_parked_without_its_value_is_known(desk: Desk, reason: str, cut: bool) -> None:
     headers = [("parked_service", b"ingestion"), ("parked_topic", b"t"), ("parked_partition", b"0")]
-    headers += [("parked_offset", b"7"), ("parked_at", b"2026-01-01T00:00:00+00:00"), ("parked_reason", reason)]
+    headers += [
+        ("parked_offset", str(int(cut)).encode()),
+        ("parked_at", b"2026-01-01T00:00:00+00:00"),
+        ("parked_reason", reason.encode()),
+    ]
     await desk.hand_in("parked", None, b"old", headers)
-    (found,) = [found for found in await parked(desk.settings) if found.key == b"old"]
-    assert (found.id, found.cut) == ("t/0/7/ingestion", True)
-
-
-async def test_a_reason_that_quotes_the_old_sentence_is_no_cut(desk: Desk) -> None:
-    quoted = b'{"model": "; parked without its value, for it is too large to be copied"}'
-    assert not (await park(desk, quoted, b"quoting")).cut
+    (found,) = [found for found in await parked(desk.settings) if found.reason == reason]
+    assert (found.id, found.cut) == (f"t/0/{int(cut)}/ingestion", cut)
 
 
 async def test_an_unknown_id_is_a_sentence(desk: Desk) -> None:
