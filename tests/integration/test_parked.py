@@ -10,66 +10,66 @@ from modelog.events import ModelPromoted, ModelRegistered
 
 from operations.parked import parked, run, send_again
 from stack import Addresses
-from tests.integration.desk import Desk
+from tests.integration.in_process import InProcessRegistry
 from tests.integration.opening import opened
 
 
 @pytest.fixture(scope="module")
-async def desk(stack: Addresses) -> AsyncIterator[Desk]:
-    async with opened(stack) as desk:
-        yield desk
+async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
+    async with opened(stack) as registry:
+        yield registry
 
 
-async def misplace(desk: Desk, model: str) -> str:
+async def misplace(registry: InProcessRegistry, model: str) -> str:
     """Park a good run, by sending it to the wrong topic; return its id."""
-    key, value, headers = encode(desk.trained(model), source="/tests")
-    sent = await desk.hand_in("drift.detected", value, key, headers)
-    await desk.parked_from(sent)
+    key, value, headers = encode(registry.trained(model), source="/tests")
+    sent = await registry.send_record("drift.detected", value, key, headers)
+    await registry.wait_for_parked(sent)
     return f"{sent.topic}/{sent.partition}/{sent.offset}/retraining"
 
 
-async def test_what_is_parked_is_listed_once_with_its_reason(desk: Desk) -> None:
-    id = await misplace(desk, "listed")
-    (one,) = [one for one in await parked(desk.settings) if one.id == id]
+async def test_what_is_parked_is_listed_once_with_its_reason(registry: InProcessRegistry) -> None:
+    id = await misplace(registry, "listed")
+    (one,) = [one for one in await parked(registry.settings) if one.id == id]
     assert "expected drift.detected" in one.reason
     assert one.record.key == b"listed"
     assert id in str(one)
 
 
-async def test_what_is_sent_again_comes_as_it_came_and_is_crossed_off(desk: Desk) -> None:
-    id = await misplace(desk, "again")
-    (one,) = [one for one in await parked(desk.settings) if one.id == id]
-    await send_again(desk.settings, [one])
-    left = await parked(desk.settings)
+async def test_what_is_sent_again_comes_as_it_came_and_is_crossed_off(registry: InProcessRegistry) -> None:
+    id = await misplace(registry, "again")
+    (one,) = [one for one in await parked(registry.settings) if one.id == id]
+    await send_again(registry.settings, [one])
+    left = await parked(registry.settings)
     assert id not in {one.id for one in left}
 
 
-async def test_sending_a_message_again_that_was_answered_changes_nothing(desk: Desk) -> None:
-    report = desk.trained("answered")
+async def test_sending_a_message_again_that_was_answered_changes_nothing(registry: InProcessRegistry) -> None:
+    report = registry.trained("answered")
     key, value, headers = encode(report, source="/tests")
-    await desk.hand_in("model.trained", value, key, headers)
-    await desk.said("answered", ModelPromoted)
-    sent = await desk.hand_in("drift.detected", value, key, headers)
-    await desk.parked_from(sent)
-    (one,) = [one for one in await parked(desk.settings) if one.record.key == b"answered"]
+    await registry.send_record("model.trained", value, key, headers)
+    await registry.wait_for_facts("answered", ModelPromoted)
+    sent = await registry.send_record("drift.detected", value, key, headers)
+    await registry.wait_for_parked(sent)
+    (one,) = [one for one in await parked(registry.settings) if one.record.key == b"answered"]
     for _ in range(2):
-        await send_again(desk.settings, [one])
-    await desk.hand_in("model.trained", value, key, headers)
-    await desk.goes_on("answered")
-    assert len([fact for fact in await desk.facts("answered") if isinstance(fact, ModelRegistered)]) == 2
+        await send_again(registry.settings, [one])
+    await registry.send_record("model.trained", value, key, headers)
+    await registry.registers_next("answered")
+    assert len([fact for fact in await registry.facts("answered") if isinstance(fact, ModelRegistered)]) == 2
 
 
-async def test_what_was_parked_without_its_value_is_not_sent_and_stays(desk: Desk) -> None:
-    sent = await desk.hand_in("model.trained", b"x" * (6 * 1024 * 1024 - 200), b"huge")
-    await desk.parked_from(sent)
-    (one,) = [one for one in await parked(desk.settings) if one.record.key == b"huge"]
+async def test_what_was_parked_without_its_value_is_not_sent_and_stays(registry: InProcessRegistry) -> None:
+    sent = await registry.send_record("model.trained", b"x" * (6 * 1024 * 1024 - 200), b"huge")
+    await registry.wait_for_parked(sent)
+    (one,) = [one for one in await parked(registry.settings) if one.record.key == b"huge"]
     if not one.cut:
         pytest.fail(f"expected a record that parking had to cut, found {one.reason[:200]}")
     with pytest.raises(SystemExit, match="without its value"):
-        await run(desk.settings, [one.id], everything=False)
-    assert one.id in {one.id for one in await parked(desk.settings)}
+        await run(registry.settings, [one.id], everything=False)
+    assert one.id in {one.id for one in await parked(registry.settings)}
 
 
-async def test_an_unknown_id_is_a_sentence(desk: Desk) -> None:
+async def test_an_unknown_id_is_a_sentence(registry: InProcessRegistry) -> None:
     with pytest.raises(SystemExit, match="Nothing is parked under nowhere"):
-        await run(desk.settings, ["nowhere"], everything=False)
+        await run(registry.settings, ["nowhere"], everything=False)
