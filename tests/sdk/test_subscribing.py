@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from modelog import DriftDetected, ModelPromoted, NotConnected, PromotionRequested, Registry
 from modelog.envelope import encode
 
-from tests.integration.wire import send_with_header_name
+from tests.integration.record_batches import send_with_header_name
 from tests.sdk.reading import LIMIT, failing, take, versions, wish, wishes
 
 pytestmark = pytest.mark.integration
