@@ -6,7 +6,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.__main__ import part
+from services.discovery import component
 from tests.e2e.process import until
 from tests.e2e.world import DECIDING, World
 
@@ -47,7 +47,7 @@ async def lags(world: World) -> dict[str, int]:
         found = {}
         for name in DECIDING:
             committed = await admin.list_consumer_group_offsets(world.prefix + name)
-            topics = [world.prefix + event.type for event in part(name).handlers]  # type: ignore[attr-defined]
+            topics = [world.prefix + event.type for event in component(name).handlers]  # type: ignore[attr-defined]
             ends = await consumer.end_offsets(_partitions(world, topics))
             behind = sum(end - (committed[one].offset if one in committed else 0) for one, end in ends.items())
             if behind:
