@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.trouble import Trouble
-from services.discovery import names
+from services import names
 from stack.hold import ready
 from stack.ports import free_port
 from stack.process import Guarded

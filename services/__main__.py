@@ -7,7 +7,7 @@ import asyncio
 import gc
 from collections.abc import Sequence
 
-from services.discovery import component, names
+from services import component, names
 from shared.runtime.logs import configure_logging
 from shared.runtime.runtime import run
 from shared.runtime.settings import settings

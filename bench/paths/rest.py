@@ -15,7 +15,7 @@ from bench.place import Place
 from bench.row import Row
 from bench.runner import Bench
 from bench.services import serving
-from services.discovery import names
+from services import names
 
 LIBRARIES = "import asyncpg, aiokafka, faststream.kafka, minio, modelog.events, pydantic_settings, structlog, uvloop"
 POLL = 0.005

@@ -6,7 +6,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.discovery import component
+from services import component
 from tests.e2e.process import until
 from tests.e2e.world import DECIDING, World
 

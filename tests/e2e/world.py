@@ -16,7 +16,7 @@ from modelog import Registry
 from modelog.events import BY_TYPE, Fact
 
 from operations.setup import setup
-from services.discovery import names
+from services import names
 from shared.runtime.settings import Settings
 from stack import Addresses
 from stack.servers import together

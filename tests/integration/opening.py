@@ -15,7 +15,7 @@ from modelog.store import blob_key
 from modelog.values import Artifact, File
 
 from operations.setup import setup
-from services.discovery import component, names
+from services import component, names
 from shared.runtime.postgres import connect
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
