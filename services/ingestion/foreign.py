@@ -127,10 +127,10 @@ class Foreign:
 
     @contextmanager
     def _asking(self, uri: str, bucket: str) -> Iterator[None]:
-        """Refuse what nobody can read. What keeps us from our own bucket is our trouble, and raised.
+        """Refuse what cannot be read. What keeps modelog from its own bucket is raised, to be tried again.
 
-        Any answer that the request was wrong refuses it, as long as our bucket answers the same keys: addresses are
-        written by others, and what one of them cannot mend would be tried for ever.
+        Any answer that the request was wrong refuses it, as long as modelog's own bucket answers the same keys: an
+        address that is wrong stays wrong, and would be tried for ever.
         """
         try:
             yield

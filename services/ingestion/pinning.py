@@ -39,9 +39,6 @@ class Pinning:
         """On the store of the process, with the buckets of its settings."""
         return cls(runtime.resource(ArtifactStore), runtime.settings.foreign())
 
-    def close(self) -> None:
-        """Nothing is held here."""
-
     def known(self, artifact: Artifact) -> Pinned | None:
         """What `pin` would return, if it is known without a request."""
         found = self._artifacts.get(artifact.files)

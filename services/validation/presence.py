@@ -23,9 +23,6 @@ class Presence:
         """On the store of the process."""
         return cls(runtime.resource(ArtifactStore))
 
-    def close(self) -> None:
-        """Nothing is held here."""
-
     async def problems(self, manifest: str, files: Sequence[File]) -> list[str]:
         """What is not as promised, in sentences: the manifest is read, and the size of each blob asked for.
 

@@ -56,7 +56,9 @@ class ArtifactStore:
     @classmethod
     def open(cls, runtime: Runtime) -> ArtifactStore:
         """The store that the settings name."""
-        return cls.of(runtime.settings)
+        opened = cls.of(runtime.settings)
+        runtime.closing.callback(opened.close)
+        return opened
 
     @classmethod
     def of(cls, settings: Settings) -> ArtifactStore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeVar
 
@@ -27,10 +28,7 @@ class Resource(Protocol):
 
     @classmethod
     def open(cls, runtime: Runtime) -> Self:
-        """Open it; nothing is connected before it is used."""
-
-    def close(self) -> None:
-        """Release what it holds."""
+        """Open it, and add to `runtime.closing` what closes it; nothing is connected before it is used."""
 
 
 R = TypeVar("R", bound=Resource)
@@ -46,6 +44,7 @@ class Runtime:
     health: Health = field(default_factory=Health)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stream_locks: StreamLocks = field(default_factory=StreamLocks)
+    closing: ExitStack = field(default_factory=ExitStack)
     _resources: dict[type[Any], Any] = field(default_factory=dict)
 
     def resource(self, kind: type[R]) -> R:
@@ -57,8 +56,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Close the resources and the connections to Postgres."""
-        for resource in reversed(self._resources.values()):
-            resource.close()
+        self.closing.close()
         await self.pool.close()
 
 
