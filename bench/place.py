@@ -17,7 +17,7 @@ from modelog.events import BY_TYPE
 
 from operations.setup import setup
 from shared.bus.topics import PARKED
-from shared.log import connect
+from shared.runtime.postgres import connect
 from shared.runtime.settings import Settings
 from stack import Addresses
 

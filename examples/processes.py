@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.errors import DemoError
-from services.__main__ import PARTS as SERVICES
+from services import names
 from stack.daemon import ready
 from stack.ports import free_port
 from stack.servers import together
@@ -56,9 +56,9 @@ class Processes:
 
     def enter(self) -> None:
         """Start every service."""
-        self.ports = {name: free_port() for name in SERVICES}
+        self.ports = {name: free_port() for name in names()}
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._serve, SERVICES))
+            list(pool.map(self._serve, names()))
 
     def _serve(self, name: str) -> None:
         env = os.environ | {"MODELOG_HEALTH_PORT": str(self.ports[name]), "TMPDIR": str(self._folder(name))}

@@ -33,7 +33,7 @@ from examples.narrator import Narrator
 from examples.processes import Player, Processes
 from examples.sentences import tell as sentence
 from examples.sentences import tone
-from shared.bus.dead_letters import producer
+from shared.bus.producer import make_producer as producer
 from stack import Addresses
 
 E = TypeVar("E", bound=Event)

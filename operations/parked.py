@@ -11,7 +11,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from shared.bus.dead_letters import CUT, PREFIX, producer
+from shared.bus.dead_letters import CUT
+from shared.bus.dead_letters import HEADER_PREFIX as PREFIX
+from shared.bus.producer import make_producer
 from shared.bus.topics import PARKED
 from shared.runtime.settings import Settings, settings
 
@@ -86,7 +88,7 @@ def _text(value: bytes | None) -> str:
 
 async def send_again(settings: Settings, chosen: Sequence[Parked]) -> None:
     """Send each to the topic it came from, with its own key, value and headers, and mark it as sent."""
-    out = producer(settings.kafka_servers)
+    out = make_producer(settings.kafka_servers)
     try:
         await out.start()
         for record in chosen:

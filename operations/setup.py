@@ -17,7 +17,7 @@ from modelog.store import Unavailable
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from operations.failures import explain
-from shared.artifacts.store import Artifacts
+from shared.artifacts.store import ArtifactStore
 from shared.bus.topics import make_topics
 from shared.log.migrations import migrate
 from shared.runtime.errors import is_transient
@@ -36,8 +36,9 @@ async def setup(settings: Settings, *, after: bool = False) -> list[str]:
     async for attempt in waiting:
         with attempt:
             done = [f"created topic {name}" for name in await make_topics(settings)]
-            async with Artifacts(settings.store()) as artifacts:
-                await artifacts.make_bucket()
+            artifacts = ArtifactStore.of(settings)
+            await artifacts.make_bucket()
+            artifacts.close()
             connection = await asyncpg.connect(settings.postgres_url.get_secret_value())
     # The schema last: services wait for it, and find topics and bucket there.
     try:

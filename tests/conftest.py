@@ -11,8 +11,9 @@ import pytest
 
 pytest.register_assert_rewrite("tests.spec")
 
-from shared.log import Log, connect  # noqa: E402  (asserts in tests.spec must be rewritten before anything imports it)
+from shared.log import Log  # noqa: E402  (asserts in tests.spec must be rewritten before anything imports it)
 from shared.log.migrations import migrate  # noqa: E402
+from shared.runtime.postgres import connect  # noqa: E402
 from shared.runtime.settings import Settings  # noqa: E402
 from stack import Addresses, running  # noqa: E402
 

@@ -19,12 +19,13 @@ from bench.place import Place
 from bench.row import Row
 from bench.runner import Bench
 from services.promotion.decision import Candidates, Promote, promotion
-from shared.deciding.command_handler import CommandFromMessage, CommandHandler
+from shared.deciding.command_handler import CommandHandler
+from shared.domain.command import Cause, CausedCommand
 from shared.log import Log
 
 COMMANDS = 2_000
 SOME = 3
-SIZE = "select pg_column_size(pages) from log.snapshot where stream = $1"
+SIZE = "select pg_column_size(blocks) from log.state_snapshot where stream = $1"
 STREAM = "select kind, data from log.event where stream = $1 order by version"
 
 
@@ -69,13 +70,15 @@ async def _measured(place: Place, model: str, versions: int, few: float | None, 
     async with await place.service() as pool:
         log = Log(pool)
         folded, answering = await _answered(log, model, versions)
-        if answering.snapping:
-            await answering.snapping
+        if answering.writing_snapshot:
+            await answering.writing_snapshot
         cold = [(await _answered(log, model, versions))[0] for _ in range(SOME)]
         floor = [await _fetched(pool, model) for _ in range(SOME)]
         size = await pool.fetchval(SIZE, model) or 0
     command = _asked(model, versions).command
-    warm = median([_warm(answering.histories[model].state, command) for _ in range(SOME)])
+    history = answering.histories.get(model)
+    assert history
+    warm = median([_warm(history.state, command) for _ in range(SOME)])
     whole = f"{3 * versions - 1:,} facts read, folded, and one appended; floor: the same rows fetched"
     return [
         Row(
@@ -101,7 +104,7 @@ async def _measured(place: Place, model: str, versions: int, few: float | None, 
 
 async def _answered(log: Log, model: str, version: int) -> tuple[float, CommandHandler[Candidates, Promote]]:
     """Milliseconds that a process which knows nothing yet takes for its first answer."""
-    answering, asked = CommandHandler(log, "promotion", promotion), _asked(model, version, stage="nowhere")
+    answering, asked = CommandHandler(log, promotion), _asked(model, version, stage="nowhere")
     began = time.perf_counter()
     await answering.answer([asked])
     return (time.perf_counter() - began) * 1000, answering
@@ -113,10 +116,10 @@ async def _fetched(pool: asyncpg.Pool, model: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _asked(model: str, version: int, stage: str = "production") -> CommandFromMessage[Promote]:
+def _asked(model: str, version: int, stage: str = "production") -> CausedCommand[Promote]:
     wish = PromotionRequested(model=model, version=version, stage=stage, by="ada")
     message = Message(event=wish, id=str(uuid.uuid4()), source="/bench")
-    return CommandFromMessage(Promote(model, version, stage, wish.by, wish.reason, DEFAULT), message)
+    return CausedCommand(Promote(model, version, stage, wish.by, wish.reason, DEFAULT), Cause.of(message))
 
 
 def _warm(state: Candidates, command: Promote) -> float:

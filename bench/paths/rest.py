@@ -15,7 +15,7 @@ from bench.place import Place
 from bench.row import Row
 from bench.runner import Bench
 from bench.services import serving
-from services.__main__ import PARTS
+from services import names
 
 LIBRARIES = "import asyncpg, aiokafka, faststream.kafka, minio, modelog.events, pydantic_settings, structlog, uvloop"
 POLL = 0.005
@@ -33,9 +33,9 @@ async def measure(bench: Bench) -> list[Row]:
         polled = await _polled(place, bench.scale.rest_seconds / 2)
         bench.say("rest: each service in a process of its own")
         async with AsyncExitStack() as stack:
-            all_ = await asyncio.gather(*(stack.enter_async_context(serving(place, name)) for name in PARTS))
+            all_ = await asyncio.gather(*(stack.enter_async_context(serving(place, name)) for name in names()))
             await asyncio.sleep(1)
-            each = {name: one.memory / 1e6 for name, one in zip(PARTS, all_, strict=True)}
+            each = {name: one.memory / 1e6 for name, one in zip(names(), all_, strict=True)}
             slowest = max(one.seconds for one in all_)
     told = ", ".join(f"{name} {megabytes:.0f}" for name, megabytes in each.items())
     asleep = (

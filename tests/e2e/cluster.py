@@ -16,14 +16,14 @@ from modelog import Registry
 from modelog.events import BY_TYPE, Fact
 
 from operations.setup import setup
-from services.__main__ import PARTS
+from services import names
 from shared.runtime.settings import Settings
 from stack import Addresses
 from stack.servers import together
 from tests.e2e.process import Running, until
 
-DECIDING = tuple(name for name in PARTS if name not in ("relay", "views"))
-EVERY = tuple(PARTS)
+DECIDING = tuple(name for name in names() if name not in ("relay", "views"))
+EVERY = tuple(names())
 
 
 class Cluster:

@@ -6,7 +6,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.__main__ import part
+from services import component
 from tests.e2e.cluster import DECIDING, Cluster
 from tests.e2e.process import until
 
@@ -47,7 +47,7 @@ async def lags(cluster: Cluster) -> dict[str, int]:
         found = {}
         for name in DECIDING:
             committed = await admin.list_consumer_group_offsets(cluster.prefix + name)
-            topics = [cluster.prefix + event.type for event in part(name).handlers]  # type: ignore[attr-defined]
+            topics = [cluster.prefix + event.type for event in component(name).handlers]  # type: ignore[attr-defined]
             ends = await consumer.end_offsets(_partitions(cluster, topics))
             behind = sum(end - (committed[one].offset if one in committed else 0) for one, end in ends.items())
             if behind:

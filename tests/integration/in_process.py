@@ -57,7 +57,7 @@ class InProcessRegistry:
 
     async def facts(self, model: str) -> list[Fact]:
         """The stream of a model."""
-        rows = await self.process.log.pool.fetch(
+        rows = await self.process.pool.fetch(
             "select kind, data from log.event where stream = $1 order by version", model
         )
         return [BY_TYPE[kind].model_validate_json(data) for kind, data in rows]  # type: ignore[misc]

@@ -15,8 +15,8 @@ from modelog.store import blob_key
 from modelog.values import Artifact, File
 
 from operations.setup import setup
-from services.__main__ import PARTS, part
-from shared.log import Log, connect
+from services import component, names
+from shared.runtime.postgres import connect
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from stack import Addresses
@@ -33,7 +33,7 @@ async def opened(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
     settings = _settings(stack, url, tag)
     await setup(settings)
     pool = await connect(url, settings.postgres_role)
-    process = Runtime(settings, Log(pool), settings.read_policy())
+    process = Runtime(settings, pool, settings.read_policy())
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_servers, acks="all", max_request_size=7 * 1024**2)
     await producer.start()
     digest = sha256(BYTES).hexdigest()
@@ -43,7 +43,7 @@ async def opened(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
     await asyncio.to_thread(registry.put, blob_key(digest), BYTES)
     try:
         async with asyncio.TaskGroup() as group:
-            parts = [group.create_task(part(name).run(process)) for name in PARTS if name != "views"]
+            parts = [group.create_task(component(name).run(process)) for name in names() if name != "views"]
             parked = group.create_task(registry.collect())
             yield registry
             process.stopping.set()

@@ -9,8 +9,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shared.log import Append, Log, connect, migrations
+from shared.log import Append, Log, migrations
 from shared.log.migrations import MigrationChanged, migrate, scripts
+from shared.runtime.postgres import connect
 from stack import Addresses
 from tests.integration.test_log import entries
 from tests.upgrade.databases import catalog, empty_database, set_up_as_ea756c9

@@ -24,10 +24,12 @@ from services.validation.decision import validation
 from services.views.engine.definition import VIEWS
 from services.views.engine.rebuild import rebuild
 from shared.bus.topics import PARKED, make_topics
-from shared.deciding.command_handler import CommandFromMessage, CommandHandler
+from shared.deciding.command_handler import CommandHandler
+from shared.domain.command import Cause, CausedCommand
 from shared.domain.decider import Decider
-from shared.log import Log, connect
+from shared.log import Log
 from shared.log.migrations import migrate
+from shared.runtime.postgres import connect
 from shared.runtime.settings import Settings
 from stack import Addresses
 from tests.e2e.cluster import DECIDING
@@ -39,23 +41,18 @@ EVENTS: Sequence[Row] = read_dump().rows["log.event"]
 FINITE: Sequence[Row] = [json.loads(json.dumps(row).replace('"NaN"', "0.5")) for row in EVENTS]
 """The same facts, so that equal states are equal: a metric that is no number never equals itself."""
 MODELS = sorted({row["stream"] for row in EVENTS})
-DECIDERS: dict[str, Decider[Any, Any]] = {
-    "ingestion": registration,
-    "validation": validation,
-    "promotion": promotion,
-    "retraining": retraining,
-    "retirement": retirement,
-}
+DECIDERS: tuple[Decider[Any, Any], ...] = (registration, validation, promotion, retraining, retirement)
 
 
-COMMANDED = """
+NEW_FACTS = """
 select stream, version, kind, data from log.event where meta ->> 'causation' like 'command-%' order by stream, version
 """
 
 
 def as_schema_2(row: Row) -> Row:
-    """The same fact as it is written today: `actor` is who asked, or missing; it was the message's source."""
-    meta = {name: value for name, value in row["meta"].items() if name != "actor"} | {"schema": 2}
+    """The same fact as it is written today: `actor` was the message's source, and is who asked, or missing."""
+    meta = dict(row["meta"])
+    meta |= {"schema": 2, "causation_source": meta.pop("actor")}
     return {**row, "meta": meta | ({"actor": "u-17"} if row["position"] % 2 else {})}
 
 
@@ -80,33 +77,41 @@ async def old(stack: Addresses) -> AsyncIterator[Log]:
         yield log
 
 
-async def histories(log: Log, name: str) -> dict[str, Any]:
-    """What a service that has just started knows of every stream."""
-    handler = CommandHandler(log, name, DECIDERS[name])
-    await handler._catch_up(MODELS)
-    return dict(handler.histories)
+def register(model: str, run: str) -> Register:
+    return Register(trained(run).model_copy(update={"model": model}), digest(1), uri(1), 3, "pickle", ())
 
 
-async def commanded(log: Log) -> list[tuple[Any, ...]]:
+def repeats(decider: Decider[Any, Any]) -> list[CausedCommand[Any]]:
+    """A command for every message that the decider has answered, with the message as its cause."""
+    answered = [row for row in EVENTS if row["meta"]["source"] == f"/modelog/{decider.name}"]
+    messages = [(row["stream"], Message(trained(), row["meta"]["causation"], row["meta"]["actor"])) for row in answered]
+    return [CausedCommand(register(model, "again"), Cause.of(message)) for model, message in messages]
+
+
+async def histories(log: Log, decider: Decider[Any, Any]) -> dict[str, Any]:
+    """What a service that has just started knows of every stream, once every old message has come again."""
+    handler = CommandHandler(log, decider)
+    assert await handler.answer(repeats(decider)) == {}
+    return {model: handler.histories.get(model) for model in MODELS}
+
+
+async def new_facts(log: Log) -> list[tuple[Any, ...]]:
     """The facts that new commands lead to, without their ids."""
-    commands: list[tuple[str, Any]] = []
+    commands: list[tuple[Decider[Any, Any], Any]] = []
     for model in MODELS:
-        report = trained("new run").model_copy(update={"model": model})
-        commands.append(("ingestion", Register(report, digest(1), uri(1), 3, "pickle", ())))
-        commands.append(("retirement", Retire(model, 1, "ada", "")))
-        commands += [("promotion", Promote(model, n, "production", "ada", "", DEFAULT)) for n in range(1, 60)]
-    handlers = {name: CommandHandler(log, name, decider) for name, decider in DECIDERS.items()}
-    for n, (name, command) in enumerate(commands):
-        await handlers[name].answer([CommandFromMessage(command, Message(trained(), f"command-{n}", "/tests"))])
-    written = (
-        "select stream, version, kind, data from log.event where meta ->> 'causation' like 'command-%' order by 1, 2"
-    )
-    return [tuple(row) for row in await log.pool.fetch(written)]
+        commands.append((registration, register(model, "new run")))
+        commands.append((retirement, Retire(model, 1, "ada", "")))
+        commands += [(promotion, Promote(model, n, "production", "ada", "", DEFAULT)) for n in range(1, 60)]
+    handlers = {decider.name: CommandHandler(log, decider) for decider in DECIDERS}
+    for n, (decider, command) in enumerate(commands):
+        cause = Cause.of(Message(trained(), f"command-{n}", "/tests"))
+        await handlers[decider.name].answer([CausedCommand(command, cause)])
+    return [tuple(row) for row in await log.pool.fetch(NEW_FACTS)]
 
 
 def test_the_dump_has_every_fact_and_a_snapshot_of_every_decider() -> None:
     assert {row["kind"] for row in EVENTS} == {record.topic for record in read_dump().records} & _facts()
-    assert {row["decider"] for row in read_dump().rows["log.snapshot"]} == set(DECIDERS)
+    assert {row["decider"] for row in read_dump().rows["log.snapshot"]} == {decider.name for decider in DECIDERS}
     assert {row["meta"]["schema"] for row in EVENTS} == {1}
 
 
@@ -125,28 +130,23 @@ def test_every_old_fact_decodes_without_loss() -> None:
         assert covers(json.loads(fact.model_dump_json()), row["data"])
 
 
-@pytest.mark.parametrize("name", DECIDERS)
-async def test_facts_of_schema_1_fold_like_the_same_facts_of_schema_2(stack: Addresses, old: Log, name: str) -> None:
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda decider: decider.name)
+async def test_facts_of_schema_1_are_known_as_the_same_facts_of_schema_2(
+    stack: Addresses, old: Log, decider: Any
+) -> None:
     async with upgraded(stack, event=[as_schema_2(row) for row in FINITE]) as rewritten:
-        known = await histories(old, name)
-        assert known == await histories(rewritten, name)
-        assert [known[model].version for model in MODELS] == [
-            row["version"] for row in sorted(read_dump().rows["log.stream"], key=lambda row: str(row["stream"]))
-        ]
+        known = await histories(old, decider)
+        assert known == await histories(rewritten, decider)
+        assert {model: known[model].version for model in MODELS} == await heads(old)
+        assert all(known[model].state != decider.initial for model in MODELS)
 
 
-async def test_old_messages_that_come_again_change_nothing(old: Log) -> None:
-    for name, decider in DECIDERS.items():
-        answered = [row for row in EVENTS if row["meta"]["source"] == f"/modelog/{name}"]
-        assert answered
-        asked = [
-            CommandFromMessage(
-                Register(trained().model_copy(update={"model": row["stream"]}), digest(1), uri(1), 3, "pickle", ()),
-                Message(trained(), row["meta"]["causation"], row["meta"]["actor"]),
-            )
-            for row in answered
-        ]
-        assert await CommandHandler(old, name, decider).answer(asked) == {}
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda decider: decider.name)
+async def test_an_old_message_that_comes_again_changes_nothing(old: Log, decider: Any) -> None:
+    before = await heads(old)
+    assert len(repeats(decider)) > 1
+    await CommandHandler(old, decider).answer(repeats(decider))
+    assert await heads(old) == before
 
 
 async def test_old_snapshots_are_passed_over_with_equal_answers(stack: Addresses) -> None:
@@ -154,7 +154,8 @@ async def test_old_snapshots_are_passed_over_with_equal_answers(stack: Addresses
     found = []
     for kept in (snapshots, [], [{**row, "told": "nonsense", "said": "\\x00"} for row in snapshots]):
         async with upgraded(stack, event=FINITE, snapshot=kept) as log:
-            found.append(({name: await histories(log, name) for name in DECIDERS}, await commanded(log)))
+            known = {decider.name: await histories(log, decider) for decider in DECIDERS}
+            found.append((known, await new_facts(log)))
     with_snapshots, without, spoiled = found
     assert with_snapshots == without == spoiled
     assert {kind for _, _, kind, _ in without[1]} >= {"model.registered", "model.promoted", "promotion.refused"}
@@ -205,6 +206,11 @@ async def test_old_parked_records_are_listed(stack: Addresses) -> None:
 
 def test_old_consumer_groups_are_those_of_todays_services() -> None:
     assert {group for group, _ in read_dump().offsets} == set(DECIDING)
+
+
+async def heads(log: Log) -> dict[str, int]:
+    """The version of every stream."""
+    return dict(await log.pool.fetch("select stream, version from log.stream"))
 
 
 def _facts() -> set[str]:
