@@ -28,7 +28,7 @@ ANSWERS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
 
 BY_CAUSE = """
 select meta ->> 'causation' as cause, meta ->> 'source' as source, array_agg(kind order by position) as kinds
-  from log.event where meta ->> 'actor' = '/pipelines' group by 1, 2
+  from log.event where coalesce(meta ->> 'causation_source', meta ->> 'actor') = '/pipelines' group by 1, 2
 """
 UNANSWERED = """
 select heard.stream, heard.version, count(answer.id) as answers
