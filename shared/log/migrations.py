@@ -17,7 +17,7 @@ from importlib.resources import files
 import asyncpg
 
 LOCK = 24300
-"""Advisory lock: one migrator at a time in a database."""
+"""Advisory lock: a single migrator at a time in a database."""
 
 BOOK = """
 create schema if not exists modelog;

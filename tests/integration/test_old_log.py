@@ -27,7 +27,7 @@ from shared.bus.topics import PARKED, make_topics
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import Cause, CausedCommand
 from shared.domain.decider import Decider
-from shared.log import Log
+from shared.log import Log, read_fact
 from shared.log.migrations import migrate
 from shared.runtime.postgres import connect
 from shared.runtime.settings import Settings
@@ -126,7 +126,7 @@ async def test_the_copied_sql_is_what_was_applied(stack: Addresses) -> None:
 
 def test_every_old_fact_decodes_without_loss() -> None:
     for row in EVENTS:
-        fact = BY_TYPE[row["kind"]].model_validate_json(json.dumps(row["data"]))
+        fact = read_fact(row["kind"], json.dumps(row["data"]))
         assert covers(json.loads(fact.model_dump_json()), row["data"])
 
 
@@ -184,7 +184,7 @@ def test_old_records_decode_to_the_facts_of_the_log() -> None:
         if isinstance(message.event, Fact):
             row = logged[message.sequence or 0]
             assert (message.id, message.source) == (row["id"], row["meta"]["source"])
-            assert message.event == BY_TYPE[row["kind"]].model_validate_json(json.dumps(row["data"]))
+            assert message.event == read_fact(row["kind"], json.dumps(row["data"]))
 
 
 async def test_old_parked_records_are_listed(stack: Addresses) -> None:
@@ -199,9 +199,9 @@ async def test_old_parked_records_are_listed(stack: Addresses) -> None:
             topic = settings.topic_prefix + PARKED
             await producer.send_and_wait(topic, record.value, key=record.key, headers=record.headers)
     found = await parked(settings)
-    assert {(one.key, one.value) for one in found} == {(one.key, one.value) for one in records}
-    assert [one.key for one in found if one.cut] == [b"too large"]
-    assert {(one.topic, one.service) for one in found} == {("dump.model.trained", "ingestion")}
+    assert {(listed.key, listed.value) for listed in found} == {(record.key, record.value) for record in records}
+    assert [listed.key for listed in found if listed.cut] == [b"too large"]
+    assert {(listed.topic, listed.service) for listed in found} == {("dump.model.trained", "ingestion")}
 
 
 def test_old_consumer_groups_are_those_of_todays_services() -> None:

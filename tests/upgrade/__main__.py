@@ -40,6 +40,8 @@ PROGRESS = {
     "views": "model.promoted",
 }
 """The fact that shows that others do the work of a service that ended."""
+BUG_EVENTS = ("bug", "defect")
+"""What a service logs when it parks a record because of a bug of its own; older commits say defect."""
 NEW = {name: f"{name}-new" for name in EVERY}
 
 began = time.monotonic()
@@ -107,8 +109,8 @@ async def _verify(cluster: Cluster, load: Load) -> str:
     """Raise AssertionError where something was lost, doubled or parked; return the summary."""
     await quiet(cluster)
     lines = [line for running in cluster.running.values() for line in running.lines()]
-    defects = [line for line in lines if line.get("event") == "defect"]
-    assert not defects, f"bugs were logged, so records are parked: {defects}"
+    bugs = [line for line in lines if line.get("event") in BUG_EVENTS]
+    assert not bugs, f"bugs were logged, so records are parked: {bugs}"
     await check(cluster, load.sent, load.garbage)
     log = await cluster.log()
     try:
@@ -123,9 +125,8 @@ async def _verify(cluster: Cluster, load: Load) -> str:
 
 
 async def run(commit: str) -> None:
-    folder = ROOT / ".modelog" / "upgrade-from" / commit
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    old = await asyncio.to_thread(Checkout.of, commit, folder)
+    """Clone, install, start servers of its own, upgrade and verify."""
+    old = await asyncio.to_thread(Checkout.of, commit, ROOT / ".modelog" / "upgrade-from")
     report(f"{old.name} is cloned and installed")
     logs = Path(mkdtemp(prefix="modelog-upgrade-"))
     with Servers() as servers:

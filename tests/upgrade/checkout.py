@@ -22,18 +22,21 @@ class Checkout:
     folder: Path
 
     @classmethod
-    def of(cls, commit: str, folder: Path) -> Checkout:
-        """The commit, cloned into `folder` and installed, unless it is there; raise CalledProcessError if it fails."""
-        if not (folder / ".git").exists():
-            _run("git", "clone", "--quiet", str(ROOT), str(folder))
-        _run("git", "-C", str(folder), "checkout", "--quiet", "--detach", commit)
+    def of(cls, commit: str, clones: Path) -> Checkout:
+        """The commit, cloned into `clones` and installed, unless it is there; raise CalledProcessError if it fails."""
+        sha = _run("git", "-C", str(ROOT), "rev-parse", "--short", f"{commit}^{{commit}}").strip()
+        folder = clones / sha
+        if not folder.exists():
+            clones.mkdir(parents=True, exist_ok=True)
+            _run("git", "clone", "--quiet", "--no-checkout", str(ROOT), str(folder))
+        _run("git", "-C", str(folder), "checkout", "--quiet", "--detach", sha)
         _run("make", "-C", str(folder), "--silent", ".venv/ready")
         return cls(folder)
 
     @property
     def name(self) -> str:
         """The commit, abbreviated."""
-        return _run("git", "-C", str(self.folder), "rev-parse", "--short", "HEAD").strip()
+        return self.folder.name
 
     def set_up(self, env: Mapping[str, str]) -> None:
         """Create schema, topics and bucket as this commit does."""

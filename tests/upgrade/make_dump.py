@@ -1,6 +1,6 @@
 """Run a commit under load and write what it leaves to a file, as JSON lines.
 
-`python -m tests.upgrade.make_dump ea756c9 FOLDER` made `ea756c9.jsonl`; FOLDER is where that commit is cloned to.
+`python -m tests.upgrade.make_dump ea756c9 FOLDER` made `ea756c9.jsonl`; that commit is cloned into FOLDER.
 
 A line is one of: `{"sql": …}`, a table or view of the schema registry; `{"table": …, "row": {…}}`, as `to_jsonb` prints
 it; `{"record": topic, …}` with key, value and headers in base64; `{"group": …, "topic", "partition", "offset"}`.

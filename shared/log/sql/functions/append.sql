@@ -1,6 +1,6 @@
 -- Append to many streams at once; each stream is accepted or refused on its own, by the version the writer expects.
--- _streams, _expected, _counts: one element a stream, no stream twice. _stream … _meta: one element a fact, the facts of
--- a stream in order of version. Returns the accepted streams with their new version and the position of their last
+-- _streams, _expected, _counts: an element for each stream, no stream twice. _stream … _meta: an element for each fact,
+-- the facts of a stream in order of version. Returns the accepted streams with their new version and the position of their last
 -- fact; a stream that is missing from the answer has moved. The very same ids at the expected versions are a repeat
 -- after a lost acknowledgement, and accepted.
 create or replace function log.append(

@@ -1,5 +1,5 @@
--- Every position up to this one is decided: visible to the next statement, or never. The counter is read first, then
--- the locks: a writer that is not in the lock table by then has either committed, or locks later and draws above the
+-- Every position up to the returned position is decided: visible to the next statement, or never. The counter is read
+-- first, then the locks: a writer that is not in the lock table by then has either committed, or locks later and draws above the
 -- counter. Primary only (a standby does not show the locks), and READ COMMITTED only (the reader's next statement must
 -- take its snapshot after this one).
 create or replace function log.settled() returns bigint language plpgsql volatile as $$
