@@ -29,7 +29,7 @@ def main() -> int:
         parser.print_help()
         return 2
     if command not in COMMANDS:
-        parser.error(f"there is no command {command!r}: name one of {', '.join(COMMANDS)}")
+        parser.error(f"there is no command {command!r}: name any of {', '.join(COMMANDS)}")
     sys.argv[:2] = [f"python -m operations {command}"]
     return _run(command)
 
