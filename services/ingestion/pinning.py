@@ -30,7 +30,7 @@ class Pinning:
         self.store = artifacts.store
         self._foreign = Foreign(self.store, foreign)
         self._files: dict[str, ReadFile] = {}
-        self._artifacts: dict[tuple[File, ...], Pinned] = {}
+        self._artifacts: dict[tuple[File, ...], tuple[Pinned, tuple[str, ...]]] = {}
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._copying = asyncio.Semaphore(FILES_AT_ONCE)  # of all artifacts: a copy takes 64 MiB of memory, and disk
 
@@ -41,10 +41,8 @@ class Pinning:
 
     def known(self, artifact: Artifact) -> Pinned | None:
         """What `pin` would return, if it is known without a request."""
-        found = self._artifacts.get(artifact.files)
-        if found is None or manifest_key(found.manifest) not in self.artifacts.seen:
-            return None
-        return found if all(blob_key(file.sha256) in self.artifacts.seen for file in found.files) else None
+        pinned, keys = self._artifacts.get(artifact.files, (None, ()))
+        return pinned if all(key in self.artifacts.seen for key in keys) else None
 
     async def pin(self, artifact: Artifact) -> Pinned | Unpinnable:
         """Read every byte of `artifact` once, copy in what is foreign, and put its manifest.
@@ -60,7 +58,8 @@ class Pinning:
             return unpinnable(refusals)
         pinned = await self._with_manifest([outcome for outcome in found if isinstance(outcome, ReadFile)])
         if 0 < len(artifact.files) <= MAX_FILES_OF_KNOWN_ARTIFACT:
-            self._artifacts[artifact.files] = pinned
+            keys = manifest_key(pinned.manifest), *(blob_key(file.sha256) for file in pinned.files)
+            self._artifacts[artifact.files] = pinned, keys
             if len(self._artifacts) > MAX_KNOWN_ARTIFACTS:
                 del self._artifacts[next(iter(self._artifacts))]
         return pinned
