@@ -15,23 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from modelog.store import (
-    CHUNK,
-    CONNECTIONS,
-    Absent,
-    Store,
-    Unavailable,
-    blob_key,
-    manifest,
-    manifest_key,
-    path_faults,
-)
+from modelog.manifest import blob_key, manifest, manifest_key, path_problems
+from modelog.store import CHUNK_BYTES, MAX_CONNECTIONS, Absent, Store, Unavailable
 from modelog.values import Artifact, File
 
 from shared.artifacts.foreign import Foreign
 from shared.artifacts.pinning import HEAD, Pinned, Read, Refused, Unpinnable, shown, unpinnable
 
-THREADS = CONNECTIONS // 2
+THREADS = MAX_CONNECTIONS // 2
 AT_ONCE = 4
 """The files of one artifact that are read at a time, so that a large artifact leaves threads to the others."""
 REMEMBERED = 10_000
@@ -155,7 +146,7 @@ class Artifacts:
     async def _checked(self, files: Sequence[File]) -> list[Read | Refused]:
         if not files:
             raise Refused("no files", "expected at least one file, found none: upload what training wrote")
-        faults = [Refused(reason, sentence) for reason, sentence in path_faults(file.path for file in files)]
+        faults = [Refused(reason, sentence) for reason, sentence in path_problems(file.path for file in files)]
         return [*faults, *await self._each(self._verified, files)]
 
     async def _verified(self, file: File) -> Read | Refused:
@@ -188,7 +179,7 @@ class Artifacts:
         if isinstance(found, tuple):
             return await self._checked(found)
         bucket, keys = found.bucket, found.keys
-        if faults := [Refused(reason, sentence) for reason, sentence in path_faults(keys)]:
+        if faults := [Refused(reason, sentence) for reason, sentence in path_problems(keys)]:
             return [*faults]
 
         async def copy(path: str) -> Read | Refused:
@@ -236,7 +227,7 @@ class Artifacts:
                 size = int(response.headers.get("Content-Length", file.size))
                 if size == file.size:
                     size = 0
-                    for chunk in response.stream(CHUNK, decode_content=False):
+                    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                         sha256.update(chunk)
                         size += len(chunk)
                         head += chunk[: HEAD - len(head)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from modelog.errors import TransientError
 
 
 class StreamTooBusy(RuntimeError):
@@ -11,6 +12,7 @@ class StreamTooBusy(RuntimeError):
 
 
 TRANSIENT = (
+    TransientError,
     OSError,
     TimeoutError,
     KafkaError,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from modelog import Artifact, Dataset, ModelRetired, ModelTrained, NotPublished, Registry
-from modelog.store import Store, blob_key, manifest, manifest_key
+from modelog.manifest import blob_key, manifest, manifest_key
+from modelog.store import Store
 
 from tests.sdk.reading import take, wish
 

@@ -6,7 +6,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelog.store import Store, blob_key, manifest, manifest_key, path_faults
+from modelog.manifest import blob_key, manifest, manifest_key, path_problems
+from modelog.store import Store
 from modelog.values import File
 
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -18,7 +19,7 @@ def file(path: str, size: int = 0, sha256: str = EMPTY) -> File:
 
 
 def reasons(*found: str) -> list[str]:
-    return [reason for reason, _ in path_faults(found)]
+    return [reason for reason, _ in path_problems(found)]
 
 
 def test_a_manifest_lists_its_files_by_path_without_spaces() -> None:
@@ -84,7 +85,7 @@ def test_a_path_that_is_too_long_for_a_folder_is_unsafe(path: str) -> None:
 
 
 def test_a_path_sent_twice_is_told_once() -> None:
-    assert list(path_faults(["a", "a", "b"])) == [
+    assert list(path_problems(["a", "a", "b"])) == [
         ("repeated path", "expected every path once, found 'a' 2 times: send it once")
     ]
 
