@@ -10,7 +10,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from modelog import DriftDetected, ModelPromoted, NotConnected, PromotionRequested, Registry
 from modelog.envelope import encode
 
-from tests.integration.wire import send_with_header_name
 from tests.sdk.reading import LIMIT, failing, take, versions, wish, wishes
 
 pytestmark = pytest.mark.integration
@@ -99,24 +98,6 @@ async def test_unreadable_records_are_skipped_and_told(
         "'\ufffd'",
         "drift.detected",
     ]
-
-
-async def test_a_header_name_that_is_not_utf_8_stops_nobody(
-    registry: Registry, env: dict[str, str], prefix: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    place = env["MODELOG_KAFKA_SERVERS"], f"{prefix}promotion.requested"
-    key, value, headers = encode(wish(1), source="/tests")
-    await send_with_header_name(*place, key, value, headers, b"\xff\xfe-name!")
-    await send_with_header_name(*place, key, b"{", headers, b"\xff\xfe-name!")
-    others = [f"model{number}" for number in range(12)]
-    for model in others:
-        await registry.publish(wish(7, model))
-    heard = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
-    assert {(message.event.model, message.event.version) for message in heard} == {
-        ("fraud", 1),
-        *((model, 7) for model in others),
-    }
-    assert caplog.text.count("is skipped") == 1
 
 
 async def test_latest_is_where_a_group_first_looked_not_where_it_comes_back(

@@ -1,4 +1,4 @@
-"""The manifest of an artifact: which files it has, under which keys they are stored, and the digest of them all. Pure."""
+"""The manifest of an artifact: its files, the keys that they are stored under, and their common digest. Pure."""
 
 from __future__ import annotations
 

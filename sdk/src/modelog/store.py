@@ -259,7 +259,7 @@ def _part(size: int) -> int:
 
 
 def _etag(data: BinaryIO, size: int, in_parts: bool) -> str:
-    """The ETag that S3 gives these bytes: their md5, or for several parts the md5 of the parts' md5s and their number."""
+    """The ETag that S3 gives these bytes: their md5; for several parts the md5 of the parts' md5s, and their number."""
     data.seek(0)
     if not in_parts:
         return _hashed(data, hashlib.md5(usedforsecurity=False)).hexdigest()

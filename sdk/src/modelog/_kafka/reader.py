@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from async_timeout import timeout  # asyncio's wait_for loses a cancellation now and then before Python 3.12
 
-from modelog._kafka.lenient_records import Consumer
+from modelog._kafka.consumer import Consumer
 from modelog.envelope import MAX_EVENT_BYTES
 
 logger = logging.getLogger("modelog")
