@@ -11,7 +11,7 @@ from modelog import PromotionRequested, Registry
 from modelog.envelope import encode
 
 from tests.integration.wire import send_with_header_name
-from tests.sdk.reading import versions, wish
+from tests.sdk.reading import requested, versions
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ print(len(before) > 1000, [key for key, value in attributes().items() if before.
 async def test_aiokafka_is_the_same_after_everything_was_imported_and_read(
     registry: Registry, env: dict[str, str], prefix: str
 ) -> None:
-    await registry.publish(wish(1))
+    await registry.publish(requested(1))
     environment = {**env, "MODELOG_TOPIC_PREFIX": prefix}
     done = subprocess.run([sys.executable, "-c", SUBSCRIBING], capture_output=True, text=True, env=environment)  # noqa: ASYNC221, PLW1510
     assert done.stdout + done.stderr == "1 read\nTrue []\n"
@@ -50,14 +50,14 @@ async def test_a_header_name_that_is_not_utf_8_is_read(
     registry: Registry, env: dict[str, str], prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = env["MODELOG_KAFKA_SERVERS"], f"{prefix}promotion.requested"
-    key, value, headers = encode(wish(1), source="/tests")
+    key, value, headers = encode(requested(1), source="/tests")
     await send_with_header_name(*place, key, value, headers, b"\xff\xfe-name!")
     await send_with_header_name(*place, key, b"{", headers, b"\xff\xfe-name!")
     others = [f"model{number}" for number in range(12)]
     for model in others:
-        await registry.publish(wish(7, model))
-    heard = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
-    assert {(message.event.model, message.event.version) for message in heard} == {
+        await registry.publish(requested(7, model))
+    received = [message async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
+    assert {(message.event.model, message.event.version) for message in received} == {
         ("fraud", 1),
         *((model, 7) for model in others),
     }
@@ -78,7 +78,7 @@ async def test_a_reader_of_committed_records_does_not_get_those_of_an_aborted_tr
     servers, topic = env["MODELOG_KAFKA_SERVERS"], f"{prefix}promotion.requested"
     async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=f"{prefix}aborting") as producer:
         for version, end in ((1, producer.abort_transaction), (2, producer.commit_transaction)):
-            key, value, headers = encode(wish(version), source="/tests")
+            key, value, headers = encode(requested(version), source="/tests")
             await producer.begin_transaction()
             await producer.send_and_wait(topic, value, key, headers=headers)
             await end()

@@ -1,4 +1,4 @@
-"""What can be imported without the extras, and what is told when one is missing."""
+"""What can be imported without the extras, and the error when an extra is missing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ except modelog.MissingExtra as missing:
     )
 
 
-def test_a_plain_registry_says_which_extra_is_missing() -> None:
+def test_a_sync_registry_says_which_extra_is_missing() -> None:
     assert (
         without_extras("""
 import modelog
