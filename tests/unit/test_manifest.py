@@ -44,7 +44,7 @@ def test_the_order_of_the_files_changes_nothing(names: list[str], random: Random
 
 
 @given(paths)
-def test_a_manifest_says_all_of_its_files(names: list[str]) -> None:
+def test_a_manifest_lists_all_of_its_files(names: list[str]) -> None:
     assert [f["path"] for f in json.loads(manifest(map(file, names))[1])["files"]] == sorted(names)
 
 
@@ -84,7 +84,7 @@ def test_a_path_that_is_too_long_for_a_folder_is_unsafe(path: str) -> None:
     assert reasons(path) == ["unsafe path"]
 
 
-def test_a_path_sent_twice_is_told_once() -> None:
+def test_a_path_sent_twice_is_a_single_problem() -> None:
     assert list(path_problems(["a", "a", "b"])) == [
         ("repeated path", "expected every path once, found 'a' 2 times: send it once")
     ]
@@ -94,7 +94,7 @@ def test_a_path_that_is_a_file_and_a_folder_is_repeated() -> None:
     assert reasons("a", "a/b") == ["repeated path"]
 
 
-def test_every_fault_is_told() -> None:
+def test_every_problem_is_reported() -> None:
     assert reasons("../x", "b", "b", "/c") == ["unsafe path", "repeated path", "unsafe path"]
 
 

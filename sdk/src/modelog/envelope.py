@@ -94,7 +94,7 @@ def encode_binary(
     key: str,
     **extensions: str | int | None,
 ) -> tuple[bytes, bytes, list[Header]]:
-    """The Kafka key, value and headers of one event in binary mode; extensions that are None are left out."""
+    """The Kafka key, value and headers of an event in binary mode; extensions that are None are left out."""
     headers = [
         ("content-type", b"application/json"),
         ("ce_specversion", b"1.0"),

@@ -1,10 +1,10 @@
-"""The errors that a user of the SDK can meet, each with a sentence that says what to do."""
+"""The errors of the SDK; the sentence in each says what to do."""
 
 from __future__ import annotations
 
 
 class MissingExtra(ImportError):
-    """A part of modelog needs a library that is not installed; the message says what to install."""
+    """A part of modelog needs a library that is not installed; the sentence names the extra to install."""
 
 
 class TransientError(Exception):

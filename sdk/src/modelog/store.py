@@ -84,7 +84,7 @@ class Store:
 
     @classmethod
     def from_env(cls) -> Store:
-        """The store that MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET name; LookupError without one."""
+        """The store of MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET; raise LookupError if any is missing."""
         names = [f"MODELOG_S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET")]
         if missing := [name for name in names if not os.environ.get(name)]:
             raise LookupError(f"expected the store's address in the environment, found no {', '.join(missing)}: set it")
@@ -136,8 +136,8 @@ class Store:
     def download(self, manifest: str, into: Path) -> list[Path]:
         """Write the files of a manifest below `into` and return their paths, in the manifest's order.
 
-        Every size and digest is checked before the first file takes its place. Raise Damaged if one differs, Absent if
-        the manifest or a blob is missing, Unavailable if the store fails; then `into` is as it was.
+        Every size and digest is checked before the first file is moved to its path. Raise Damaged if a digest differs,
+        Absent if the manifest or a blob is missing, Unavailable if the store fails; then `into` is as it was.
         """
         files = self.files(manifest)
         targets = [into / file.path for file in files]
