@@ -84,7 +84,7 @@ class Store:
 
     @classmethod
     def from_env(cls) -> Store:
-        """The store of MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET; raise LookupError if any is missing."""
+        """The store of MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET; LookupError if any is missing."""
         names = [f"MODELOG_S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET")]
         if missing := [name for name in names if not os.environ.get(name)]:
             raise LookupError(f"expected the store's address in the environment, found no {', '.join(missing)}: set it")
