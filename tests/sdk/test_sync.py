@@ -36,6 +36,15 @@ def test_a_run_is_published_and_read(sync_registry: SyncRegistry, tmp_path: Path
 
 
 @pytest.mark.integration
+def test_a_skipped_record_is_counted(sync_registry: SyncRegistry, prefix: str) -> None:
+    sender = sync_registry.registry._sender
+    assert sender
+    sync_registry.loop.wait(sender.send(f"{prefix}promotion.requested", b"fraud", b"{", []))
+    messages = sync_registry.subscribe(PromotionRequested, group=None, until="now")
+    assert (list(messages), messages.skipped) == ([], 1)
+
+
+@pytest.mark.integration
 def test_a_loop_that_is_left_gets_its_last_message_again(sync_registry: SyncRegistry) -> None:
     for version in (1, 2, 3):
         sync_registry.publish(requested(version))
