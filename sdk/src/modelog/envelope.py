@@ -31,8 +31,8 @@ MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
 """Of a fact, as JSON: it carries the content of the report and what was measured."""
 
 STRUCTURED = b"application/cloudevents+json"
-OPTIONAL = ["correlationid", "causationid", "traceparent", "actor"]
-ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", *OPTIONAL]
+ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence"]
+ATTRIBUTES += ["correlationid", "causationid", "traceparent", "actor"]
 HEADERS = [(f"ce_{name}", name) for name in ATTRIBUTES]
 # Postgres refuses NUL inside jsonb. An even number of backslashes before \u0000 is text about it, not the character.
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -215,19 +215,16 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
 
 def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:
     sequence = attributes.get("sequence", "")
-    correlation, causation, traceparent, actor = (
-        attributes.get(name, "")[:MAX_ATTRIBUTE_CHARS] or None for name in OPTIONAL
-    )
     return Message(
         event=event,
         id=attributes["id"],
         source=attributes["source"],
         time=_time(attributes.get("time", "")),
         sequence=int(sequence) if sequence and re.fullmatch(r"[0-9]{1,18}", sequence) else None,
-        correlation=correlation,
-        causation=causation,
-        traceparent=traceparent,
-        actor=actor,
+        correlation=attributes.get("correlationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
+        causation=attributes.get("causationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
+        traceparent=attributes.get("traceparent", "")[:MAX_ATTRIBUTE_CHARS] or None,
+        actor=attributes.get("actor", "")[:MAX_ATTRIBUTE_CHARS] or None,
     )
 
 
