@@ -9,6 +9,7 @@ COMMANDS = {
     "setup": "make schema, topics and bucket where they are missing",
     "parked": "list what could not be read and why, and send it again",
     "rebuild": "build the views again from the log, beside the old ones, then swap",
+    "generate": "write the generated files: schemas, samples, the README's table of events",
 }
 
 

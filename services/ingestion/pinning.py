@@ -8,7 +8,8 @@ import io
 from collections.abc import Collection, Sequence
 from weakref import WeakValueDictionary
 
-from modelog.store import CHUNK, Absent, blob_key, manifest, manifest_key, path_faults
+from modelog.manifest import blob_key, manifest, manifest_key, path_problems
+from modelog.store import CHUNK_BYTES, Absent
 from modelog.values import Artifact, File
 
 from services.ingestion.foreign import Foreign
@@ -82,7 +83,7 @@ class Pinning:
     async def _checked(self, files: Sequence[File]) -> list[ReadFile | Refused]:
         if not files:
             raise Refused("no files", "expected at least one file, found none: upload what training wrote")
-        problems = [Refused(reason, sentence) for reason, sentence in path_faults(file.path for file in files)]
+        problems = [Refused(reason, sentence) for reason, sentence in path_problems(file.path for file in files)]
         return [*problems, *await self.artifacts.each(self._verified, files)]
 
     async def _verified(self, file: File) -> ReadFile | Refused:
@@ -115,7 +116,7 @@ class Pinning:
         if isinstance(found, tuple):
             return await self._checked(found)
         bucket, keys = found.bucket, found.keys
-        if problems := [Refused(reason, sentence) for reason, sentence in path_faults(keys)]:
+        if problems := [Refused(reason, sentence) for reason, sentence in path_problems(keys)]:
             return [*problems]
 
         async def copy(path: str) -> ReadFile | Refused:
@@ -135,7 +136,7 @@ class Pinning:
                 size = int(response.headers.get("Content-Length", file.size))
                 if size == file.size:
                     size = 0
-                    for chunk in response.stream(CHUNK, decode_content=False):
+                    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                         sha256.update(chunk)
                         size += len(chunk)
                         head += chunk[: HEAD_BYTES - len(head)]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from modelog.envelope import Message
-from modelog.events import Event
+from modelog.events import Event, Fact
 
 from shared.bus.batch import Answer, BatchProcessor, Handler
 from shared.bus.consumer import ServiceConsumer
@@ -59,11 +59,16 @@ class Service:
 
         return register
 
+    @property
+    def answers(self) -> tuple[type[Fact], ...]:
+        """The facts that it may append."""
+        return tuple(fact for decider in self.deciders for fact in decider.answers)
+
     def describe(self) -> dict[str, str]:
         """What it hears and which facts it answers with."""
         return {
             "hears": ", ".join(event.type for event in self.handlers),
-            "answers": ", ".join(fact.type for decider in self.deciders for fact in decider.answers),
+            "answers": ", ".join(fact.type for fact in self.answers),
         }
 
     async def run(self, runtime: Runtime) -> None:
