@@ -1,6 +1,6 @@
 # modelog: everything one can ask of this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk test-upgrade check format bench bench-quick soak rebuild parked lock clean
+.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk check format bench bench-quick soak rebuild parked lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -44,6 +44,7 @@ test-sdk: $(READY) ## build the SDK's wheel and test it alone, on the oldest Pyt
 
 FROM ?= ea756c9
 
+.PHONY: test-upgrade
 test-upgrade: $(READY) ## run the services of an older commit beside today's, under load (FROM=ea756c9)
 	@$(PYTHON) -m tests.upgrade $(FROM)
 
@@ -76,6 +77,9 @@ lock: $(READY) ## resolve the dependencies again into requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \
 	    --no-header --no-annotate --no-emit-index-url --no-emit-package modelog \
 	    --group everything --output-file requirements.lock pyproject.toml
+
+generate: $(READY) ## write the generated files: schemas, samples, the README's table of events
+	@$(PYTHON) -m operations generate
 
 clean: ## end what runs, then delete its data, the caches and .venv
 	@if [ -e $(READY) ]; then $(PYTHON) -m stack down --erase; fi

@@ -11,6 +11,7 @@ COMMANDS = {
     "setup": "create schema, topics and bucket where they are missing; upgrade the schema",
     "parked": "list the records that could not be read, with the reason; send them again",
     "rebuild": "build the views again from the log, beside the old tables, then swap",
+    "generate": "write the generated files: schemas, samples, the README's table of events",
 }
 
 
@@ -20,7 +21,7 @@ def main() -> int:
         prog="python -m operations",
         usage="python -m operations COMMAND …",
         description="What operators run beside the services; `COMMAND --help` tells more.",
-        epilog="commands:\n" + "\n".join(f"  {name:9}{text}" for name, text in COMMANDS.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)

@@ -12,13 +12,14 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from modelog.envelope import MAX_EVENT_BYTES
-from modelog.store import CHUNK, Absent, Store, Unavailable, blob_key, manifest
+from modelog.manifest import blob_key, manifest
+from modelog.store import CHUNK_BYTES, Absent, Store, Unavailable
 from modelog.values import File
 
 from services.ingestion.pinned import HEAD_BYTES, ReadFile, Refused
 from shared.domain.sentences import shown
 
-SPOOL_BYTES = 8 * CHUNK
+SPOOL_BYTES = 8 * CHUNK_BYTES
 """The bytes of an object that are held in memory before it is spooled to disk."""
 MAX_MANIFEST_BYTES = MAX_EVENT_BYTES * 3 // 4
 """The most bytes of a folder's manifest: it is carried by model.registered, which has to fit into a message."""
@@ -112,7 +113,7 @@ class Foreign:
             with self._asking(uri, bucket), self._store.reading(key, bucket) as response:
                 size = int(response.headers.get("Content-Length", 0))
                 try:
-                    for chunk in response.stream(CHUNK, decode_content=False):
+                    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                         sha256.update(chunk)
                         head += chunk[: HEAD_BYTES - len(head)]
                         spool.write(chunk)

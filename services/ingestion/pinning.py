@@ -8,7 +8,8 @@ import io
 from collections.abc import Collection, Sequence
 from weakref import WeakValueDictionary
 
-from modelog.store import CHUNK, Absent, blob_key, manifest, manifest_key, path_faults
+from modelog.manifest import blob_key, manifest, manifest_key, path_problems
+from modelog.store import CHUNK_BYTES, Absent
 from modelog.values import Artifact, File
 
 from services.ingestion.foreign import Foreign
@@ -30,7 +31,7 @@ class Pinning:
         self.store = artifacts.store
         self._foreign = Foreign(self.store, foreign)
         self._files: dict[str, ReadFile] = {}
-        self._artifacts: dict[tuple[File, ...], Pinned] = {}
+        self._artifacts: dict[tuple[File, ...], tuple[Pinned, tuple[str, ...]]] = {}
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._copying = asyncio.Semaphore(FILES_AT_ONCE)  # of all artifacts: a copy takes 64 MiB of memory, and disk
 
@@ -41,10 +42,8 @@ class Pinning:
 
     def known(self, artifact: Artifact) -> Pinned | None:
         """What `pin` would return, if it is known without a request."""
-        found = self._artifacts.get(artifact.files)
-        if found is None or manifest_key(found.manifest) not in self.artifacts.seen:
-            return None
-        return found if all(blob_key(file.sha256) in self.artifacts.seen for file in found.files) else None
+        pinned, keys = self._artifacts.get(artifact.files, (None, ()))
+        return pinned if all(key in self.artifacts.seen for key in keys) else None
 
     async def pin(self, artifact: Artifact) -> Pinned | Unpinnable:
         """Read every byte of `artifact` once, copy in what is foreign, and put its manifest.
@@ -60,7 +59,8 @@ class Pinning:
             return unpinnable(refusals)
         pinned = await self._with_manifest([outcome for outcome in found if isinstance(outcome, ReadFile)])
         if 0 < len(artifact.files) <= MAX_FILES_OF_KNOWN_ARTIFACT:
-            self._artifacts[artifact.files] = pinned
+            keys = manifest_key(pinned.manifest), *(blob_key(file.sha256) for file in pinned.files)
+            self._artifacts[artifact.files] = pinned, keys
             if len(self._artifacts) > MAX_KNOWN_ARTIFACTS:
                 del self._artifacts[next(iter(self._artifacts))]
         return pinned
@@ -83,7 +83,7 @@ class Pinning:
     async def _checked(self, files: Sequence[File]) -> list[ReadFile | Refused]:
         if not files:
             raise Refused("no files", "expected at least one file, found none: upload what training wrote")
-        problems = [Refused(reason, sentence) for reason, sentence in path_faults(file.path for file in files)]
+        problems = [Refused(reason, sentence) for reason, sentence in path_problems(file.path for file in files)]
         return [*problems, *await self.artifacts.each(self._verified, files)]
 
     async def _verified(self, file: File) -> ReadFile | Refused:
@@ -116,7 +116,7 @@ class Pinning:
         if isinstance(found, tuple):
             return await self._checked(found)
         bucket, keys = found.bucket, found.keys
-        if problems := [Refused(reason, sentence) for reason, sentence in path_faults(keys)]:
+        if problems := [Refused(reason, sentence) for reason, sentence in path_problems(keys)]:
             return [*problems]
 
         async def copy(path: str) -> ReadFile | Refused:
@@ -136,7 +136,7 @@ class Pinning:
                 size = int(response.headers.get("Content-Length", file.size))
                 if size == file.size:
                     size = 0
-                    for chunk in response.stream(CHUNK, decode_content=False):
+                    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                         sha256.update(chunk)
                         size += len(chunk)
                         head += chunk[: HEAD_BYTES - len(head)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from modelog.store import Absent, blob_key, manifest, manifest_key
+from modelog.manifest import blob_key, manifest, manifest_key
+from modelog.store import Absent
 from modelog.values import File
 
 from shared.artifacts.store import ArtifactStore

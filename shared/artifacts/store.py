@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from modelog.store import CONNECTIONS, Store, Unavailable
+from modelog.store import MAX_CONNECTIONS, Store, Unavailable
 
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 
-THREADS = CONNECTIONS // 2
+THREADS = MAX_CONNECTIONS // 2
 FILES_AT_ONCE = 4
 """The files of one artifact that are read at a time, so that a large artifact leaves threads to the others."""
 MAX_SEEN = 10_000

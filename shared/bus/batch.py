@@ -7,8 +7,8 @@ import inspect
 from collections import Counter as Count
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,8 +19,8 @@ from prometheus_client import Counter, Histogram
 from shared.bus.dead_letters import DeadLetters
 from shared.domain.command import Cause, CausedCommand
 from shared.domain.decider import Command
-from shared.runtime.context import Context
 from shared.runtime.errors import is_transient
+from shared.runtime.runtime import Context
 from shared.runtime.waiting import retry
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class BatchProcessor:
         handlers: Mapping[type[Event], Handler],
         answer: Answer,
         dead_letters: DeadLetters,
-        context: Callable[[datetime | None], Context],
+        context: Context,
     ) -> None:
         self.name = name
         self.handlers = {event: (handler, handler.is_slow) for event, handler in handlers.items()}
@@ -96,7 +96,7 @@ class BatchProcessor:
 
         The messages of one model are answered in order; a slow one delays no other model of the batch.
         """
-        context = self.context(None)
+        context = replace(self.context, now=datetime.now(UTC))
         waiting: dict[str, deque[PendingMessage]] = {}
         try:
             for record in records:
@@ -150,7 +150,7 @@ class BatchProcessor:
                 commands.append((pending, CausedCommand(command, Cause.of(pending.message))))
         if commands:
             await self._decide(commands, context)
-        now = self.context(None).now
+        now = datetime.now(UTC)
         for type, count in Count(pending.message.event.type for pending in ready).items():
             handled.labels(self.name, type).inc(count)
         for pending in ready:

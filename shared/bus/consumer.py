@@ -14,7 +14,7 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from modelog._kafka.lenient_records import Consumer
+from modelog._kafka.consumer import Consumer
 from prometheus_client import Gauge
 
 from shared.runtime.errors import is_transient

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 
+from shared.bus.batch import Answer
 from shared.domain.command import Cause, CausedCommand
 from shared.domain.decider import Command
-from shared.runtime.context import Context
 from shared.runtime.recovery import run_with_recovery
-from shared.runtime.runtime import Runtime
+from shared.runtime.runtime import Context, Runtime
 from shared.runtime.waiting import sleep_until_stopped
 
 logger = structlog.get_logger()
@@ -59,8 +58,8 @@ class Schedule:
     async def run(
         self,
         runtime: Runtime,
-        context: Callable[[datetime], Context],
-        answer: Callable[[list[CausedCommand[Any]]], Awaitable[object]],
+        context: Context,
+        answer: Answer,
     ) -> None:
         """Do the work whenever it is due, until the process stops."""
         await runtime.pool.execute(CREATE, self.name)
@@ -69,7 +68,7 @@ class Schedule:
                 if row := await connection.fetchrow(TAKE, self.name):
                     async with asyncio.timeout(MAX_RUN_SECONDS):
                         cause = Cause.tick(self.name, row["due"])
-                        commands = await self.work(context(row["now"]))
+                        commands = await self.work(replace(context, now=row["now"]))
                         await answer([CausedCommand(command, cause) for command in commands])
                     await connection.execute(MOVE, self.name, self.interval)
             wait = await runtime.pool.fetchval(WAIT, self.name)
@@ -80,8 +79,8 @@ class Schedule:
 async def run_schedules(
     runtime: Runtime,
     schedules: Iterable[Schedule],
-    context: Callable[[datetime], Context],
-    answer: Callable[[list[CausedCommand[Any]]], Awaitable[object]],
+    context: Context,
+    answer: Answer,
 ) -> None:
     """Run the schedules of a service until the process stops."""
     async with asyncio.TaskGroup() as group:

@@ -7,18 +7,24 @@ from bisect import bisect_left
 from immutables import Map
 
 ID_BYTES = 16
+RECENT_ID_BYTES = 140
+"""What an id takes in a `Map`."""
 MIN_RECENT = 64
 """Ids that are not sorted yet, or a sixteenth of all: sorting then costs an id about 5 µs."""
 
 
 class IdSet:
-    """`add` returns another set and leaves this one as it is. An id takes 16 bytes, in a `Map` of objects 140."""
+    """`add` returns another set and leaves this one as it is. A sorted id takes 16 bytes, in a `Map` 140."""
 
-    __slots__ = ("_recent", "_sorted")
+    __slots__ = ("_recent", "_sorted", "nbytes")
+
+    nbytes: int
+    """About how many bytes of memory it takes."""
 
     def __init__(self, sorted: bytes = b"", recent: Map[bytes, None] | None = None) -> None:
         self._sorted = sorted
         self._recent: Map[bytes, None] = Map() if recent is None else recent
+        self.nbytes = len(sorted) + RECENT_ID_BYTES * len(self._recent)
 
     def add(self, id: bytes) -> IdSet:
         """The same with this id."""
@@ -34,11 +40,6 @@ class IdSet:
 
     def _at(self, place: int) -> bytes:
         return self._sorted[place * ID_BYTES : (place + 1) * ID_BYTES]
-
-    @property
-    def nbytes(self) -> int:
-        """About how many bytes of memory it takes."""
-        return len(self._sorted) + 140 * len(self._recent)
 
     def __bytes__(self) -> bytes:
         """All ids, in order."""

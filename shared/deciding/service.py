@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from modelog.envelope import Message
-from modelog.events import Event
+from modelog.events import Event, Fact
 
-from shared.bus.batch import BatchProcessor, Handler
+from shared.bus.batch import Answer, BatchProcessor, Handler
 from shared.bus.consumer import ServiceConsumer
 from shared.bus.dead_letters import DeadLetters
 from shared.deciding.clock import Schedule, Work, run_schedules
@@ -18,8 +18,7 @@ from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import CausedCommand
 from shared.domain.decider import Command, Decider
 from shared.log import Log
-from shared.runtime.context import Context
-from shared.runtime.runtime import Resource, Runtime
+from shared.runtime.runtime import Context, Resource, Runtime
 
 __all__ = ["Context", "Service"]
 
@@ -60,21 +59,23 @@ class Service:
 
         return register
 
+    @property
+    def answers(self) -> tuple[type[Fact], ...]:
+        """The facts that it may append."""
+        return tuple(fact for decider in self.deciders for fact in decider.answers)
+
     def describe(self) -> dict[str, str]:
         """What it hears and which facts it answers with."""
         return {
             "hears": ", ".join(event.type for event in self.handlers),
-            "answers": ", ".join(fact.type for decider in self.deciders for fact in decider.answers),
+            "answers": ", ".join(fact.type for fact in self.answers),
         }
 
     async def run(self, runtime: Runtime) -> None:
         """Answer messages and ticks until the process stops."""
         # Opened now: the first message shall not wait for the import of a client.
         resources = {need: runtime.resource(need) for need in self.needs}
-
-        def context(now: datetime | None) -> Context:
-            return Context(now or datetime.now(UTC), runtime.policy, resources)
-
+        context = Context(datetime.now(UTC), runtime.policy, resources)
         settings = runtime.settings
         answer = self._answer(runtime)
         dead_letters = DeadLetters(settings.kafka_servers, settings.topic_prefix, self.name)
@@ -87,10 +88,12 @@ class Service:
         finally:
             await dead_letters.close()
 
-    def _answer(self, runtime: Runtime) -> Callable[[Sequence[CausedCommand[Any]]], Awaitable[None]]:
-        """Each command to the decider that takes its type; two deciders of one message answer side by side."""
+    def _answer(self, runtime: Runtime) -> Answer:
+        """Each command to the decider that takes its type."""
         log = Log(runtime.pool)
         handlers = [CommandHandler(log, decider, runtime.stream_locks) for decider in self.deciders]
+        if len(handlers) == 1:
+            return handlers[0].answer
 
         async def answer(commands: Sequence[CausedCommand[Any]]) -> None:
             for handler in handlers:

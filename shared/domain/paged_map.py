@@ -41,14 +41,16 @@ class PagedMap(Generic[K, V]):
     a dictionary takes a fifth of a second to build (figures: docs/performance.md).
     """
 
-    __slots__ = ("_adapter", "_block_bytes", "_size", "blocks", "recent")
+    __slots__ = ("_adapter", "_block_bytes", "_size", "blocks", "nbytes", "recent")
 
     blocks: Mapping[int, Block]
     recent: Map[K, V]
+    nbytes: int
+    """About how many bytes of memory it takes."""
 
     def __init__(self, key: type[K], value: type[V]) -> None:
         self._adapter, self.blocks, self.recent = _adapter(key, value), {}, Map()
-        self._size = self._block_bytes = 0
+        self._size = self._block_bytes = self.nbytes = 0
 
     def set(self, key: K, value: V) -> PagedMap[K, V]:
         """The same with this value under the key."""
@@ -90,11 +92,6 @@ class PagedMap(Generic[K, V]):
         """Every key with its value."""
         return ((key, self[key]) for key in self)
 
-    @property
-    def nbytes(self) -> int:
-        """About how many bytes of memory it takes."""
-        return self._block_bytes + RECENT_ENTRY_BYTES * len(self.recent)
-
     def sealed(self) -> PagedMap[K, V]:
         """The same with every entry in blocks; only blocks with new entries are compressed again."""
         added: defaultdict[int, dict[K, V]] = defaultdict(dict)
@@ -122,6 +119,7 @@ class PagedMap(Generic[K, V]):
         other: PagedMap[K, V] = object.__new__(PagedMap)
         other._adapter, other.blocks, other.recent = self._adapter, blocks, recent
         other._size, other._block_bytes = size, block_bytes
+        other.nbytes = block_bytes + RECENT_ENTRY_BYTES * len(recent)
         return other
 
 

@@ -1,12 +1,13 @@
-"""One process: what its components share, and how it begins and ends."""
+"""One process: what its components share, what their handlers may use, and how it begins and ends."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, Self, TypeVar
 
 import asyncpg
@@ -58,6 +59,20 @@ class Runtime:
         """Close the resources and the connections to Postgres."""
         self.closing.close()
         await self.pool.close()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a handler may use beside its message: the time, the policy, and the resources that its service needs."""
+
+    now: datetime
+    policy: Policy
+    resources: Mapping[type[Any], Any]
+
+    def resource(self, kind: type[R]) -> R:
+        """The resource of this kind; KeyError if the service does not name it in `needs`."""
+        found: R = self.resources[kind]
+        return found
 
 
 class Component(Protocol):

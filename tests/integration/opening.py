@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
-from modelog.store import blob_key
+from modelog.manifest import blob_key
 from modelog.values import Artifact, File
 
 from operations.setup import setup

@@ -14,7 +14,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from modelog.store import Absent, Damaged, Store, Unavailable, blob_key, manifest, manifest_key
+from modelog.manifest import blob_key, manifest, manifest_key
+from modelog.store import Absent, Damaged, Store, Unavailable
 from modelog.values import Artifact, File
 from urllib3 import BaseHTTPResponse
 

@@ -17,7 +17,7 @@ from shared.bus.batch import BatchProcessor
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import Cause, CausedCommand
 from shared.log import Log
-from shared.runtime.context import Context
+from shared.runtime.runtime import Context
 from tests.examples import NOON, digest, registered, trained
 
 
@@ -41,7 +41,7 @@ async def test_the_verdict_is_on_the_bytes_that_the_log_names(log: Log) -> None:
     await ingestion.answer([CausedCommand(command, Cause.of(Message(trained("run-1"), "1", "/tests")))])
     context = Context(NOON, DEFAULT, {Presence: NoBytes()})
     answer = CommandHandler(log, validation).answer
-    batches = BatchProcessor("validation", service.handlers, answer, cast(Any, None), lambda _: context)
+    batches = BatchProcessor("validation", service.handlers, answer, cast(Any, None), context)
     await batches.take([record(real.model_copy(update={"manifest": digest(666)}), 1), record(real, 2)])
     kinds = await log.pool.fetch("select kind from log.event where stream = 'fraud' order by version")
     assert [row["kind"] for row in kinds] == ["model.registered", "model.rejected"]

@@ -1,6 +1,6 @@
-"""Facts only grow: what a change of a schema would break, as sentences.
+"""Fields are only added: what a change of a schema would break, as sentences.
 
-New readers must take what old writers send. Of facts, which we write, old readers must take what new writers send, too.
+New readers must accept what old writers send. Old readers must accept the facts of new writers, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 
 
 def broken(old: Schema, new: Schema, *, fact: bool) -> list[str]:
-    """Why `new` is no mere addition to `old`; empty if it is one."""
+    """Why `new` does more than add to `old`; empty if it only adds."""
     old, new = whole(old), whole(new)
     found = [f"{name} is removed" for name in fields(old) if name not in set(fields(new))]
     found += [f"new readers refuse {what}" for what in refused(new, old)]
@@ -27,18 +27,18 @@ def broken(old: Schema, new: Schema, *, fact: bool) -> list[str]:
 def whole(schema: Any, definitions: Schema | None = None) -> Any:
     """The schema with each `$ref` replaced by what it refers to."""
     if isinstance(schema, list):
-        return [whole(one, definitions) for one in schema]
+        return [whole(item, definitions) for item in schema]
     if not isinstance(schema, dict):
         return schema
     definitions = schema.get("$defs", {}) if definitions is None else definitions
     if "$ref" in schema:
         return whole(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    return {name: whole(one, definitions) for name, one in schema.items() if name != "$defs"}
+    return {name: whole(value, definitions) for name, value in schema.items() if name != "$defs"}
 
 
 def branches(schema: Schema) -> list[Schema]:
     """The alternatives of a schema: itself, if there are no others."""
-    return [branch for one in schema["anyOf"] for branch in branches(one)] if "anyOf" in schema else [schema]
+    return [branch for option in schema["anyOf"] for branch in branches(option)] if "anyOf" in schema else [schema]
 
 
 def fields(schema: Schema, at: str = "") -> Iterator[str]:
@@ -53,7 +53,7 @@ def fields(schema: Schema, at: str = "") -> Iterator[str]:
 
 
 def refused(reader: Schema, writer: Schema, at: str = "") -> Iterator[str]:
-    """What `writer` may send that `reader` does not take."""
+    """What `writer` may send that `reader` does not accept."""
     for writes in branches(writer):
         attempts = [list(refused_by(reads, writes, at)) for reads in branches(reader)]
         yield from min(attempts, key=len)

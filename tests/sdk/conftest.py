@@ -64,7 +64,7 @@ async def registry(env: dict[str, str], prefix: str, store: Store) -> AsyncItera
 
 
 @pytest.fixture
-def plain(env: dict[str, str], prefix: str, store: Store) -> Iterator[SyncRegistry]:
+def sync_registry(env: dict[str, str], prefix: str, store: Store) -> Iterator[SyncRegistry]:
     """The same without async."""
     with SyncRegistry(env["MODELOG_KAFKA_SERVERS"], prefix=prefix, store=store) as registry:
         yield registry

@@ -1,4 +1,4 @@
-"""Reading some messages, with a limit."""
+"""Requests to publish, and reading some messages with a time limit."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import TypeVar
 from modelog import Message, PromotionRequested, Registry
 
 T = TypeVar("T")
-LIMIT = 60
+LIMIT_SECONDS = 60
 
 
-def wish(version: int, model: str = "fraud") -> PromotionRequested:
+def requested(version: int, model: str = "fraud") -> PromotionRequested:
     return PromotionRequested(model=model, version=version, by="mira")
 
 
-async def wishes(registry: Registry, count: int) -> None:
-    """Publish wishes for versions 1, 2, 3 …"""
+async def publish_requests(registry: Registry, count: int) -> None:
+    """Publish requests for versions 1, 2, 3 …"""
     for version in range(1, count + 1):
-        await registry.publish(wish(version))
+        await registry.publish(requested(version))
 
 
 async def take(messages: AsyncIterable[T], count: int) -> list[T]:
-    """The next so many; the last of them is not said to be done."""
+    """The next `count`; the last of them is not committed."""
 
     async def taking() -> list[T]:
         taken: list[T] = []
@@ -33,7 +33,7 @@ async def take(messages: AsyncIterable[T], count: int) -> list[T]:
                 break
         return taken
 
-    return await asyncio.wait_for(taking(), LIMIT)
+    return await asyncio.wait_for(taking(), LIMIT_SECONDS)
 
 
 def versions(messages: Sequence[Message[PromotionRequested]]) -> list[int]:

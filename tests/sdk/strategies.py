@@ -64,17 +64,19 @@ def objects(node: Schema) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(required, optional=fields)
 
 
-def said_once(value: dict[str, Any]) -> bool:
-    """Whether an artifact is only one of the two: the one rule that no schema says."""
+def bytes_in_one_place(value: dict[str, Any]) -> bool:
+    """Whether an artifact has either files or a uri: the only rule that no schema contains."""
     artifact = value.get("artifact", {})
     return not (artifact.get("files") and artifact.get("uri"))
 
 
 @cache
 def events_of(event: type[Event]) -> st.SearchStrategy[Event]:
-    """Events of one type."""
+    """Events of a type."""
     return (
-        values(whole(schema(event))).filter(said_once).map(lambda value: event.model_validate_json(json.dumps(value)))
+        values(whole(schema(event)))
+        .filter(bytes_in_one_place)
+        .map(lambda value: event.model_validate_json(json.dumps(value)))
     )
 
 

@@ -20,7 +20,7 @@ from modelog.events import Event, PromotionRequested
 from tests.sdk.strategies import events
 
 AT = datetime(2026, 3, 2, 4, 37, 12, 250000, tzinfo=timezone.utc)
-WISH = PromotionRequested(model="fraud", version=7, by="mira")
+REQUEST = PromotionRequested(model="fraud", version=7, by="mira")
 
 
 def theirs(event: Event) -> CloudEvent:
@@ -35,6 +35,7 @@ def theirs(event: Event) -> CloudEvent:
         "sequence": "12",
         "correlationid": "c",
         "causationid": "d",
+        "actor": "u-4711",
     }
     return CloudEvent(attributes, json.loads(event.model_dump_json()))
 
@@ -46,18 +47,19 @@ def read(sent: KafkaMessage) -> Message[Event]:
 
 @given(events)
 def test_they_read_what_we_write(event: Event) -> None:
-    key, value, headers = encode(event, source="ci", id="1", time=AT, sequence=12, correlationid="c", causationid="d")
+    extensions = {"correlationid": "c", "causationid": "d"}
+    key, value, headers = encode(event, source="ci", id="1", time=AT, actor="u-4711", sequence=12, **extensions)
     seen = from_kafka_event(KafkaMessage(dict(headers), key, value))
     assert seen.get_attributes() | {"subject": "fraud/7"} == theirs(event).get_attributes()
     assert seen.get_data() == json.loads(event.model_dump_json())
 
 
 def test_we_read_their_binary_mode() -> None:
-    assert read(to_binary_event(theirs(WISH))) == Message(WISH, "1", "ci", AT, 12, "c", "d")
+    assert read(to_binary_event(theirs(REQUEST))) == Message(REQUEST, "1", "ci", AT, 12, "c", "d", actor="u-4711")
 
 
 def test_we_read_their_structured_mode() -> None:
-    assert read(to_structured_event(theirs(WISH))) == Message(WISH, "1", "ci", AT, 12, "c", "d")
+    assert read(to_structured_event(theirs(REQUEST))) == Message(REQUEST, "1", "ci", AT, 12, "c", "d", actor="u-4711")
 
 
 @given(events)

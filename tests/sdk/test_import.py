@@ -1,4 +1,4 @@
-"""What can be imported without the extras, and what is told when one is missing."""
+"""What can be imported without the extras, and the error when an extra is missing."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ print(ModelPromoted.type, Registry.__name__, SyncRegistry.__name__)
     )
 
 
-def test_events_import_no_client() -> None:
-    assert without_extras("import modelog.events, sys; print('asyncio' in sys.modules)") == "False\n"
+def test_events_and_manifests_import_no_client() -> None:
+    code = "import modelog.events, modelog.manifest, sys; print({'asyncio', 'urllib3'} & set(sys.modules))"
+    assert without_extras(code) == "set()\n"
 
 
 def test_an_async_registry_says_which_extra_is_missing() -> None:
@@ -52,7 +53,7 @@ except modelog.MissingExtra as missing:
     )
 
 
-def test_a_plain_registry_says_which_extra_is_missing() -> None:
+def test_a_sync_registry_says_which_extra_is_missing() -> None:
     assert (
         without_extras("""
 import modelog

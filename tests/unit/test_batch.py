@@ -12,7 +12,7 @@ from modelog.policy import DEFAULT
 
 from shared.bus.batch import BatchProcessor, Handler
 from shared.domain.command import CausedCommand
-from shared.runtime.context import Context
+from shared.runtime.runtime import Context
 from tests.examples import NOON, trained
 
 
@@ -45,9 +45,7 @@ async def test_a_slow_message_holds_up_its_model_and_no_other_and_costs_no_turns
 
     answered = Answered()
     context = Context(NOON, DEFAULT, {})
-    batches = BatchProcessor(
-        "test", {ModelTrained: Handler(handler)}, answered.answer, cast(Any, None), lambda _: context
-    )
+    batches = BatchProcessor("test", {ModelTrained: Handler(handler)}, answered.answer, cast(Any, None), context)
     batch = [record("a", "slow"), *(record("a", f"behind-{n}") for n in range(3)), record("b", "quick")]
     taking = asyncio.create_task(batches.take(batch))
     waits = 0
@@ -82,7 +80,7 @@ async def test_a_look_up_saves_the_task_and_each_model_keeps_its_order() -> None
     answered = Answered()
     context = Context(NOON, DEFAULT, {})
     batches = BatchProcessor(
-        "test", {ModelTrained: Handler(handler, look_up)}, answered.answer, cast(Any, None), lambda _: context
+        "test", {ModelTrained: Handler(handler, look_up)}, answered.answer, cast(Any, None), context
     )
     await batches.take([record("a", run) for run in ("known-1", "asked-1", "known-2", "asked-2", "known-3")])
     commands = [run for batch in answered.batches for run in batch]

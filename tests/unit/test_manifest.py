@@ -6,7 +6,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelog.store import Store, blob_key, manifest, manifest_key, path_faults
+from modelog.manifest import blob_key, manifest, manifest_key, path_problems
+from modelog.store import Store
 from modelog.values import File
 
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -18,7 +19,7 @@ def file(path: str, size: int = 0, sha256: str = EMPTY) -> File:
 
 
 def reasons(*found: str) -> list[str]:
-    return [reason for reason, _ in path_faults(found)]
+    return [reason for reason, _ in path_problems(found)]
 
 
 def test_a_manifest_lists_its_files_by_path_without_spaces() -> None:
@@ -43,7 +44,7 @@ def test_the_order_of_the_files_changes_nothing(names: list[str], random: Random
 
 
 @given(paths)
-def test_a_manifest_says_all_of_its_files(names: list[str]) -> None:
+def test_a_manifest_lists_all_of_its_files(names: list[str]) -> None:
     assert [f["path"] for f in json.loads(manifest(map(file, names))[1])["files"]] == sorted(names)
 
 
@@ -83,8 +84,8 @@ def test_a_path_that_is_too_long_for_a_folder_is_unsafe(path: str) -> None:
     assert reasons(path) == ["unsafe path"]
 
 
-def test_a_path_sent_twice_is_told_once() -> None:
-    assert list(path_faults(["a", "a", "b"])) == [
+def test_a_path_sent_twice_is_a_single_problem() -> None:
+    assert list(path_problems(["a", "a", "b"])) == [
         ("repeated path", "expected every path once, found 'a' 2 times: send it once")
     ]
 
@@ -93,7 +94,7 @@ def test_a_path_that_is_a_file_and_a_folder_is_repeated() -> None:
     assert reasons("a", "a/b") == ["repeated path"]
 
 
-def test_every_fault_is_told() -> None:
+def test_every_problem_is_reported() -> None:
     assert reasons("../x", "b", "b", "/c") == ["unsafe path", "repeated path", "unsafe path"]
 
 

@@ -1,38 +1,25 @@
-"""README's table of events is what the code says."""
+"""README's table of events is what the code says, and the pages name files that are there."""
 
-from importlib import import_module
+import re
 from pathlib import Path
-from typing import Any
 
-from modelog.events import EVENTS, Event, Fact, Report
+import pytest
 
-README = Path(__file__).parents[2] / "README.md"
-DECIDING = ("ingestion", "validation", "promotion", "retraining", "retirement")
-OUTSIDE = {
-    "model.trained": "pipelines",
-    "drift.detected": "monitors",
-    "promotion.requested": "people, CI",
-    "retirement.requested": "people, CI",
-}
-LISTENERS = {"model.promoted": "deployers, gateways", "retraining.requested": "pipelines"}
+from operations.generate import with_table
 
-
-def row(event: type[Event]) -> str:
-    services: dict[str, Any] = {name: import_module(f"services.{name}.app").service for name in DECIDING}
-    kind = "fact" if issubclass(event, Fact) else "report" if issubclass(event, Report) else "wish"
-    said = [name for name, service in services.items() if any(event in decider.answers for decider in service.deciders)]
-    heard = [name for name, service in services.items() if event in service.handlers]
-    heard += [LISTENERS[event.type]] if event.type in LISTENERS else []
-    meaning = (event.__doc__ or "").strip()
-    said = said or [OUTSIDE[event.type]]
-    return f"| `{event.type}` | {kind} | {', '.join(said)} | {', '.join(heard)} | {meaning} |"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "sdk").glob("*.md"))]
 
 
 def test_the_table_of_events_is_what_the_code_says() -> None:
-    told = [line for line in README.read_text().splitlines() if line.startswith("| `") and line.count("|") == 6]
-    assert told == [row(event) for event in EVENTS]
+    text = README.read_text("utf-8")
+    assert text == with_table(text), "run `make generate`"
 
 
-def test_every_file_that_the_readme_names_is_there() -> None:
-    for name in ("docs/architecture.md", "docs/decisions", "sdk/README.md", "sdk/schemas", "compose.yaml"):
-        assert (README.parent / name).exists(), name
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text("utf-8")
+    linked = [page.parent / target for target in re.findall(r"\]\(([^)#:]+)\)", text)]
+    named = [ROOT / name for name in re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|sql|md|toml|yaml))`", text)]
+    assert [str(path) for path in (*linked, *named) if not path.exists()] == []

@@ -1,4 +1,4 @@
-"""modelog, the event-sourced model registry: the events it hears and says, and a client to publish and subscribe.
+"""Python client for modelog, the event-sourced model registry: its events, and a registry to publish and subscribe.
 
 from modelog import ModelPromoted, Registry
 
@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from modelog.envelope import Message, Unreadable
-from modelog.errors import MissingExtra, NotConnected, NotPublished
+from modelog.errors import MissingExtra, NotConnected, NotPublished, TransientError
 from modelog.events import (
     EVENTS,
     DriftDetected,
@@ -70,6 +70,7 @@ __all__ = [
     "RetrainingDeclined",
     "RetrainingRequested",
     "SyncRegistry",
+    "TransientError",
     "Unreadable",
     "Window",
 ]
@@ -78,7 +79,7 @@ CLIENTS = {"Registry": "modelog.client", "SyncRegistry": "modelog.sync"}
 
 
 def __getattr__(name: str) -> object:
-    """The clients are imported when they are asked for: who only reads events carries no more than events."""
+    """Import the clients when they are used, so that the events alone need no Kafka library."""
     if name not in CLIENTS:
         raise AttributeError(f"module 'modelog' has no attribute {name!r}")
     return getattr(import_module(CLIENTS[name]), name)

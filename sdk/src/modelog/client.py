@@ -1,4 +1,4 @@
-"""The door for pipelines, monitors and deployers: say what happened, ask for something, hear what was decided."""
+"""The client for pipelines, monitors and deployers: report what happened, request something, read what was decided."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ Files = Path | str | Mapping[str, Path | str]
 
 
 class Registry:
-    """Publishes reports and wishes, subscribes to everything, uploads and downloads artifacts.
+    """Publishes reports and requests, subscribes to all events, uploads and downloads artifacts.
 
-    What is not said here is read from the environment: MODELOG_KAFKA_SERVERS, MODELOG_TOPIC_PREFIX and, for files,
-    MODELOG_S3_*. `kafka` is handed to aiokafka as it is, for brokers that ask for TLS or a password:
+    Arguments that are left out are read from the environment: MODELOG_KAFKA_SERVERS, MODELOG_TOPIC_PREFIX and, for
+    files, MODELOG_S3_*. `source` names this system and `actor` who uses it: an opaque id, never a name or an address,
+    because what is in the log cannot be erased. Nobody checks it, so nothing is decided by it. `kafka` goes to aiokafka
+    unchanged, for brokers that want TLS or a password:
     `kafka={"security_protocol": "SASL_SSL", "ssl_context": …, "sasl_mechanism": …}`.
     """
 
@@ -42,6 +44,7 @@ class Registry:
         *,
         prefix: str | None = None,
         source: str = "modelog-sdk",
+        actor: str | None = None,
         store: Store | None = None,
         kafka: Mapping[str, Any] | None = None,
     ) -> None:
@@ -49,6 +52,7 @@ class Registry:
         self._kafka = {"bootstrap_servers": servers, "client_id": source, **(kafka or {})}
         self._prefix = os.environ.get("MODELOG_TOPIC_PREFIX", "") if prefix is None else prefix
         self._source = source
+        self._actor = actor
         self._store = store
         self._sender: Sender | None = None
         self._subscriptions: WeakSet[Subscription[Any]] = WeakSet()
@@ -68,19 +72,20 @@ class Registry:
             await self._sender.close()
             self._sender = None
 
-    async def publish(self, event: E, *, id: str | None = None) -> Message[E]:
-        """Publish a report or a wish, and return it as the world will read it; all replicas have it by then.
+    async def publish(self, event: E, *, id: str | None = None, actor: str | None = None) -> Message[E]:
+        """Publish a report or a request, and return it as others will read it; all replicas have it by then.
 
-        A message with an `id` of your own may be published again: modelog answers it once.
+        A message with an `id` of your own may be published again: modelog answers it once. `actor` replaces the
+        registry's. Raise ValueError for a fact or an event that is too large, NotPublished if no broker acknowledges.
         """
         if isinstance(event, Fact):
             raise ValueError(
-                f"expected a report or a wish, found the fact {event.type}: facts are said by modelog, ask for one "
-                "with a wish such as promotion.requested"
+                f"expected a report or a request, found the fact {event.type}: only modelog publishes facts, "
+                "publish a request such as promotion.requested"
             )
         if self._sender is None:
             raise RuntimeError("the registry is closed: open it with `async with Registry() as registry`")
-        key, value, headers = encode(event, source=self._source, id=id)
+        key, value, headers = encode(event, source=self._source, id=id, actor=actor or self._actor)
         await self._sender.send(self._prefix + event.type, key, value, headers)
         return cast("Message[E]", decode(key, value, headers))
 
@@ -108,12 +113,12 @@ class Registry:
         """Upload the files of a run and publish `model.trained`.
 
         `files` is a file, a folder or {path inside the artifact: local path}; `uri` is an `s3://bucket/prefix` that
-        modelog can read instead. Call it again whenever it failed, or was refused for what has been mended since: the
-        same run with the same bytes is the same version, and the same bytes are stored once. Each call is a message of
-        its own, for a message is answered once.
+        modelog can read instead. When it failed, or was refused for a reason that is gone, call it again: the same run
+        with the same bytes is the same version, and the same bytes are stored once. Each call sends a new message,
+        because a message is answered only once. Raise what `publish` and `Store.upload` raise.
         """
         if (files is None) == (uri is None):
-            raise ValueError("expected either files or a uri, found both or none: say where the bytes of the run are")
+            raise ValueError("expected either files or a uri, found both or none: name the place of the run's bytes")
         event = ModelTrained.model_validate(
             {
                 "model": model,
@@ -145,15 +150,16 @@ class Registry:
     ) -> Subscription[E]:
         """Messages of these types, at least once and in order for each model: `async for message in …`.
 
-        A `group` shares the messages among its members and goes on where it stopped; it has the topics' prefix, so that
-        registries on one Kafka share none. `since` is where a group begins that has read nothing yet. Without a group
-        one reads everything from `since` on, and nothing is committed; `until="now"` then ends with what is there at
-        the beginning. Records that are no events are logged and skipped.
+        A `group` shares the messages among its members and continues where it stopped; its name gets the topics'
+        prefix, so registries on the same Kafka have different groups. `since` is where a new group begins. Without a
+        group everything is read from `since` on and nothing is committed; `until="now"` then ends with the messages
+        that are there at the beginning. Records that cannot be read, and events of unknown types, are logged, counted
+        in the subscription's `skipped` and passed over.
         """
         if not types:
-            raise ValueError("expected at least one type of event, found none: subscribe to ModelPromoted, for one")
+            raise ValueError("expected at least one type of event, found none: name one, for example ModelPromoted")
         if group is not None and until is not None:
-            raise ValueError("a group has no end, as its other members read on: leave out `group` or `until`")
+            raise ValueError("a group has no end, because its other members continue: leave out `group` or `until`")
         from modelog._kafka.subscription import Subscription
 
         topics = {self._prefix + event.type: event for event in types}
@@ -163,7 +169,10 @@ class Registry:
         return subscription
 
     async def download(self, version: ModelRegistered | ModelPromoted | str, into: Path | str) -> list[Path]:
-        """Fetch the files of a version, named by a fact about it or by its manifest's digest; every byte is checked."""
+        """Download the files of a version, named by a fact or by its manifest's digest, and return their paths.
+
+        Every byte is checked. Raise what `Store.download` raises.
+        """
         manifest = version if isinstance(version, str) else version.manifest
         return await asyncio.to_thread(lambda: self._artifacts().download(manifest, Path(into)))
 

@@ -1,7 +1,7 @@
 """CloudEvents 1.0 on Kafka: binary mode out, binary and structured in.
 
 Format: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md with the
-extensions `partitionkey`, `sequence` (the log's position), `correlationid`, `causationid` and `traceparent`.
+extensions `partitionkey`, `sequence` (the log's position), `correlationid`, `causationid`, `traceparent` and `actor`.
 """
 
 from __future__ import annotations
@@ -24,31 +24,36 @@ Header = tuple[str, bytes]
 E = TypeVar("E", bound=Event, covariant=True)
 
 MAX_EVENT_BYTES = 1024 * 1024
-"""The most bytes of JSON that a report or a wish may have."""
+"""Of a report or a request, as JSON."""
 MAX_ATTRIBUTE_CHARS = 500
-"""The most characters that an attribute of an envelope may have."""
+"""Of each attribute of an envelope."""
 MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
-"""The most bytes of JSON that a fact may have: it carries what the report said and what was found out."""
+"""Of a fact, as JSON: it carries the content of the report and what was measured."""
 
 STRUCTURED = b"application/cloudevents+json"
-ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", "correlationid", "causationid", "traceparent"]
+ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence"]
+ATTRIBUTES += ["correlationid", "causationid", "traceparent", "actor"]
 HEADERS = [(f"ce_{name}", name) for name in ATTRIBUTES]
 # Postgres refuses NUL inside jsonb. An even number of backslashes before \u0000 is text about it, not the character.
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
-
-# The bits of a UUID that tell its version and variant: 5, and that of RFC 4122.
-FIFTH = 5 << 76 | 2 << 62
-UNNAMED = ~(15 << 76 | 3 << 62)
+# Version 5 and the variant of RFC 4122 in a UUID, and its other bits.
+VERSION_BITS = 5 << 76 | 2 << 62
+OTHER_BITS = ~(15 << 76 | 3 << 62)
 
 
 class Unreadable(ValueError):
-    """A record that is no event: the message says what was expected, what was found and what to do."""
+    """A record that is no event; the sentence says what was expected, what was found and what to do."""
 
 
 @dataclass(frozen=True)
 class Message(Generic[E]):
-    """An event and the envelope it came in. `cause` names it for whoever answers it."""
+    """An event and its envelope.
+
+    `source` is the system that reported the event, `actor` the person or system that made it happen, if it is known.
+    An actor is an opaque id, never a name or an address: what is in the log cannot be erased. Publishers name it
+    themselves and nobody checks it, so nothing may be decided by it.
+    """
 
     event: E
     id: str
@@ -62,14 +67,14 @@ class Message(Generic[E]):
 
     @cached_property
     def cause(self) -> uuid.UUID:
-        """CloudEvents promises that source and id together are unique; both in one name."""
+        """The id of this message for its answers: in CloudEvents, source and id together are unique."""
         return derive_id(uuid.NAMESPACE_URL, f"{self.source}#{self.id}")
 
 
 def derive_id(namespace: uuid.UUID, name: str) -> uuid.UUID:
-    """The same as `uuid.uuid5`, in 1.4 µs instead of 2.9: a report needs four."""
+    """The same as `uuid.uuid5`, in 1.4 µs instead of 2.9; a report needs four of them."""
     digest = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
-    return uuid.UUID(int=int.from_bytes(digest[:16], "big") & UNNAMED | FIFTH)
+    return uuid.UUID(int=int.from_bytes(digest[:16], "big") & OTHER_BITS | VERSION_BITS)
 
 
 def subject(event: Event) -> str:
@@ -89,7 +94,7 @@ def encode_binary(
     key: str,
     **extensions: str | int | None,
 ) -> tuple[bytes, bytes, list[Header]]:
-    """The Kafka key, value and headers of one event in binary mode; extensions that are None are left out."""
+    """The Kafka key, value and headers of an event in binary mode; extensions that are None are left out."""
     headers = [
         ("content-type", b"application/json"),
         ("ce_specversion", b"1.0"),
@@ -110,12 +115,13 @@ def encode(
     source: str,
     id: str | None = None,
     time: datetime | None = None,
+    actor: str | None = None,
     **extensions: str | int | None,
 ) -> tuple[bytes, bytes, list[Header]]:
-    """The Kafka key, value and headers of `event`; raise ValueError if a broker or the log could not hold it."""
+    """The Kafka key, value and headers of `event`; raise ValueError if Kafka or the log cannot store it."""
     value = event.model_dump_json().encode()
     if rb"\u0000" in value and NUL.search(value):
-        raise ValueError(f"{event.type} contains the NUL character, which the log cannot hold: remove it")
+        raise ValueError(f"{event.type} contains the NUL character, which the log cannot store: remove it")
     if len(value) > MAX_EVENT_BYTES:
         raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {MAX_EVENT_BYTES} are read: send less")
     return encode_binary(
@@ -126,18 +132,22 @@ def encode(
         subject=subject(event),
         time=time or datetime.now(timezone.utc),
         key=event.model,
+        actor=actor,
         **extensions,
     )
 
 
 def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> Message[Event]:
-    """The event in a Kafka record, in binary or structured mode; raise Unreadable with the reason if there is none."""
+    """The event in a Kafka record, in binary or structured mode; raise Unreadable with the reason if it is no event.
+
+    Headers, attributes and fields that are unknown are ignored. Optional attributes are cut to MAX_ATTRIBUTE_CHARS.
+    """
     if not value:
         raise Unreadable("expected an event as JSON, found an empty value: send the event's data")
     if len(value) > MAX_FACT_BYTES:
         raise _too_large(MAX_FACT_BYTES, value)
     if rb"\u0000" in value and NUL.search(value):
-        raise Unreadable("expected text that Postgres can hold, found the NUL character \\u0000: remove it")
+        raise Unreadable("expected text that Postgres can store, found the NUL character \\u0000: remove it")
     found = {name.lower(): content for name, content in headers if content is not None}
     if found.get("content-type", b"").lower().startswith(STRUCTURED):
         attributes, data = _structured(value)
@@ -154,8 +164,8 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     return _message(event, attributes)
 
 
-def _too_large(most: int, found: bytes) -> Unreadable:
-    return Unreadable(f"expected at most {most} bytes, found {len(found)}: send less, or refer to it by address")
+def _too_large(limit: int, found: bytes) -> Unreadable:
+    return Unreadable(f"expected at most {limit} bytes, found {len(found)}: send less, or refer to it by address")
 
 
 def _text(content: bytes) -> str:
@@ -184,7 +194,9 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
         raise _too_large(MAX_EVENT_BYTES, data)
     for name in ("id", "source"):
         if not attributes.get(name):
-            raise Unreadable(f"expected the header `ce_{name}`, found none: without it a repeat cannot be told apart")
+            raise Unreadable(
+                f"expected the header `ce_{name}`, found none: without it a repeated message cannot be recognised"
+            )
         if len(attributes[name]) > MAX_ATTRIBUTE_CHARS:
             raise Unreadable(
                 f"expected at most {MAX_ATTRIBUTE_CHARS} characters in `ce_{name}`, found {len(attributes[name])}"
@@ -193,12 +205,12 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
         return BY_TYPE[type].model_validate_json(data)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
-        told = "; ".join(
+        listed = "; ".join(
             f"{'.'.join(map(str, p['loc']))[:60] or 'the value'}: {p['msg']}, found {str(p['input'])[:60]!r}"
             for p in problems[:5]
         )
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise Unreadable(f"expected {type} as its schema says, found {told}{more}") from None
+        raise Unreadable(f"expected {type} as its schema says, found {listed}{more}") from None
 
 
 def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:
@@ -212,6 +224,7 @@ def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:
         correlation=attributes.get("correlationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
         causation=attributes.get("causationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
         traceparent=attributes.get("traceparent", "")[:MAX_ATTRIBUTE_CHARS] or None,
+        actor=attributes.get("actor", "")[:MAX_ATTRIBUTE_CHARS] or None,
     )
 
 

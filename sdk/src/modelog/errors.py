@@ -1,19 +1,19 @@
-"""What a client can meet, each with a sentence that says what to do."""
+"""The errors of the SDK; the sentence in each says what to do."""
 
 from __future__ import annotations
+
+
+class MissingExtra(ImportError):
+    """A part of modelog needs a library that is not installed; the sentence names the extra to install."""
 
 
 class TransientError(Exception):
     """What failed may work when it is tried again."""
 
 
-class MissingExtra(ImportError):
-    """A part of modelog needs a library that is not installed; the message says what to install."""
-
-
-class NotPublished(ConnectionError):
+class NotPublished(TransientError):
     """No broker acknowledged the message; it may have arrived all the same, and sending it again is safe."""
 
 
-class NotConnected(ConnectionError):
+class NotConnected(TransientError):
     """The first attempt to read failed; once it has read, a subscription waits for its brokers."""

@@ -1,9 +1,9 @@
-"""Every event modelog hears or says, in the order of a model's life.
+"""Every event that modelog reads or publishes, in the order of a model's life.
 
-A *report* is what the world tells us, a *wish* (`….requested`) is what somebody wants, a *fact* is what we said.
-The name of the class, the Kafka topic, the CloudEvents type and the log's `kind` are one name: `ModelPromoted` is
-`model.promoted`. Facts only grow: a new field has a default, a new meaning is a new type. Reasons grow too, so a reader
-takes one that it does not know as the text that it is.
+A *report* is what happened elsewhere, a *request* what somebody asks modelog to do, a *fact* what modelog decided.
+The class, the Kafka topic, the CloudEvents type and the log's `kind` have the same name: `ModelPromoted` is
+`model.promoted`. Fields are only added, each with a default; a different meaning is a new type. Reasons are added too:
+treat a reason that you do not know as text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from modelog.values import (
 
 
 class Event(Value):
-    """What every event has: the model it speaks of, which is its stream, its Kafka key and its unit of consistency."""
+    """What every event has: its model, which is its stream in the log, its Kafka key and its unit of consistency."""
 
     type: ClassVar[str]
     model: ModelName
@@ -44,22 +44,22 @@ class Event(Value):
 
 
 class Report(Event):
-    """What the world tells us."""
+    """What happened elsewhere."""
 
 
 class Request(Event):
-    """What somebody wants of us."""
+    """What somebody asks modelog to do."""
 
     by: Name
     reason: str = ""
 
 
 class Fact(Event):
-    """What we said: decided, logged and published, never changed."""
+    """What modelog decided, logged and published; it never changes."""
 
 
 class Run(Value):
-    """What is known of the run that made a version, said by `model.trained` and kept by `model.registered`."""
+    """What is known of the run that made a version: `model.trained` reports it, `model.registered` repeats it."""
 
     run: Name
     metrics: Metrics = {}
@@ -84,7 +84,7 @@ class ModelTrained(Run, Report):
 
 
 class ModelRegistered(Run, Fact):
-    """The run is a version now, and its bytes are pinned under the manifest's digest."""
+    """The run is a version now, and its bytes are stored under the manifest's digest."""
 
     version: Version
     manifest: Digest
@@ -107,7 +107,7 @@ RegistrationRefusal = Literal[
 
 
 class RegistrationRefused(Fact):
-    """The run is no version, and why."""
+    """The run was not registered, with the reasons."""
 
     run: Name
     reasons: tuple[RegistrationRefusal | Name, ...]
@@ -141,7 +141,7 @@ class PromotionRequested(Request):
 
 
 class ModelPromoted(Fact):
-    """The version serves this stage from now on, instead of the one it replaces; all that a deployer needs is here."""
+    """The version serves this stage from now on, instead of the version it replaces; deployers need no other event."""
 
     version: Version
     stage: Name
@@ -168,7 +168,7 @@ PromotionRefusal = Literal[
 
 
 class PromotionRefused(Fact):
-    """The version does not come to serve this stage, and why."""
+    """The version was not promoted to this stage, with the reasons."""
 
     version: Version
     stage: Name
@@ -178,7 +178,7 @@ class PromotionRefused(Fact):
 
 
 class Drift(Value):
-    """What a monitor saw, said by `drift.detected` and kept by `drift.recorded`."""
+    """What a monitor measured: `drift.detected` reports it, `drift.recorded` repeats it."""
 
     version: Version
     detector: Name
@@ -191,15 +191,15 @@ class Drift(Value):
 
 
 class DriftDetected(Drift, Report):
-    """A monitor compared what a version sees with what it was trained on; `drifted` is the monitor's verdict."""
+    """A monitor compared a version's inputs with its training data; `drifted` is the monitor's verdict."""
 
 
 class DriftRecorded(Drift, Fact):
-    """What the monitor reported, on the version's own record."""
+    """The monitor's report was added to the history of the version."""
 
 
 class RetrainingRequested(Fact):
-    """Train this model again, starting from what this version was trained with; answer with its id in `answers`."""
+    """Train this model again, as this version was trained; name this `retraining` in `answers` of the new run."""
 
     retraining: UUID
     version: Version
@@ -213,7 +213,7 @@ RetrainingRefusal = Literal["unknown version", "retired", "replaced", "not drift
 
 
 class RetrainingDeclined(Fact):
-    """No retraining follows from this report, and why."""
+    """No retraining was requested after this report, with the reasons."""
 
     version: Version
     reasons: tuple[RetrainingRefusal | Name, ...]
@@ -221,13 +221,13 @@ class RetrainingDeclined(Fact):
 
 
 class RetirementRequested(Request):
-    """Somebody wants this version to be used no more."""
+    """Somebody wants this version to be retired."""
 
     version: Version
 
 
 class ModelRetired(Fact):
-    """The version is used no more; its number and its history stay."""
+    """The version is retired; its number and its history stay."""
 
     version: Version
     by: Name
@@ -238,7 +238,7 @@ RetirementRefusal = Literal["unknown version", "serves", "already retired"]
 
 
 class RetirementRefused(Fact):
-    """The version is not retired by this wish, and why."""
+    """The version was not retired, with the reasons."""
 
     version: Version
     by: Name

@@ -1,7 +1,7 @@
 """Policy is data: what a version must show, when it is promoted, when drift asks for retraining.
 
-Decisions are handed a policy; this module ships the default. A policy is named by its digest, which every verdict and
-every promotion carries.
+A decision gets the policy as an argument; this module has the default. Every verdict and every promotion carries the
+digest of its policy.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ LOWER = [
 
 
 class Limits(Value):
-    """The least and the most that a metric may be; either may be left out."""
+    """The smallest and the largest value of a metric; both are optional."""
 
     least: FiniteFloat | None = None
     most: FiniteFloat | None = None
@@ -93,25 +93,25 @@ class Policy(Value):
     required: dict[Name, Limits] = {}
     """Metrics that a version must have, and within which limits."""
     directions: dict[Name, Direction] = {**dict.fromkeys(HIGHER, "higher"), **dict.fromkeys(LOWER, "lower")}
-    """Which way a metric is better."""
+    """Whether a higher or a lower value of a metric is better."""
     tolerance: FiniteFloat = Field(default=0.01, ge=0)
-    """By which share of the champion's value a metric may be worse."""
+    """The share of the champion's value by which a metric may be worse; 0.01 is 1 %."""
     stages: tuple[Name, ...] = ("staging", "production")
-    """The stages a version can be promoted to, each served by one version at a time."""
+    """The stages that a version can be promoted to; each is served by at most a single version."""
     champion_stage: Name = "production"
     """The stage whose version is the champion: challengers are compared with it."""
     promote_to: Name | None = "production"
-    """The stage a validated version is promoted to without being asked; null waits for a wish."""
+    """The stage that a validated version is promoted to automatically; null waits for a request."""
     cool_down: timedelta = timedelta(hours=1)
-    """The least time from one request for retraining to the next."""
+    """The shortest time from a request for retraining to the next."""
     patience: timedelta = timedelta(days=1)
-    """How long an unanswered request for retraining holds back the next."""
+    """How long a request for retraining without an answer prevents the next."""
 
     @model_validator(mode="after")
     def stages_are_known(self) -> Policy:
-        """A typo in a stage would have every promotion refused."""
+        """With a typo in a stage, every promotion would be refused."""
         if taken := {"development", "archived"} & set(self.stages):
-            raise ValueError(f"{', '.join(sorted(taken))}: versions stand there that serve no stage, name it otherwise")
+            raise ValueError(f"{', '.join(sorted(taken))}: reserved for versions that serve no stage, use another name")
         for stage in (self.promote_to, self.champion_stage):
             if stage is not None and stage not in self.stages:
                 raise ValueError(f"expected a stage out of {', '.join(self.stages)}, found {stage}: add it to stages")
@@ -124,10 +124,10 @@ class Policy(Value):
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
     def direction(self, metric: str) -> Direction | None:
-        """Which way `metric` is better, or None if the policy does not know or the metric is of the training data.
+        """Whether a higher or a lower `metric` is better; None if it is unknown or measured on the training data.
 
         `val_`, `test_`, `eval_`, `valid_`, `validation_`, `cv_`, `holdout_` before a name and `_score` after it are
-        looked through, and so are case, spaces, `-`, `/` and `.`: `test/F1-score` is `f1`.
+        ignored, and so are case, spaces, `-`, `/` and `.`: `test/F1-score` is `f1`.
         """
         name = metric.lower()
         for mark in "-/. ":
@@ -142,4 +142,4 @@ class Policy(Value):
 
 
 DEFAULT = Policy()
-"""The policy of every model that has none of its own."""
+"""The policy of every model that has no policy of its own."""

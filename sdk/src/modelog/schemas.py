@@ -1,22 +1,19 @@
-"""The JSON Schema of every event, for readers in other languages: `python -m modelog.schemas [folder]` writes them."""
+"""The JSON Schema of every event, for readers in other languages."""
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import FloatSchema
 
-from modelog.events import EVENTS, Event
+from modelog.events import Event
 
 NAMESPACE = "urn:modelog:schema"
 
 
 class Generator(GenerateJsonSchema):
-    """Pydantic's, and a float that need not be finite is said as it is sent: NaN as the string."""
+    """Pydantic's generator; a float that may be not finite is described as it is sent, NaN as a string."""
 
     def float_schema(self, schema: FloatSchema) -> JsonSchemaValue:
         number = super().float_schema(schema)
@@ -26,7 +23,7 @@ class Generator(GenerateJsonSchema):
 
 
 def schema(event: type[Event]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one type of event."""
+    """The JSON Schema (2020-12) of a type of event."""
     described = event.model_json_schema(mode="validation", schema_generator=Generator)
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
@@ -34,19 +31,3 @@ def schema(event: type[Event]) -> dict[str, Any]:
         **described,
         "title": event.type,
     }
-
-
-def text(event: type[Event]) -> str:
-    """The file that holds the schema of `event`."""
-    return json.dumps(schema(event), indent=2, ensure_ascii=False) + "\n"
-
-
-def write(folder: Path) -> None:
-    """Write the schema of every event into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for event in EVENTS:
-        (folder / f"{event.type}.json").write_text(text(event), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "sdk/schemas"))

@@ -1,4 +1,4 @@
-"""The bytes of a model in S3: blobs under the sha256 of their bytes, and a manifest whose digest names the whole.
+"""The bytes of a model in S3: blobs under the sha256 of their bytes, and a manifest that lists them.
 
     store = Store.from_env()
     artifact = store.upload("model/")                        # goes into model.trained
@@ -10,34 +10,29 @@ Needs `pip install 'modelog[s3]'`.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO
 
 from modelog.errors import TransientError
-from modelog.values import Artifact, File, Value
+from modelog.manifest import Manifest, blob_key, manifest_key, path_problems
+from modelog.values import Artifact, File
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-CHUNK = 1024 * 1024
-PART = 16 * CHUNK
-"""The bytes of one part of a multipart upload; four of them are in memory at a time."""
-PARTS = 10_000
-"""The most parts that S3 takes; a file above 156 GiB gets larger parts."""
-LARGEST_MANIFEST = 16 * CHUNK
-CONNECTIONS = 32
-"""The connections to the store that are kept open for the next request."""
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-PathFault = Literal["unsafe path", "repeated path"]
+CHUNK_BYTES = 1024 * 1024
+PART_BYTES = 16 * CHUNK_BYTES
+"""One part of a multipart upload; four of them are in memory at a time."""
+MAX_PARTS = 10_000
+"""What S3 takes; a file above 156 GiB gets larger parts."""
+MAX_MANIFEST_BYTES = 16 * CHUNK_BYTES
+MAX_CONNECTIONS = 32
+"""Connections to the store that stay open for the next request."""
 
 
 class Absent(LookupError):
@@ -45,9 +40,9 @@ class Absent(LookupError):
 
 
 class Unavailable(TransientError):
-    """The store did not do what it was asked: down, overloaded, or no access.
+    """The store did not do what it was asked to do: it is down, overloaded, or refuses access.
 
-    `code` is S3's own word, if any, and `status` that of its answer, or 0 if there was none.
+    `code` is the error code of S3, or "", and `status` the HTTP status of its answer, or 0 if there was none.
     """
 
     def __init__(self, sentence: str, code: str = "", status: int = 0) -> None:
@@ -56,64 +51,7 @@ class Unavailable(TransientError):
 
 
 class Damaged(ValueError):
-    """What is in the store is not what its digest promises."""
-
-
-class Manifest(Value):
-    """The files of an artifact, as they are stored."""
-
-    files: tuple[File, ...]
-
-
-def blob_key(sha256: str) -> str:
-    """The key of the blob whose bytes have this sha256, in hex."""
-    return f"blobs/sha256/{sha256}"
-
-
-def manifest_key(digest: str) -> str:
-    """The key of the manifest `sha256:<hex>`; raise ValueError if that is no digest."""
-    if not DIGEST.fullmatch(digest):
-        raise ValueError(f"expected a manifest's digest, sha256: and 64 hex digits, found {digest[:100]!r}")
-    return "manifests/sha256/" + digest.removeprefix("sha256:")
-
-
-def manifest(files: Iterable[File]) -> tuple[str, bytes]:
-    """The digest `sha256:<hex>` and the bytes of the manifest of `files`.
-
-    The bytes are canonical JSON (RFC 8785), `{"files":[{"path":…,"sha256":…,"size":…},…]}` in the order of the paths'
-    code points, so the same files always have the same manifest.
-    """
-    listed = sorted(({"path": f.path, "sha256": f.sha256, "size": f.size} for f in files), key=lambda f: str(f["path"]))
-    content = json.dumps({"files": listed}, ensure_ascii=False, separators=(",", ":")).encode()
-    return "sha256:" + hashlib.sha256(content).hexdigest(), content
-
-
-def path_faults(paths: Iterable[str]) -> Iterator[tuple[PathFault, str]]:
-    """What keeps `paths` from being the files of one folder on any system, each with its sentence."""
-    counted = Counter(iter(paths))
-    for path, times in counted.items():
-        if why := _unsafe(path):
-            yield "unsafe path", f"expected a relative path inside the artifact, found {path[:60]!r}, {why}: rename it"
-        if times > 1:
-            yield "repeated path", f"expected every path once, found {path[:60]!r} {times} times: send it once"
-        names = path.split("/")
-        if any("/".join(names[:depth]) in counted for depth in range(1, len(names))):
-            yield "repeated path", f"expected a file or a folder, found both above {path[:60]!r}: rename one"
-
-
-def _unsafe(path: str) -> str | None:
-    names = path.split("/")
-    if not path:
-        return "which is empty"
-    if len(path) > 1000 or any(len(name.encode("utf-8", "replace")) > 255 for name in names):
-        return "which is above 1000 characters or has a name above 255 bytes"
-    if path.startswith("/") or re.match("[A-Za-z]:", path):
-        return "which is absolute"
-    if "\\" in path or any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
-        return "which has a backslash or a control character"
-    if any(name in ("", ".", "..") for name in names):
-        return "which has an empty name, . or .. in it"
-    return None
+    """The bytes in the store do not have the digest that they are stored under."""
 
 
 class Store:
@@ -137,7 +75,7 @@ class Store:
             secure=scheme == "https",
             region="us-east-1",
             http_client=PoolManager(
-                maxsize=CONNECTIONS,
+                maxsize=MAX_CONNECTIONS,
                 timeout=Timeout(connect=5, read=60),
                 retries=Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
                 cert_reqs="CERT_REQUIRED",
@@ -146,7 +84,7 @@ class Store:
 
     @classmethod
     def from_env(cls) -> Store:
-        """The store that MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET name; LookupError without one."""
+        """The store of MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET; LookupError if any is missing."""
         names = [f"MODELOG_S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET")]
         if missing := [name for name in names if not os.environ.get(name)]:
             raise LookupError(f"expected the store's address in the environment, found no {', '.join(missing)}: set it")
@@ -164,8 +102,8 @@ class Store:
         local = {inside: Path(path) for inside, path in paths.items()} if isinstance(paths, Mapping) else _inside(paths)
         if not local:
             raise ValueError(f"expected files to upload, found none in {paths}: upload what training wrote")
-        if faults := [sentence for _, sentence in path_faults(local)]:
-            raise ValueError("; ".join(faults))
+        if problems := [sentence for _, sentence in path_problems(local)]:
+            raise ValueError("; ".join(problems))
         return Artifact(files=tuple(self._uploaded(inside, path) for inside, path in sorted(local.items())))
 
     def _uploaded(self, inside: str, path: Path) -> File:
@@ -181,9 +119,9 @@ class Store:
         return File(path=inside, size=before.st_size, sha256=sha256)
 
     def files(self, manifest: str) -> tuple[File, ...]:
-        """The files of a manifest; raise Damaged if it is not what its digest promises, Absent if there is none."""
+        """The files of a manifest; raise Damaged if its bytes have another digest, Absent if there is none."""
         with self.reading(manifest_key(manifest)) as response:
-            content = response.read(LARGEST_MANIFEST + 1, decode_content=False)
+            content = response.read(MAX_MANIFEST_BYTES + 1, decode_content=False)
         found = "sha256:" + hashlib.sha256(content).hexdigest()
         if found != manifest:
             raise Damaged(f"expected a manifest with the digest {manifest}, found {found}: register the version again")
@@ -191,15 +129,15 @@ class Store:
             files = Manifest.model_validate_json(content).files
         except ValueError as error:
             raise Damaged(f"expected {manifest} to be a manifest, found {str(error)[:200]}") from None
-        if faults := [sentence for _, sentence in path_faults(file.path for file in files)]:
-            raise Damaged(f"the manifest {manifest} names files that cannot be written: {'; '.join(faults)}")
+        if problems := [sentence for _, sentence in path_problems(file.path for file in files)]:
+            raise Damaged(f"the manifest {manifest} names files that cannot be written: {'; '.join(problems)}")
         return files
 
     def download(self, manifest: str, into: Path) -> list[Path]:
         """Write the files of a manifest below `into` and return their paths, in the manifest's order.
 
-        Every size and digest is checked before the first file takes its place. Raise Damaged if one differs, Absent if
-        the manifest or a blob is missing, Unavailable if the store fails; then `into` is as it was.
+        Every size and digest is checked before the first file is moved to its path. Raise Damaged if a digest differs,
+        Absent if the manifest or a blob is missing, Unavailable if the store fails; then `into` is as it was.
         """
         files = self.files(manifest)
         targets = [into / file.path for file in files]
@@ -217,7 +155,7 @@ class Store:
     def _fetched(self, file: File, to: Path) -> Path:
         sha256, size = hashlib.sha256(), 0
         with self.reading(blob_key(file.sha256)) as response, to.open("wb") as target:
-            for chunk in response.stream(CHUNK, decode_content=False):
+            for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                 size += len(chunk)
                 if size > file.size:
                     break
@@ -244,7 +182,7 @@ class Store:
     def head(self, key: str, bucket: str | None = None) -> tuple[int, str]:
         """The size in bytes and the ETag of an object, or ''; raise Absent or Unavailable.
 
-        S3 answers a HEAD without words, so a bucket that is not there is Absent too.
+        S3 answers a HEAD without an error code, so a bucket that is not there is Absent too.
         """
         with self.asking(f"look at {key}"):
             found = self.client.stat_object(bucket or self.bucket, key)
@@ -271,9 +209,9 @@ class Store:
         try:
             yield
         except (MinioException, HTTPError) as error:
-            # A server that answers with text/xml gets its words into the message only, not into a code.
-            worded = re.search(r"<Code>(\w+)</Code>", str(error))
-            code = getattr(error, "code", None) or (worded[1] if worded else "")
+            # When a server answers with text/xml, minio puts its XML into the message and sets no code.
+            in_text = re.search(r"<Code>(\w+)</Code>", str(error))
+            code = getattr(error, "code", None) or (in_text[1] if in_text else "")
             if code == "NoSuchKey":
                 raise Absent(f"expected the store at {self.endpoint} to {what}, found no such object") from error
             raise Unavailable(
@@ -310,18 +248,18 @@ def _inside(path: Path | str) -> dict[str, Path]:
 def _hashed(data: BinaryIO, digest: hashlib._Hash, size: int | None = None) -> hashlib._Hash:
     """Feed the next `size` bytes, or all that are left, to `digest`."""
     left = size
-    while chunk := data.read(CHUNK if left is None else min(CHUNK, left)):
+    while chunk := data.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left)):
         digest.update(chunk)
         left = None if left is None else left - len(chunk)
     return digest
 
 
 def _part(size: int) -> int:
-    return max(PART, -(-size // PARTS))
+    return max(PART_BYTES, -(-size // MAX_PARTS))
 
 
 def _etag(data: BinaryIO, size: int, in_parts: bool) -> str:
-    """What S3 calls these bytes: their md5, or the md5 of the md5s of the parts that `keep` sends, and their number."""
+    """The ETag that S3 gives these bytes: their md5; for several parts the md5 of the parts' md5s, and their number."""
     data.seek(0)
     if not in_parts:
         return _hashed(data, hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,4 +1,4 @@
-"""The same registry for code without async: one event loop in a thread of its own, and every verb waits for it."""
+"""The registry for code without async: an event loop runs in its own thread, and every method waits for it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-CLEANING = 15.0
-"""Seconds that an interrupted verb may take to clean up."""
+CLEANUP_TIMEOUT_SECONDS = 15.0
+"""For a method that was interrupted."""
 
 
 class Loop:
@@ -35,14 +35,14 @@ class Loop:
         self._thread.start()
 
     def wait(self, coroutine: Awaitable[T]) -> T:
-        """What the coroutine returns; an interrupt of the caller cancels it and waits until it has cleaned up."""
+        """Return what the coroutine returns; when the caller is interrupted, cancel it and wait for its cleanup."""
         ended = threading.Event()
         future = asyncio.run_coroutine_threadsafe(_until_ended(coroutine, ended), self._loop)
         try:
             return future.result()
         except BaseException:
             if future.cancel():
-                ended.wait(CLEANING)
+                ended.wait(CLEANUP_TIMEOUT_SECONDS)
             raise
 
     def close(self) -> None:
@@ -53,20 +53,20 @@ class Loop:
         self._loop.close()
 
 
-def plainly(
-    verb: Callable[Concatenate[Registry, P], Coroutine[Any, Any, T]],
+def waiting(
+    method: Callable[Concatenate[Registry, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[SyncRegistry, P], T]:
-    """The verb without `await`."""
+    """The method without `await`."""
 
-    @functools.wraps(verb)
-    def plain(self: SyncRegistry, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.loop.wait(verb(self.registry, *args, **kwargs))
+    @functools.wraps(method)
+    def wait(self: SyncRegistry, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.loop.wait(method(self.registry, *args, **kwargs))
 
-    return plain
+    return wait
 
 
 class SyncRegistry:
-    """A `Registry` for `with` and `for`; the same arguments, the same verbs, no `await`."""
+    """A `Registry` for `with` and `for`: the same arguments, the same methods, no `await`."""
 
     def __init__(
         self,
@@ -74,15 +74,16 @@ class SyncRegistry:
         *,
         prefix: str | None = None,
         source: str = "modelog-sdk",
+        actor: str | None = None,
         store: Store | None = None,
         kafka: Mapping[str, Any] | None = None,
     ) -> None:
-        self.registry = Registry(servers, prefix=prefix, source=source, store=store, kafka=kafka)
+        self.registry = Registry(servers, prefix=prefix, source=source, actor=actor, store=store, kafka=kafka)
         self._loop: Loop | None = None
 
     @property
     def loop(self) -> Loop:
-        """Where the verbs run."""
+        """The loop that the methods run in; raise RuntimeError if the registry is closed."""
         if self._loop is None:
             raise RuntimeError("the registry is closed: open it with `with SyncRegistry() as registry`")
         return self._loop
@@ -103,9 +104,9 @@ class SyncRegistry:
             self.loop.close()
             self._loop = None
 
-    publish = plainly(Registry.publish)
-    trained = plainly(Registry.trained)
-    download = plainly(Registry.download)
+    publish = waiting(Registry.publish)
+    trained = waiting(Registry.trained)
+    download = waiting(Registry.download)
 
     def subscribe(
         self,
@@ -114,16 +115,21 @@ class SyncRegistry:
         since: Since = "earliest",
         until: Literal["now"] | None = None,
     ) -> SyncSubscription[E]:
-        """Messages of these types, as `Registry.subscribe` has them: `for message in …`."""
+        """Messages of these types, as from `Registry.subscribe`: `for message in …`."""
         return SyncSubscription(self.loop, self.registry.subscribe(*types, group=group, since=since, until=until))
 
 
 class SyncSubscription(Generic[E]):
-    """A `Subscription` for `for`, and for `with` where the last message before a `break` is to be committed."""
+    """A `Subscription` for `for`; enter it with `with` to commit the last message before a `break`."""
 
     def __init__(self, loop: Loop, subscription: Subscription[E]) -> None:
         self._loop = loop
         self._subscription = subscription
+
+    @property
+    def skipped(self) -> int:
+        """How many records were passed over, because they cannot be read or their type is unknown."""
+        return self._subscription.skipped
 
     def __enter__(self) -> SyncSubscription[E]:
         self._loop.wait(self._subscription.__aenter__())

@@ -1,4 +1,4 @@
-"""What events are made of: the small frozen values that more than one event carries."""
+"""What events are made of: the small frozen values that several events carry."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Metrics = dict[Name, float]
-"""Name to value. NaN and infinities are carried, so that validation can say which metric was not finite."""
+"""Name to value. NaN and infinities are allowed, so that validation can name the metric that is not finite."""
 
 
 class Value(BaseModel):
-    """A frozen value; fields it does not know are ignored, so an old reader can read a newer writer."""
+    """A frozen value; unknown fields are ignored, so an old reader can read a newer writer."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
 
@@ -53,14 +53,14 @@ class Artifact(Value):
     uri: str | None = None
 
     @model_validator(mode="after")
-    def one_of_the_two(self) -> Artifact:
+    def bytes_in_one_place(self) -> Artifact:
         if self.files and self.uri:
-            raise ValueError("an artifact is either files in the store or a foreign uri, found both: send one")
+            raise ValueError("an artifact has either files in the store or a foreign uri, found both: leave one out")
         return self
 
 
 class Dataset(Value):
-    """A data set that a run used, by whichever of version, address and digest its owner has."""
+    """A data set that a run used, with the version, address or digest that it has."""
 
     name: Name
     version: str | None = None
@@ -83,7 +83,7 @@ class Framework(Value):
 
 
 class Experiment(Value):
-    """Where the run can be looked up: the tracker's name, its own id of the run, an address."""
+    """Where the run is tracked: the tracker's name, its own id of the run, an address."""
 
     tracker: Name
     run: str | None = None
@@ -91,14 +91,14 @@ class Experiment(Value):
 
 
 class Window(Value):
-    """The span of time that a monitor looked at."""
+    """The time that a monitor measured."""
 
     start: AwareDatetime
     end: AwareDatetime
 
 
 class Finding(Value):
-    """What one check of a version found, as values for machines and a sentence for people."""
+    """The result of a check of a version, as values for programs and a sentence for people."""
 
     check: Name
     passed: bool

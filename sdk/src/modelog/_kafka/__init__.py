@@ -1,1 +1,1 @@
-"""Kafka, behind the registry: nothing here is promised."""
+"""The Kafka side of the registry. Private: anything here may change in any release."""

@@ -1,4 +1,4 @@
-"""Writing: one idempotent Kafka producer, made anew after it failed."""
+"""Writing: an idempotent Kafka producer, replaced after a failure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from modelog.errors import NotPublished
 
 logger = logging.getLogger("modelog")
 
-PATIENCE = 60.0
-"""Seconds until a message that no broker acknowledged is given up."""
-CLOSING = 10.0
-"""Seconds that a producer has to say goodbye."""
-ENDING = 1.0
-"""Seconds that the requests of a producer have to notice that their connection is gone."""
+ACK_TIMEOUT_SECONDS = 60.0
+"""For a record and its acknowledgement."""
+CLOSE_TIMEOUT_SECONDS = 10.0
+"""For sending what is under way and disconnecting."""
+CANCEL_TIMEOUT_SECONDS = 1.0
+"""For the tasks of a producer to end after their connection was aborted; then they are cancelled again."""
 
 
 class Sender:
-    """Sends with acks=all. It connects on the first send, so who only reads opens no producer."""
+    """Sends with acks=all. It connects on the first send: an application that only reads opens no producer."""
 
     def __init__(self, kafka: Mapping[str, Any]) -> None:
         self._kafka = kafka
@@ -33,21 +33,21 @@ class Sender:
         self._producer: AIOKafkaProducer | None = None
 
     async def send(self, topic: str, key: bytes, value: bytes, headers: list[Header]) -> None:
-        """Return when all replicas in sync have the record; raise NotPublished if they do not say so in time."""
+        """Return when all replicas in sync have the record; raise NotPublished if nobody acknowledges it in time."""
         producer = None
         try:
-            async with timeout(PATIENCE):  # the limit is ours: an idempotent producer retries for ever
+            async with timeout(ACK_TIMEOUT_SECONDS):  # an idempotent producer has no limit of its own
                 async with self._lock:
                     producer = self._producer = self._producer or await self._connect()
                 await producer.send_and_wait(topic, value, key, headers=headers)
         except (asyncio.TimeoutError, KafkaError) as error:
-            # A producer whose sequence the broker refused stays refused (aiokafka #1017): the next send gets a new one.
+            # A producer whose sequence was refused never recovers (aiokafka #1017): the next send makes another.
             if producer is not None and self._producer is producer:
                 await self.close()
-            said = str(error) or type(error).__name__
+            found = str(error) or type(error).__name__
             raise NotPublished(
-                f"expected {self._kafka['bootstrap_servers']} to acknowledge a record on {topic}, found {said}: "
-                "see that the brokers run and the topic exists, then send it again"
+                f"expected {self._kafka['bootstrap_servers']} to acknowledge a record on {topic}, found {found}: "
+                "check that the brokers run and the topic exists, then publish it again"
             ) from error
 
     async def _connect(self) -> AIOKafkaProducer:
@@ -62,34 +62,34 @@ class Sender:
         return producer
 
     async def close(self) -> None:
-        """Send what is under way, and part from the brokers."""
+        """Send what is under way, then disconnect."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await close_producer(producer)
 
 
 async def close_producer(producer: AIOKafkaProducer) -> None:
-    """Send what is under way and part from the brokers; from those that do not answer in time, without a word."""
+    """Send what is under way, then disconnect; brokers that do not answer in time are disconnected without it."""
     try:
-        async with timeout(CLOSING):
-            await producer._message_accumulator.close()  # in here: stop() does it in a task that would outlive it
+        async with timeout(CLOSE_TIMEOUT_SECONDS):
+            await producer._message_accumulator.close()  # here, because stop() does it in a task that outlives it
             await producer.stop()
     except (asyncio.TimeoutError, KafkaError) as error:
-        logger.warning("a producer was dropped before it had closed: %s", str(error) or type(error).__name__)
+        logger.warning("a producer could not be closed properly: %s", str(error) or type(error).__name__)
     finally:
         await _end(producer)
 
 
 async def _end(producer: AIOKafkaProducer) -> None:
-    """End what a stop() that was interrupted leaves behind: it does nothing when it is called again."""
+    """End the tasks that an interrupted stop() leaves running; a second stop() would do nothing."""
     producer._closed = True
     sending, syncing = producer._sender.sender_task, producer.client._sync_task
     running = {task for task in (sending, syncing) if task is not None and not task.done()}
     while running:
         for task in running:
-            task.cancel()  # the sender waits for its requests then, at the second time no more
+            task.cancel()  # at the first time, the sender still waits for its requests
         for connection in producer.client._conns.values():
             if connection._writer is not None:
-                connection._writer.transport.abort()  # a close would wait for bytes that nobody takes
+                connection._writer.transport.abort()  # close() would wait until the broker takes the bytes
             connection.close()
-        _, running = await asyncio.wait(running, timeout=ENDING)
+        _, running = await asyncio.wait(running, timeout=CANCEL_TIMEOUT_SECONDS)

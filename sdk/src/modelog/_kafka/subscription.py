@@ -1,4 +1,4 @@
-"""Subscribing: from Kafka records to `async for`, at least once, through outages and rebalances."""
+"""Subscriptions: from Kafka records to `async for`, at least once, through outages and rebalances."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ logger = logging.getLogger("modelog")
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
-UNWELL = 3
-"""So many failed commits, or quiet looks where there are records, in a row: the reader is made anew."""
-PAUSE = 1.0
-"""Seconds until the next attempt to connect."""
+MAX_FAILURES = 3
+"""After so many failed commits, or polls without the records that exist, in a row, the reader is replaced."""
+RECONNECT_SECONDS = 1.0
+"""From a failure to the next attempt to connect."""
 
 FATAL = (
     AuthenticationFailedError,
@@ -48,15 +48,16 @@ FATAL = (
     UnsupportedCodecError,
     UnsupportedSaslMechanismError,
 )
-"""What no waiting mends."""
+"""Errors that stay when the same thing is tried again."""
 
 
 class Subscription(Generic[E]):
-    """Messages to iterate over. A message is committed when the next one is asked for.
+    """Messages to iterate over; each is committed when you ask for the next.
 
-    A loop that is left by `break` or an exception did not say that it was done with its last message, so its group
-    gets that one again. Who wants to leave early and be done with it enters the subscription:
-    `async with registry.subscribe(…) as messages` commits the last message when it is left without an exception.
+    A loop that is left by `break` or an exception does not commit its last message, so its group gets that message
+    again. To commit it all the same, enter the subscription: `async with registry.subscribe(…) as messages` commits the
+    last message unless it is left by an exception. `skipped` counts the records that were passed over, because they
+    cannot be read or their type is unknown.
     """
 
     def __init__(
@@ -68,15 +69,16 @@ class Subscription(Generic[E]):
         since: Since,
         until: Literal["now"] | None,
     ) -> None:
+        self.skipped = 0
         self._topics = topics
         self._name = f"{', '.join(topics)} from {kafka['bootstrap_servers']}"
         self._until = until
         self._ends: dict[TopicPartition, int] | None = None
         positions: dict[TopicPartition, int] = {}
-        self._make = partial(Reader, kafka, topics, group, since, positions)
+        self._new_reader = partial(Reader, kafka, topics, group, since, positions)
         self._reader: Reader | None = None
-        self._in_hand: Record | None = None
-        self._unwell = 0
+        self._current: Record | None = None
+        self._failures = 0
         self._has_connected = False
         self._entered = False
         self._closing = asyncio.Lock()
@@ -93,10 +95,10 @@ class Subscription(Generic[E]):
     async def __aiter__(self) -> AsyncGenerator[Message[E], None]:
         try:
             while not await self._ended():
-                self._in_hand = await self._steadily(Reader.look)
-                if self._in_hand is None:
-                    await self._examine()
-                elif (message := self._read(self._in_hand)) is not None:
+                self._current = await self._ask(Reader.next_record)
+                if self._current is None:
+                    await self._check_progress()
+                elif (message := self._read(self._current)) is not None:
                     yield message
                 await self._commit()
         finally:
@@ -104,9 +106,9 @@ class Subscription(Generic[E]):
                 await self.close()
 
     async def close(self) -> None:
-        """Leave the group, without committing the message in hand."""
+        """Leave the group, without committing the current message."""
         async with self._closing:
-            reader, self._reader, self._in_hand = self._reader, None, None
+            reader, self._reader, self._current = self._reader, None, None
             if reader is not None:
                 await reader.close()
 
@@ -114,52 +116,52 @@ class Subscription(Generic[E]):
         if self._until is None:
             return False
         if self._ends is None:
-            self._ends = await self._steadily(Reader.ends)
+            self._ends = await self._ask(Reader.ends)
         ends = self._ends
-        return ends is not None and await self._steadily(lambda reader: reader.behind(ends)) is False
+        return ends is not None and await self._ask(lambda reader: reader.behind(ends)) is False
 
-    async def _examine(self) -> None:
-        """Nothing came: because nothing is there, or because the consumer got stuck (aiokafka #703, #1154)?"""
-        missing = await self._steadily(Reader.missing)
-        if missing is not None:
-            self._unwell = self._unwell + 1 if missing else 0
+    async def _check_progress(self) -> None:
+        """No record came: find out whether there is none, or the consumer is stuck (aiokafka #703, #1154)."""
+        has_more = await self._ask(Reader.has_more)
+        if has_more is not None:
+            self._failures = self._failures + 1 if has_more else 0
 
-    async def _steadily(self, ask: Callable[[Reader], Awaitable[T]]) -> T | None:
-        """What a reader answers, or None after a failure that passes: the next attempt gets a new reader."""
+    async def _ask(self, question: Callable[[Reader], Awaitable[T]]) -> T | None:
+        """The reader's answer, or None after a transient failure: the next question goes to a new reader."""
         try:
-            if self._unwell >= UNWELL:
-                raise KafkaError(f"{self._unwell} times in a row a commit failed or records did not come")
+            if self._failures >= MAX_FAILURES:
+                raise KafkaError(f"{self._failures} times in a row a commit failed or records did not come")
             if self._reader is None:
-                self._reader = self._make()
+                self._reader = self._new_reader()
                 await self._reader.open()
                 self._has_connected = True
-            return await ask(self._reader)
+            return await question(self._reader)
         except FATAL:
             raise
         except (asyncio.TimeoutError, KafkaError) as error:
             if not self._has_connected:
                 raise NotConnected(
-                    f"expected to read {self._name}, found {_said(error)}: "
-                    "see that the brokers run and the topics exist"
+                    f"expected to read {self._name}, found {_text(error)}: "
+                    "check that the brokers run and the topics exist"
                 ) from error
-            logger.warning("reading %s begins anew: %s", self._name, _said(error))
-            self._unwell = 0
+            logger.warning("reading %s starts again: %s", self._name, _text(error))
+            self._failures = 0
             await self.close()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RECONNECT_SECONDS)
             return None
 
     async def _commit(self) -> None:
-        record, self._in_hand = self._in_hand, None
+        record, self._current = self._current, None
         if record is None or self._reader is None:
             return
         try:
             await self._reader.commit(record)
-            self._unwell = 0
+            self._failures = 0
         except FATAL:
             raise
         except (asyncio.TimeoutError, KafkaError) as error:
-            self._unwell += 1
-            logger.warning("%s will come again, its commit failed: %s", _place(record), _said(error))
+            self._failures += 1
+            logger.warning("%s will be delivered again, its commit failed: %s", _place(record), _text(error))
 
     def _read(self, record: Record) -> Message[E] | None:
         try:
@@ -167,8 +169,9 @@ class Subscription(Generic[E]):
             expected = self._topics[record.topic]
             if not isinstance(message.event, expected):
                 raise Unreadable(f"expected {expected.type} on its topic, found {message.event.type}")
-        except Unreadable as why:
-            logger.warning("%s is skipped: %s", _place(record), why)
+        except Unreadable as reason:
+            self.skipped += 1
+            logger.warning("%s is skipped: %s", _place(record), reason)
             return None
         return cast("Message[E]", message)
 
@@ -177,5 +180,5 @@ def _place(record: Record) -> str:
     return f"{record.topic}, partition {record.partition}, offset {record.offset}"
 
 
-def _said(error: BaseException) -> str:
+def _text(error: BaseException) -> str:
     return str(error) or type(error).__name__

@@ -1,0 +1,108 @@
+"""What is no event, and the sentence that says why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from modelog.envelope import MAX_ATTRIBUTE_CHARS, MAX_EVENT_BYTES, Unreadable, decode, encode
+from modelog.events import ModelTrained
+
+from tests.sdk.envelopes import record, structured, trained
+
+
+def refusal(key: bytes | None, value: bytes | None, headers: list[Any]) -> str:
+    with pytest.raises(Unreadable) as raised:
+        decode(key, value, headers)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("value", [None, b""])
+def test_an_empty_value_is_refused(value: bytes | None) -> None:
+    key, _, headers = record()
+    assert "found an empty value" in refusal(key, value, headers)
+
+
+def test_two_megabytes_are_refused() -> None:
+    assert f"found {2 * MAX_EVENT_BYTES}:" in refusal(*record(b" " * 2 * MAX_EVENT_BYTES))
+
+
+def test_two_megabytes_are_not_sent_either() -> None:
+    with pytest.raises(ValueError, match="at most 1048576 are read"):
+        encode(trained(description="x" * 2 * MAX_EVENT_BYTES), source="ci")
+
+
+@pytest.mark.parametrize("name", ["type", "id", "source"])
+@pytest.mark.parametrize("content", [None, b""])
+def test_without_type_id_or_source_it_is_no_event(name: str, content: bytes | None) -> None:
+    assert f"header `ce_{name}`, found none" in refusal(*record(**{f"ce_{name}": content}))
+
+
+@pytest.mark.parametrize("name", ["type", "id", "source"])
+@pytest.mark.parametrize("content", [None, "", [1], {"a": 1}])
+def test_without_type_id_or_source_it_is_no_event_in_structured_mode_either(name: str, content: Any) -> None:
+    assert f"header `ce_{name}`, found none" in refusal(*structured(**{name: content}))
+
+
+@pytest.mark.parametrize("name", ["id", "source"])
+def test_an_id_or_a_source_that_is_too_long_is_refused(name: str) -> None:
+    assert decode(*record(**{f"ce_{name}": b"x" * MAX_ATTRIBUTE_CHARS})).event
+    sentence = refusal(*record(**{f"ce_{name}": b"x" * (MAX_ATTRIBUTE_CHARS + 1)}))
+    assert sentence == f"expected at most {MAX_ATTRIBUTE_CHARS} characters in `ce_{name}`, found 501"
+
+
+def test_an_unknown_type_is_refused_with_those_that_are_known() -> None:
+    sentence = refusal(*record(ce_type=b"model.exploded"))
+    assert sentence.endswith("found 'model.exploded'")
+    assert "model.promoted" in sentence
+
+
+def test_another_models_key_is_refused() -> None:
+    _, value, headers = record()
+    assert "expected the model 'fraud' as the record's key, found b'churn'" in refusal(b"churn", value, headers)
+
+
+@pytest.mark.parametrize("value", [b"{", b"[]", b"null", b"1", b'"x"', b"\xff", "{}".encode("utf-16")])
+def test_what_is_no_json_object_is_refused(value: bytes) -> None:
+    assert "expected promotion.requested as its schema says" in refusal(*record(value))
+
+
+@pytest.mark.parametrize("value", [b"{", b"[]", b"null", b"1", b'"x"', b"\xff", '{"data": 1}'.encode("utf-16")])
+def test_what_is_no_cloud_event_is_refused(value: bytes) -> None:
+    assert "expected a CloudEvent" in refusal(b"fraud", value, [("content-type", b"application/cloudevents+json")])
+
+
+def test_a_cloud_event_without_data_is_refused() -> None:
+    key, value, headers = structured()
+    assert "the field `data`, found none" in refusal(key, value.replace(b'"data"', b'"date"'), headers)
+
+
+def test_a_wrong_field_is_named_with_what_was_found() -> None:
+    value = json.dumps({"model": "fraud", "version": "seven", "by": "mira"}).encode()
+    assert "version: Input should be a valid integer" in refusal(*record(value))
+    assert "found 'seven'" in refusal(*record(value))
+
+
+def test_many_wrong_fields_make_a_short_sentence() -> None:
+    value = json.dumps(
+        {"model": "fraud", "run": "r", "artifact": {}, "metrics": {"m" * 299 + str(n): "x" for n in range(9)}}
+    )
+    sentence = refusal(*record(value.encode(), ce_type=b"model.trained"))
+    assert sentence.endswith("and 4 more")
+    assert len(sentence) < 1500
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\0", "\\\0"])
+def test_the_nul_character_is_refused_on_both_sides(text: str) -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        encode(trained(description=text), source="ci")
+    value = json.dumps({"model": "fraud", "run": "r1", "artifact": {}, "description": text}).encode()
+    assert "NUL" in refusal(*record(value, ce_type=b"model.trained"))
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "a\\\\\\u0000"])
+def test_text_about_the_nul_character_is_carried(text: str) -> None:
+    event = decode(*encode(trained(description=text), source="ci")).event
+    assert isinstance(event, ModelTrained)
+    assert event.description == text
