@@ -26,8 +26,12 @@ READERS = {"model.promoted": "deployers, gateways", "retraining.requested": "pip
 
 
 def main() -> None:
-    """Write each generated file that is missing or out of date, and print its name; a second run writes nothing."""
     argparse.ArgumentParser(prog="python -m operations generate", description=__doc__).parse_args()
+    generate()
+
+
+def generate() -> None:
+    """Write each generated file that is missing or out of date, and print its name; a second run writes nothing."""
     for path, text in generated(ROOT).items():
         if not path.exists() or path.read_text("utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ def remove(root: Path, folder: Path, name: str) -> None:
 
 def test_what_is_committed_is_generated(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(root)
-    generate.main()
+    generate.generate()
     assert (contents(root), capsys.readouterr().out) == (before, ""), "run `make generate`"
 
 
@@ -50,7 +50,7 @@ def test_a_schema_and_the_table_are_written_again(root: Path, capsys: pytest.Cap
     (root / SCHEMAS / "model.promoted.json").write_text("{}")
     readme = root / "README.md"
     readme.write_text("".join(line for line in readme.read_text().splitlines(True) if "`model.rejected`" not in line))
-    generate.main()
+    generate.generate()
     assert contents(root) == before
     written = "wrote sdk/schemas/model.promoted.json\nwrote sdk/schemas/model.retired.json\nwrote README.md\n"
     assert capsys.readouterr().out == written
@@ -60,7 +60,7 @@ def test_a_type_without_samples_gets_an_example_its_schema_and_their_sums(root: 
     before = contents(root)
     for folder in (GOLDEN, PUBLISHED):
         remove(root, folder, NAME)
-    generate.main()
+    generate.generate()
     added = [root / folder / NAME for folder in (GOLDEN, PUBLISHED)]
     assert contents(root).keys() == before.keys()
     for path in added:
@@ -76,7 +76,7 @@ def test_a_new_field_gets_the_next_version_beside_the_old(root: Path) -> None:
     del schema["properties"]["reason"]
     path.write_text(json.dumps(schema))
     before = contents(root)
-    generate.main()
+    generate.generate()
     after = contents(root)
     news = {root / folder / "model.retired.v2.json" for folder in (GOLDEN, PUBLISHED)}
     assert after.keys() - before.keys() == news
@@ -86,16 +86,16 @@ def test_a_new_field_gets_the_next_version_beside_the_old(root: Path) -> None:
 def test_a_sample_that_was_edited_keeps_the_sum_that_shows_it(root: Path) -> None:
     (root / GOLDEN / NAME).write_text("{}")
     before = contents(root)
-    generate.main()
+    generate.generate()
     assert contents(root) == before
 
 
 def test_a_second_run_changes_nothing(root: Path) -> None:
     for folder in (GOLDEN, PUBLISHED):
         remove(root, folder, NAME)
-    generate.main()
+    generate.generate()
     before = contents(root)
-    generate.main()
+    generate.generate()
     assert contents(root) == before
 
 
