@@ -1,6 +1,6 @@
 # modelog: everything one can ask of this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk check format bench bench-quick soak rebuild parked lock generate clean
+.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk test-upgrade check format bench bench-quick soak rebuild parked lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -41,6 +41,11 @@ test-sdk: $(READY) ## build the SDK's wheel and test it alone, on the oldest Pyt
 	done; .venv/bin/uv venv --quiet --python "$$oldest" .venv/sdk/venv
 	@.venv/bin/uv pip install --quiet --python .venv/sdk/venv "$$(ls .venv/sdk/*.whl)[kafka,s3]" $(SDK_TESTS)
 	@.venv/sdk/venv/bin/python -m pytest tests/sdk -q --confcutdir=tests/sdk -p no:cacheprovider $(ARGS)
+
+FROM ?= ea756c9
+
+test-upgrade: $(READY) ## run the services of an older commit beside today's, under load (FROM=ea756c9)
+	@$(PYTHON) -m tests.upgrade $(FROM)
 
 check: $(READY) ## lint, formatting, types, and who may import whom
 	@.venv/bin/ruff check --quiet .

@@ -19,7 +19,7 @@ from bench.row import Row, keep, table
 from bench.runner import Bench, begin
 from bench.scale import FULL, QUICK, Scale
 from stack import Addresses, StackError, running
-from stack.choice import choose
+from stack.selection import choose
 
 
 def main() -> int:

@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 
 from bench.place import Place
-from stack.hold import ready
+from stack.daemon import ready
 from stack.ports import free_port
-from stack.process import Guarded
+from stack.supervisor import Guarded
 
 PATIENCE = 60.0
 

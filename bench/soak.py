@@ -28,7 +28,7 @@ from services.views.engine.cursors import wait_until
 from services.views.engine.definition import VIEWS
 from services.views.engine.rebuild import rebuild
 from stack import Addresses, StackError, running
-from stack.choice import choose
+from stack.selection import choose
 
 EVERY = 10.0
 """Seconds between two samples."""

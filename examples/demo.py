@@ -9,11 +9,11 @@ import signal
 import sys
 from contextlib import ExitStack
 
-from examples.cast import Cast
-from examples.ground import ground
+from examples.errors import DemoError
 from examples.narrator import Narrator
+from examples.processes import Processes
+from examples.sandbox import ground
 from examples.story import tell
-from examples.trouble import Trouble
 from operations.setup import setup
 from shared.runtime.settings import settings
 from stack import StackError
@@ -31,7 +31,7 @@ def main() -> int:
     narrator = Narrator(sys.stdout)
     try:
         play(narrator, patience)
-    except (Trouble, StackError) as sentence:
+    except (DemoError, StackError) as sentence:
         narrator.scene(f"The demo ended early: {str(sentence).rstrip('.')}.")
         return 1
     except KeyboardInterrupt:
@@ -45,20 +45,20 @@ def play(narrator: Narrator, patience: float) -> None:
     """Start everybody, tell the story, end everybody."""
     narrator.aside("Starting everybody who plays, and Kafka, Postgres and S3 where the environment names none.")
     with ExitStack() as ends:
-        cast = Cast()
-        ends.callback(cast.leave)
+        processes = Processes()
+        ends.callback(processes.leave)
         own = ends.enter_context(ground())
-        ends.callback(cast.leave)  # sooner than the ground under it
+        ends.callback(processes.leave)  # sooner than the ground under it
         narrator.progress("the servers answer")
         try:
             made = asyncio.run(setup(settings()))
             narrator.progress(f"schema, bucket and {sum('topic' in one for one in made)} topics are there")
-            cast.enter()
-            cast.wait(patience)
-            narrator.progress(f"{', '.join(cast.ports)} are ready, each a process of its own")
-            asyncio.run(tell(narrator, cast, own, patience))
-        except Trouble:
-            narrator.logs(cast.last_lines(LAST_LINES))
+            processes.enter()
+            processes.wait(patience)
+            narrator.progress(f"{', '.join(processes.ports)} are ready, each a process of its own")
+            asyncio.run(tell(narrator, processes, own, patience))
+        except DemoError:
+            narrator.logs(processes.last_lines(LAST_LINES))
             raise
 
 

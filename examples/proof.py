@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from examples.errors import DemoError
 from examples.sentences import shown
-from examples.trouble import Trouble
 from services.views.engine.cursors import wait_until
 from services.views.engine.rebuild import Report, digests, rebuild
 from shared.runtime.postgres import connect
@@ -41,18 +41,18 @@ async def views(upto: int, patience: float) -> AsyncIterator[asyncpg.Pool]:
         try:
             await wait_until(pool, upto, patience)
         except TimeoutError as late:
-            raise Trouble(str(late)) from None
+            raise DemoError(str(late)) from None
         yield pool
 
 
 async def rebuilt(upto: int, patience: float) -> Sequence[Report]:
-    """Drop every view, fold the log anew, and raise Trouble unless each shows what it showed before."""
+    """Drop every view, fold the log anew, and raise DemoError unless each shows what it showed before."""
     async with views(upto, patience) as pool:
         before = await digests(pool)
         reports = await rebuild(pool, drop=True)
         after = await digests(pool)
     if different := [name for name in before if before[name] != after.get(name)]:
-        raise Trouble(f"the views {', '.join(different)} are not what they were before they were built again")
+        raise DemoError(f"the views {', '.join(different)} are not what they were before they were built again")
     return reports
 
 

@@ -27,12 +27,12 @@ from modelog import (
 )
 
 from examples import MODEL, proof
-from examples.cast import Cast, Player
-from examples.ears import Ears, Heard
+from examples.errors import DemoError
+from examples.listener import Heard, Listener
 from examples.narrator import Narrator
+from examples.processes import Player, Processes
 from examples.sentences import tell as sentence
 from examples.sentences import tone
-from examples.trouble import Trouble
 from shared.bus.producer import make_producer as producer
 from stack import Addresses
 
@@ -41,19 +41,19 @@ E = TypeVar("E", bound=Event)
 GARBAGE = b'{"model": "tumours", "run": 12, "artifact":'
 
 
-async def tell(narrator: Narrator, cast: Cast, own: Addresses, patience: float) -> None:
-    """Tell it from the first version to the table; raise Trouble at the first step that does not happen."""
-    ears = Ears(own.kafka, own.topic_prefix, patience)
-    async with listening(ears), Registry(source="demo") as registry:
-        deployer = await cast.play("deployer", patience=patience)
-        pipeline = await cast.play("pipeline", "serve", patience=patience)
+async def tell(narrator: Narrator, processes: Processes, own: Addresses, patience: float) -> None:
+    """Tell it from the first version to the table; raise DemoError at the first step that does not happen."""
+    listener = Listener(own.kafka, own.topic_prefix, patience)
+    async with listening(listener), Registry(source="demo") as registry:
+        deployer = await processes.play("deployer", patience=patience)
+        pipeline = await processes.play("pipeline", "serve", patience=patience)
         narrator.progress("the pipeline and the deployer run, forked from one process that has imported scikit-learn")
-        await Story(narrator, cast, own, ears, registry, deployer, pipeline).tell()
+        await Story(narrator, processes, own, listener, registry, deployer, pipeline).tell()
 
 
 @asynccontextmanager
-async def listening(ears: Ears) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(ears.listen()), asyncio.create_task(ears.listen_to_parked())]
+async def listening(listener: Listener) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(listener.listen()), asyncio.create_task(listener.listen_to_parked())]
     try:
         yield
     finally:
@@ -61,7 +61,7 @@ async def listening(ears: Ears) -> AsyncIterator[None]:
             task.cancel()
         ends = await asyncio.gather(*tasks, return_exceptions=True)
     if failures := [end for end in ends if isinstance(end, Exception)]:
-        raise Trouble(f"the demo could not listen, {failures[0]}")
+        raise DemoError(f"the demo could not listen, {failures[0]}")
 
 
 @dataclass
@@ -69,9 +69,9 @@ class Story:
     """One method a scene, in the order in which they happen."""
 
     narrator: Narrator
-    cast: Cast
+    processes: Processes
     own: Addresses
-    ears: Ears
+    listener: Listener
     registry: Registry
     deployer: Player
     pipeline: Player
@@ -111,13 +111,13 @@ class Story:
             await out.send_and_wait(f"{self.own.topic_prefix}{ModelTrained.type}", GARBAGE, key=MODEL.encode())
         finally:
             await out.stop()
-        reason, at = await self.ears.hear_parked()
+        reason, at = await self.listener.hear_parked()
         self.narrator.said(at - began, "parked", reason, "bad")
 
     async def drift(self) -> None:
         self.narrator.scene("A scanner measures three tenths too long: drift, and training anew with all data by now.")
         await self.run("monitor", "--version", "2", "--scale", "1.3")
-        drift = (await self.ears.hear(DriftDetected, version=2)).message
+        drift = (await self.listener.hear(DriftDetected, version=2)).message
         await self.then(drift, DriftDetected, version=2)
         await self.then(drift, DriftRecorded, version=2)
         request = await self.then(drift, RetrainingRequested, version=2)
@@ -134,25 +134,25 @@ class Story:
 
     async def rebuilding(self) -> None:
         self.narrator.scene("The views are dropped, and folded again from the log.")
-        for report in await proof.rebuilt(self.ears.position, self.ears.patience):
+        for report in await proof.rebuilt(self.listener.position, self.listener.patience):
             rows = "1 row" if report.digest.rows == 1 else f"{report.digest.rows} rows"
             told = f"{rows} from {report.facts} facts, equal to what was dropped: {report.digest.hashes}"
             self.narrator.said(report.seconds, f"registry.{report.view}", told, "good")
 
     async def looking_back(self) -> None:
         self.narrator.scene("What registry.version says in the end:")
-        self.narrator.table(*await proof.versions(MODEL, self.ears.position, self.ears.patience))
+        self.narrator.table(*await proof.versions(MODEL, self.listener.position, self.listener.patience))
 
     async def train(self, **recipe: int) -> Message[ModelTrained]:
         told = [text for name, value in recipe.items() for text in (f"--{name}", str(value))]
         run = await self.run("pipeline", "train", *told, "--rows", "250", "--author", "ada")
-        trained = (await self.ears.hear(ModelTrained, run=run)).message
+        trained = (await self.listener.hear(ModelTrained, run=run)).message
         return await self.then(trained, ModelTrained, run=run)
 
     async def run(self, *argv: str) -> str:
         self.narrator.command(*argv)
-        player = await self.cast.play(*argv, patience=self.ears.patience)
-        return await player.line(self.ears.patience)
+        player = await self.processes.play(*argv, patience=self.listener.patience)
+        return await player.line(self.listener.patience)
 
     async def promoted(self, root: Message[Event], run: str, *, version: int, replaces: int | None) -> None:
         await self.then(root, ModelRegistered, run=run, version=version)
@@ -161,9 +161,9 @@ class Story:
         await self.says(self.deployer, f"{MODEL}/{version} serves", root)
 
     async def says(self, player: Player, beginning: str, root: Message[Event]) -> None:
-        line = await player.line(self.ears.patience)
+        line = await player.line(self.listener.patience)
         if not line.startswith(beginning):
-            raise Trouble(f"the {player.name} was to say `{beginning} …`, it said: {line}")
+            raise DemoError(f"the {player.name} was to say `{beginning} …`, it said: {line}")
         self.narrator.said(time.time() - _when(root), f"the {player.name}", line)
 
     async def wish(self, wish: RetirementRequested, answer: type[Event]) -> None:
@@ -173,7 +173,7 @@ class Story:
 
     async def then(self, root: Message[Event], type: type[E], **fields: object) -> Message[E]:
         """Tell what is heard next, and how long after the first message of its chain it was heard."""
-        heard: Heard[E] = await self.ears.hear(type, **fields)
+        heard: Heard[E] = await self.listener.hear(type, **fields)
         event = heard.message.event
         self.narrator.said(heard.at - _when(root), event.type, sentence(event), tone(event))
         return heard.message

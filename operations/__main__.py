@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 import sys
 from importlib import import_module
 
 COMMANDS = {
-    "setup": "make schema, topics and bucket where they are missing",
-    "parked": "list what could not be read and why, and send it again",
-    "rebuild": "build the views again from the log, beside the old ones, then swap",
+    "setup": "create schema, topics and bucket where they are missing; upgrade the schema",
+    "parked": "list the records that could not be read, with the reason; send them again",
+    "rebuild": "build the views again from the log, beside the old tables, then swap",
     "generate": "write the generated files: schemas, samples, the README's table of events",
 }
 
 
 def main() -> int:
-    """Run the command that is named; list them if none is."""
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in COMMANDS:
-        sys.argv[:2] = [f"python -m operations {name}"]
-        return int(import_module(f"operations.{name}").main() or 0)
-    print("python -m operations COMMAND …\n", *(f"  {command:9}{text}" for command, text in COMMANDS.items()), sep="\n")
-    return 0 if name in ("--help", "-h") else 2
+    """Run the named command; a failure of a server ends it with a sentence and status 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m operations",
+        usage="python -m operations COMMAND …",
+        description="What operators run beside the services; `COMMAND --help` tells more.",
+        epilog="commands:\n" + "\n".join(f"  {name:9}{text}" for name, text in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
+    command: str | None = parser.parse_args(sys.argv[1:2]).command
+    if command is None:
+        parser.print_help()
+        return 2
+    if command not in COMMANDS:
+        parser.error(f"there is no command {command!r}: name one of {', '.join(COMMANDS)}")
+    sys.argv[:2] = [f"python -m operations {command}"]
+    return _run(command)
+
+
+def _run(command: str) -> int:
+    from operations.failures import explain  # noqa: PLC0415  (help needs no client of any server)
+    from shared.runtime.settings import settings  # noqa: PLC0415
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, it raises too
+    try:
+        return int(import_module(f"operations.{command}").main() or 0)
+    except Exception as error:
+        sentence = explain(error, settings())
+        if sentence is None:
+            raise
+        print(sentence, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was parked, and why; and how to send it again once its reason is gone. `make parked` runs it."""
+"""List what was parked, and why; send it again once the reason is gone. `make parked` runs it."""
 
 from __future__ import annotations
 
@@ -10,82 +10,107 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import KafkaError
 
+from shared.bus.dead_letters import CUT
 from shared.bus.dead_letters import HEADER_PREFIX as PREFIX
-from shared.bus.producer import make_producer as producer
+from shared.bus.producer import make_producer
 from shared.bus.topics import PARKED
 from shared.runtime.settings import Settings, settings
 
-WITHOUT = "without its value"
-# A record with this header says that the one it names was sent again.
+Headers = Sequence[tuple[str, bytes | None]]
+
 SENT = f"{PREFIX}sent"
+"""The only header, an id, of a record that says that the parked record of this id was sent again."""
+FIRST = f"{PREFIX}service"
+"""The first of the headers that parking adds."""
+CUT_BEFORE_ITS_HEADER = "; parked without its value, for it is too large to be copied"
+"""Ends the reason of a record that a version without the header `parked_cut` parked without its value."""
 
 
 @dataclass(frozen=True)
 class Parked:
-    """A record as it came, where it came from, and the reason that it was not answered."""
+    """A parked record: the topic it came from, who parked it and when (ISO 8601), the reason, and what was parked.
+
+    `key`, `value` and `headers` are the record's own. `cut` tells that the value and the headers were not copied.
+    """
 
     id: str
     topic: str
     service: str
     at: str
     reason: str
-    record: ConsumerRecord[Any, Any]
-
-    @property
-    def cut(self) -> bool:
-        """Whether it was too large to be copied, so that only its place is known."""
-        return f"; parked {WITHOUT}, for" in self.reason
+    cut: bool
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
 
     def __str__(self) -> str:
-        value = (self.record.value or b"")[:80].decode("utf-8", "replace")
+        value = (self.value or b"")[:80].decode("utf-8", "replace")
         return f"{self.id}  {self.at}  {self.service}\n    {self.reason}\n    {value!r}"
 
 
-async def parked(told: Settings) -> list[Parked]:
-    """Everything that waits in `parked`, oldest first, each once."""
+async def parked(settings: Settings) -> list[Parked]:
+    """Every record in `parked` that was not sent again, oldest first, each once."""
     found: dict[str, Parked] = {}
     sent: set[str] = set()
-    for record in await _everything(told):
-        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
-        if SENT in headers:
-            sent.add(headers[SENT])
-        elif f"{PREFIX}topic" in headers:
-            service, topic, partition, offset, at, reason = (
-                headers.get(PREFIX + name, "") for name in ("service", "topic", "partition", "offset", "at", "reason")
-            )
-            id = f"{topic}/{partition}/{offset}/{service}"
-            found.setdefault(id, Parked(id, topic, service, at, reason, record))
-    return sorted((one for id, one in found.items() if id not in sent), key=lambda one: one.at)
+    for record in await _everything(settings):
+        names = [name for name, _ in record.headers]
+        if FIRST in names:
+            parked = _parsed(record, len(names) - 1 - names[::-1].index(FIRST))
+            found.setdefault(parked.id, parked)
+        elif SENT in names:
+            sent.add(_text(dict(record.headers)[SENT]))
+    return sorted((parked for id, parked in found.items() if id not in sent), key=lambda parked: parked.at)
 
 
-async def send_again(told: Settings, chosen: Sequence[Parked]) -> None:
-    """Send each to the topic it came from, as it came, and cross it off."""
-    out = producer(told.kafka_servers)
-    await out.start()
+def _parsed(record: ConsumerRecord[Any, Any], own: int) -> Parked:
+    """The record whose first `own` headers are its own; it may have come with headers named like parking's."""
+    added = {name.removeprefix(PREFIX): _text(value) for name, value in record.headers[own:]}
+    topic, partition, offset, service, at, reason = (
+        added.get(name, "") for name in ("topic", "partition", "offset", "service", "at", "reason")
+    )
+    return Parked(
+        id=f"{topic}/{partition}/{offset}/{service}",
+        topic=topic,
+        service=service,
+        at=at,
+        reason=reason,
+        cut=CUT.removeprefix(PREFIX) in added or reason.endswith(CUT_BEFORE_ITS_HEADER),
+        key=record.key,
+        value=record.value,
+        headers=record.headers[:own],
+    )
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")
+
+
+async def send_again(settings: Settings, chosen: Sequence[Parked]) -> None:
+    """Send each to the topic it came from, with its own key, value and headers, and mark it as sent."""
+    out = make_producer(settings.kafka_servers)
     try:
-        for one in chosen:
-            headers = [(name, value) for name, value in one.record.headers if not name.startswith(PREFIX)]
-            await out.send_and_wait(one.topic, one.record.value, key=one.record.key, headers=headers)
-            await out.send_and_wait(told.topic_prefix + PARKED, key=SENT.encode(), headers=[(SENT, one.id.encode())])
+        await out.start()
+        for record in chosen:
+            await out.send_and_wait(record.topic, record.value, key=record.key, headers=list(record.headers))
+            mark = [(SENT, record.id.encode())]
+            await out.send_and_wait(settings.topic_prefix + PARKED, key=SENT.encode(), headers=mark)
     finally:
         await out.stop()
 
 
-async def _everything(told: Settings) -> list[ConsumerRecord[Any, Any]]:
+async def _everything(settings: Settings) -> list[ConsumerRecord[Any, Any]]:
     consumer = AIOKafkaConsumer(
-        told.topic_prefix + PARKED,
-        bootstrap_servers=told.kafka_servers,
+        settings.topic_prefix + PARKED,
+        bootstrap_servers=settings.kafka_servers,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
-    await consumer.start()
     try:
-        partitions = list(consumer.assignment())
-        ends = await consumer.end_offsets(partitions)
+        await consumer.start()
+        ends = await consumer.end_offsets(consumer.assignment())
         records: list[ConsumerRecord[Any, Any]] = []
-        while any([await consumer.position(one) < ends[one] for one in partitions]):
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
             for batch in (await consumer.getmany(timeout_ms=500)).values():
                 records += batch
         return records
@@ -93,32 +118,29 @@ async def _everything(told: Settings) -> list[ConsumerRecord[Any, Any]]:
         await consumer.stop()
 
 
-async def run(told: Settings, ids: Sequence[str], everything: bool) -> None:
-    """List what is parked; or send again what is named, or all."""
-    waiting = await parked(told)
+async def run(settings: Settings, ids: Sequence[str], everything: bool) -> None:
+    """List what is parked, or send the named records again, or all."""
+    waiting = await parked(settings)
     if not ids and not everything:
-        for one in waiting:
-            print(one)
+        for record in waiting:
+            print(record)
         print(f"{len(waiting)} parked." + (" Send again with `--send ID …` or `--send-all`." if waiting else ""))
         return
-    known = {one.id: one for one in waiting}
+    known = {record.id: record for record in waiting}
     if unknown := [id for id in ids if id not in known]:
-        sys.exit(f"Nothing is parked under {', '.join(unknown)}: list what is with `make parked`.")
+        sys.exit(f"Nothing is parked under {', '.join(unknown)}: `make parked` lists the ids.")
     chosen = waiting if everything else [known[id] for id in ids]
-    whole = [one for one in chosen if not one.cut]
-    await send_again(told, whole)
+    whole = [record for record in chosen if not record.cut]
+    await send_again(settings, whole)
     print(f"Sent {len(whole)} again.")
-    if cut := [one.id for one in chosen if one.cut]:
-        sys.exit(f"Not sent, for they were parked {WITHOUT}: {', '.join(cut)}. Take them from where they stand.")
+    if cut := [record.id for record in chosen if record.cut]:
+        sys.exit(f"Not sent, because they were parked without their value: {', '.join(cut)}. Read them in their topic.")
 
 
 def main() -> None:
-    """Read the arguments, and end with a sentence when Kafka does not answer."""
+    """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m operations parked", description=__doc__)
     parser.add_argument("--send", nargs="+", metavar="ID", default=[], help="send these again")
     parser.add_argument("--send-all", action="store_true", help="send all of them again")
-    asked = parser.parse_args()
-    try:
-        asyncio.run(run(settings(), asked.send, asked.send_all))
-    except (KafkaError, OSError) as error:
-        sys.exit(f"Kafka does not answer at {settings().kafka_servers} ({error}): start it with `make up`.")
+    arguments = parser.parse_args()
+    asyncio.run(run(settings(), arguments.send, arguments.send_all))

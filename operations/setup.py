@@ -1,39 +1,70 @@
-"""Schema, topics and bucket: made where they are missing, left alone where they are there. Safe to repeat.
+"""Create schema, topics and bucket where they are missing, and upgrade the schema. Safe to repeat.
 
-Run as `python -m operations setup` before the services, as who owns the database.
+Run it before the services of a new version start, as the owner of the database; old services go on beside them. Run it
+with `--after` once the last old service has ended: what only they needed is dropped.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import sys
+from http import HTTPStatus
 
 import asyncpg
 import stamina
+from modelog.store import Unavailable
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
+from operations.failures import explain
 from shared.artifacts.store import ArtifactStore
 from shared.bus.topics import make_topics
 from shared.log.migrations import migrate
 from shared.runtime.errors import is_transient
 from shared.runtime.settings import Settings, settings
 
+STARTING_SECONDS = 60.0
+"""How long servers may take to start."""
 
-async def setup(told: Settings) -> list[str]:
-    """Make what is missing and return a sentence for each thing made; waits a minute for servers that are starting."""
-    async for attempt in stamina.retry_context(on=is_transient, attempts=None, timeout=60, wait_max=2.0):
+
+async def setup(settings: Settings, *, after: bool = False) -> list[str]:
+    """Create what is missing and return a sentence for each thing created.
+
+    With `after`, drop what only older services use. Raise what the server raised that did not answer in time.
+    """
+    waiting = stamina.retry_context(_may_be_starting, attempts=None, timeout=STARTING_SECONDS, wait_max=2.0)
+    async for attempt in waiting:
         with attempt:
-            made = [f"created topic {name}" for name in await make_topics(told)]
-            artifacts = ArtifactStore.of(told)
+            done = [f"created topic {name}" for name in await make_topics(settings)]
+            artifacts = ArtifactStore.of(settings)
             await artifacts.make_bucket()
             artifacts.close()
-            connection = await asyncpg.connect(told.postgres_url.get_secret_value())
+            connection = await asyncpg.connect(settings.postgres_url.get_secret_value())
     # The schema last: services wait for it, and find topics and bucket there.
     try:
-        return made + [f"applied {name}" for name in await migrate(connection)]
+        return done + [f"applied {name}" for name in await migrate(connection, after=after)]
     finally:
         await connection.close()
 
 
 def main() -> None:
-    """Set up what the environment names, and say what was made."""
-    for sentence in asyncio.run(setup(settings())):
+    """Set up what the environment names, and print what was created."""
+    parser = argparse.ArgumentParser(
+        prog="python -m operations setup", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--after", action="store_true", help="no old service runs any more: drop what only they use")
+    arguments = parser.parse_args()
+    set_on_retry_hooks([_print_reason])
+    for sentence in asyncio.run(setup(settings(), after=arguments.after)):
         print(sentence)
+
+
+def _may_be_starting(error: Exception) -> bool:
+    """Whether the server may answer later; an object store that refuses the keys has started."""
+    return is_transient(error) and not (isinstance(error, Unavailable) and error.status == HTTPStatus.FORBIDDEN)
+
+
+def _print_reason(details: RetryDetails) -> None:
+    if details.retry_num == 1:
+        sentence = explain(details.caused_by, settings())
+        print(f"{sentence} Trying again for {STARTING_SECONDS:.0f} seconds.", file=sys.stderr)

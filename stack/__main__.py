@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from stack.hold import hold
-from stack.sentences import StackError, say
+from stack.daemon import run_daemon
+from stack.terminal import StackError, say
 from stack.up import down, up
 
 
@@ -15,7 +15,7 @@ def main() -> int:
     begin = orders.add_parser("up", help="start everything, return when it answers, and print where")
     finish = orders.add_parser("down", help="end what `up` began; the data stays")
     finish.add_argument("--erase", action="store_true", help="delete the data too")
-    keep = orders.add_parser("hold", help="what `up` leaves in the background")
+    keep = orders.add_parser("daemon", help="what `up` leaves in the background")
     for one in (begin, keep):
         one.add_argument("--servers-only", action="store_true", help="only Kafka, Postgres and S3, not the services")
     order = parser.parse_args()
@@ -23,8 +23,8 @@ def main() -> int:
         match order.order:
             case "up":
                 up(servers_only=order.servers_only)
-            case "hold":
-                hold(servers_only=order.servers_only)
+            case "daemon":
+                run_daemon(servers_only=order.servers_only)
             case "down":
                 down(erase=order.erase)
     except StackError as sentence:

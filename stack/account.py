@@ -6,7 +6,7 @@ import pwd
 import tempfile
 from pathlib import Path
 
-from stack.sentences import StackError
+from stack.terminal import StackError
 
 Account = tuple[int, int]
 COMMON = Path("/var/tmp")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from stack.choice import Source
+from stack.selection import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".modelog"

@@ -6,7 +6,7 @@ from stack.addresses import Addresses
 from stack.checkout import FOLDER, ROOT, write_privately
 from stack.ports import kept_port
 from stack.secret import kept_secret
-from stack.sentences import StackError
+from stack.terminal import StackError
 
 SERVERS = ["kafka", "postgres", "s3"]
 SETTINGS = FOLDER / "compose.env"

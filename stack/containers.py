@@ -6,11 +6,11 @@ from contextlib import ExitStack, contextmanager
 
 from testcontainers.core.container import DockerContainer
 
-from stack import answers
+from stack import probes
 from stack.addresses import Addresses
 from stack.kafka import BROKER, CLUSTER
 from stack.ports import free_port
-from stack.sentences import StackError
+from stack.terminal import StackError
 
 PATIENCE = 120.0
 
@@ -29,9 +29,9 @@ def containers() -> Iterator[Addresses]:
     with ExitStack() as held:
         for container in (kafka_container(kafka), postgres_container(postgres), s3_container(s3)):
             held.enter_context(container)
-        wait_for("kafka", lambda: answers.kafka(addresses.kafka))
-        wait_for("postgres", lambda: answers.postgres(addresses.postgres))
-        wait_for("s3", lambda: answers.s3(addresses.s3_endpoint, addresses.s3_access_key, addresses.s3_secret_key))
+        wait_for("kafka", lambda: probes.kafka(addresses.kafka))
+        wait_for("postgres", lambda: probes.postgres(addresses.postgres))
+        wait_for("s3", lambda: probes.s3(addresses.s3_endpoint, addresses.s3_access_key, addresses.s3_secret_key))
         yield addresses
 
 
@@ -60,7 +60,7 @@ def s3_container(port: int) -> DockerContainer:
 
 
 def wait_for(name: str, ask: Callable[[], None]) -> None:
-    """Return when the server answers."""
+    """Return when the server probes."""
     limit = time.monotonic() + PATIENCE
     while True:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack.sentences import StackError, say
+from stack.terminal import StackError, say
 
 VERSION = "4.3.1"  # 4.4.0 is listed, but incomplete
 COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without the second it is mute

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from stack import answers
+from stack import probes
 from stack.jars import kafka_jars
 from stack.ports import kept_port
-from stack.sentences import StackError
 from stack.server import Server
+from stack.terminal import StackError
 
 CLUSTER = "bW9kZWxvZy1rYWZrYS0wMQ"
 JAVA_OPTIONS = [
@@ -61,7 +61,7 @@ class Kafka(Server):
 
     @property
     def address(self) -> str:
-        """Where it answers."""
+        """Where it probes."""
         return f"127.0.0.1:{self.port}"
 
     @override
@@ -95,7 +95,7 @@ class Kafka(Server):
 
     @override
     def ask(self) -> None:
-        answers.kafka(self.address)
+        probes.kafka(self.address)
 
     def _java(self, main: str) -> list[str]:
         try:

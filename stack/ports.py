@@ -4,7 +4,7 @@ import random
 import socket
 from pathlib import Path
 
-from stack.sentences import StackError
+from stack.terminal import StackError
 
 # Below the range the kernel lends to outgoing connections (32768 and up on Linux, 49152 elsewhere). A client that
 # knocks at a stopped server's port inside it can be lent that very port, connect to itself, and keep the port taken.

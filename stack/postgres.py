@@ -10,11 +10,11 @@ from signal import SIGINT
 import asyncpg
 from typing_extensions import override
 
-from stack import answers
+from stack import probes
 from stack.account import account_for_postgres, neutral, reachable
 from stack.secret import kept_secret
-from stack.sentences import StackError
 from stack.server import Server
+from stack.terminal import StackError
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -96,8 +96,8 @@ class Postgres(Server):
 
     @override
     def ask(self) -> None:
-        answers.wait(create_database(self._url("postgres")))
-        answers.postgres(self.url)
+        probes.wait(create_database(self._url("postgres")))
+        probes.postgres(self.url)
 
     def _program(self, name: str) -> str:
         """One of the wheel's programs; when root keeps the wheel where nobody can go, of a copy of it."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from stack import answers
+from stack import probes
 from stack.secret import kept_secret
-from stack.sentences import StackError
 from stack.server import Server
+from stack.terminal import StackError
 
 
 class S3(Server):
@@ -50,4 +50,4 @@ class S3(Server):
 
     @override
     def ask(self) -> None:
-        answers.s3(self.endpoint, *self.keys)
+        probes.s3(self.endpoint, *self.keys)

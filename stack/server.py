@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from stack.account import Account
 from stack.ports import is_free, kept_port
-from stack.process import Guarded
-from stack.sentences import StackError
+from stack.supervisor import Guarded
+from stack.terminal import StackError
 
 PATIENCE = 60.0
 

@@ -11,8 +11,8 @@ from stack.addresses import Addresses
 from stack.kafka import Kafka
 from stack.postgres import Postgres, postgres_home
 from stack.s3 import S3
-from stack.sentences import StackError
 from stack.server import Server
+from stack.terminal import StackError
 
 Name = Literal["kafka", "postgres", "s3"]
 SPACE = 1024**3

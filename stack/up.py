@@ -24,11 +24,11 @@ from stack.checkout import (
     write_env,
     write_record,
 )
-from stack.choice import Source, choose
-from stack.hold import DRAINING, ready
+from stack.daemon import DRAINING, ready
 from stack.jars import one_process_at_a_time
-from stack.sentences import StackError, say
+from stack.selection import Source, choose
 from stack.servers import erase as erase_data
+from stack.terminal import StackError, say
 
 
 def up(*, servers_only: bool) -> None:
@@ -56,7 +56,7 @@ def up(*, servers_only: bool) -> None:
 def begin(source: Source, *, servers_only: bool) -> None:
     """Start the process that holds everything, and pass on what it says until it is ready or gone."""
     holder = subprocess.Popen(
-        [sys.executable, "-m", "stack", "hold", *(["--servers-only"] if servers_only else [])],
+        [sys.executable, "-m", "stack", "daemon", *(["--servers-only"] if servers_only else [])],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,14 +1,23 @@
-"""Numbered SQL files, each applied once, in order, in a transaction of its own."""
+"""The SQL of the log, applied in the order of its folders, each file in a transaction of its own.
+
+`before`     tables, roles and grants: once, before the first process of new code starts
+`functions`  and `triggers`, `create or replace`: again whenever the file has changed
+`after`      what only old code needs, dropped: once, when its last process has ended
+
+A function whose signature changes gets a new name: two signatures of a name are ambiguous to callers, and `create or
+replace` cannot change the columns of an answer. A file in `after` drops the old function.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from importlib.resources import files
 
 import asyncpg
 
-# One migrator at a time in a database; any constant that nothing else here uses.
 LOCK = 24300
+"""Advisory lock: a single migrator at a time in a database."""
 
 BOOK = """
 create schema if not exists modelog;
@@ -18,39 +27,56 @@ create table if not exists modelog.migration (
   at     timestamptz not null default clock_timestamp()
 );
 """
+RECORD = """
+insert into modelog.migration (name, sha256) values ($1, $2)
+on conflict (name) do update set (sha256, at) = (excluded.sha256, clock_timestamp())
+"""
+REPLACED = ("functions", "triggers")
 
 
 class MigrationChanged(RuntimeError):
-    """A file that was applied has been edited since."""
+    """A file of `before` or `after` has been edited since it was applied."""
 
 
-def scripts() -> dict[str, str]:
-    """Every migration's SQL by its name, in order."""
-    folder = files("shared.log") / "sql"
-    return {file.name: file.read_text() for file in sorted(folder.iterdir(), key=lambda file: file.name)}
+def scripts(folder: str) -> Iterator[tuple[str, str]]:
+    """The SQL files of a folder in order, as (the name in the table of migrations, SQL)."""
+    found = (files("shared.log") / "sql" / folder).iterdir()
+    for file in sorted(found, key=lambda file: file.name):
+        # Databases that were set up when there was a single folder know the files of `before` without it.
+        yield file.name if folder == "before" else f"{folder}/{file.name}", file.read_text()
 
 
-async def migrate(connection: asyncpg.Connection) -> list[str]:
-    """Apply what is missing and return its names; raise MigrationChanged when an applied file differs."""
+async def migrate(connection: asyncpg.Connection, *, after: bool = False) -> list[str]:
+    """Apply what is missing or has changed and return its names; `after` says that no old process runs any more.
+
+    Names in the table of migrations whose file is gone are left alone. Raise MigrationChanged where a file that is
+    applied once differs from what was applied.
+    """
     await connection.execute("select pg_advisory_lock($1)", LOCK)
     try:
         await connection.execute(BOOK)
         applied = dict(await connection.fetch("select name, sha256 from modelog.migration"))
-        return [name for name, sql in scripts().items() if await _apply(connection, name, sql, applied)]
+        done = []
+        for folder in ("before", *REPLACED, *(["after"] if after else [])):
+            for name, sql in scripts(folder):
+                if await _apply(connection, name, sql, applied.get(name), replaced=folder in REPLACED):
+                    done.append(name)
+        await connection.execute("select log.extend()")  # before the first append, which may come before the relay's
+        return done
     finally:
         await connection.execute("select pg_advisory_unlock($1)", LOCK)
 
 
-async def _apply(connection: asyncpg.Connection, name: str, sql: str, applied: dict[str, str]) -> bool:
+async def _apply(connection: asyncpg.Connection, name: str, sql: str, applied: str | None, *, replaced: bool) -> bool:
     digest = hashlib.sha256(sql.encode()).hexdigest()
-    if name in applied:
-        if applied[name] != digest:
-            raise MigrationChanged(
-                f"{name} was applied with sha256 {applied[name][:12]}…, the file now has {digest[:12]}…: "
-                "restore the file and write a new migration"
-            )
+    if applied == digest:
         return False
+    if applied and not replaced:
+        raise MigrationChanged(
+            f"{name} was applied with sha256 {applied[:12]}…, the file now has {digest[:12]}…: "
+            "restore the file and write a new migration"
+        )
     async with connection.transaction():
         await connection.execute(sql)
-        await connection.execute("insert into modelog.migration (name, sha256) values ($1, $2)", name, digest)
+        await connection.execute(RECORD, name, digest)
     return True

@@ -10,7 +10,7 @@ from pathlib import Path
 from modelog import Artifact, Event, NotPublished, Registry
 from modelog.events import DriftDetected, ModelTrained, PromotionRequested, RetirementRequested
 
-from tests.e2e.world import World
+from tests.e2e.cluster import Cluster
 
 GARBAGE = {
     b"{": "Invalid JSON",
@@ -23,8 +23,8 @@ GARBAGE = {
 class Load:
     """Sends until it is told to stop, and knows what it has sent; nothing counts as sent until Kafka has it."""
 
-    def __init__(self, world: World, files: Path, rate: float, models: int = 50) -> None:
-        self.world = world
+    def __init__(self, cluster: Cluster, files: Path, rate: float, models: int = 50) -> None:
+        self.cluster = cluster
         self.files = files
         self.rate = rate
         self.models = [f"model-{n:02}" for n in range(models)]
@@ -37,7 +37,7 @@ class Load:
         """Until `enough` is set; then return when every message is acknowledged."""
         artifacts = await asyncio.to_thread(self._upload)
         began, number = time.monotonic(), 0
-        async with self.world.registry() as registry, asyncio.TaskGroup() as sending:
+        async with self.cluster.registry() as registry, asyncio.TaskGroup() as sending:
             while not self.enough.is_set():
                 sending.create_task(self._send(registry, number, artifacts))
                 number += 1
@@ -50,12 +50,12 @@ class Load:
         return sum(isinstance(event, ModelTrained) for event in self.sent.values())
 
     def _upload(self) -> list[Artifact]:
-        made = []
+        uploaded = []
         for n in range(4):
             path = self.files / f"model-{n}.pkl"
             path.write_bytes(b"\x80\x04" + bytes([n]) * n + b"N.")
-            made.append(self.world.settings.store().upload(path))
-        return made
+            uploaded.append(self.cluster.settings.store().upload(path))
+        return uploaded
 
     async def _send(self, registry: Registry, number: int, artifacts: list[Artifact]) -> None:
         if number % 50 == 49:
@@ -80,7 +80,7 @@ class Load:
         assert registry._sender
         while True:
             try:
-                await registry._sender.send(f"{self.world.prefix}model.trained", mark, value, headers)
+                await registry._sender.send(f"{self.cluster.prefix}model.trained", mark, value, headers)
                 break
             except NotPublished:
                 await asyncio.sleep(0.2)

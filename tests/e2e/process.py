@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stack.process import Guarded
+from stack.supervisor import Guarded
 
 T = TypeVar("T")
 

@@ -12,11 +12,11 @@ from typing import Literal
 import pytest
 
 from stack import Servers
+from tests.e2e.cluster import DECIDING, Cluster, new_cluster
+from tests.e2e.invariants import check
 from tests.e2e.load import Load
 from tests.e2e.process import until
-from tests.e2e.truth import check
 from tests.e2e.watching import quiet
-from tests.e2e.world import DECIDING, World, made
 
 AWAY = 10.0
 """Seconds."""
@@ -35,8 +35,8 @@ async def without(servers: Servers, name: Literal["kafka", "postgres", "s3"]) ->
 
 
 @contextmanager
-def loaded(world: World, files: Path) -> Iterator[tuple[Load, asyncio.Task[None]]]:
-    load = Load(world, files, rate=15, models=10)
+def loaded(cluster: Cluster, files: Path) -> Iterator[tuple[Load, asyncio.Task[None]]]:
+    load = Load(cluster, files, rate=15, models=10)
     task = asyncio.create_task(load.run())
     try:
         yield load, task
@@ -44,38 +44,38 @@ def loaded(world: World, files: Path) -> Iterator[tuple[Load, asyncio.Task[None]
         load.enough.set()
 
 
-async def told(world: World) -> str:
-    return (await asyncio.to_thread(world.running["all"].ready))[1]
+async def told(cluster: Cluster) -> str:
+    return (await asyncio.to_thread(cluster.running["all"].ready))[1]
 
 
-async def is_said(world: World, sentence: str) -> bool:
-    return sentence in await told(world)
+async def is_said(cluster: Cluster, sentence: str) -> bool:
+    return sentence in await told(cluster)
 
 
 @pytest.mark.parametrize("name", ["postgres", "s3"])
 async def test_an_outage_is_told_and_waited_out(
     servers: Servers, tmp_path: Path, name: Literal["postgres", "s3"]
 ) -> None:
-    async with made(servers.addresses, tmp_path) as world:
-        world.start("all")
-        await world.ready("all")
-        with loaded(world, tmp_path) as (load, task):
-            await world.grows("model.promoted")
-            sent, lines = len(load.sent), len(world.running["all"].lines())
+    async with new_cluster(servers.addresses, tmp_path) as cluster:
+        cluster.start("all")
+        await cluster.ready("all")
+        with loaded(cluster, tmp_path) as (load, task):
+            await cluster.grows("model.promoted")
+            sent, lines = len(load.sent), len(cluster.running["all"].lines())
             async with without(servers, name):
                 if name == "postgres":
                     for one in DECIDING:
-                        await until(partial(is_said, world, f"{one}: not ready"), f"{one} not ready", 15)
-                    assert "Postgres does not answer" in await told(world)
+                        await until(partial(is_said, cluster, f"{one}: not ready"), f"{one} not ready", 15)
+                    assert "Postgres does not answer" in await told(cluster)
                 await until(lambda: _reached(load, sent + AWAY * load.rate), "messages during the outage", 30)
-                said = [line for line in world.running["all"].lines()[lines:] if "event" in line]
+                said = [line for line in cluster.running["all"].lines()[lines:] if "event" in line]
             assert len(said) < HOT, said[:3]
-            await world.grows("model.promoted")
+            await cluster.grows("model.promoted")
         await task
-        await quiet(world)
-        await world.ready("all")
-        await check(world, load.sent, load.garbage)
-        assert not [line for line in world.running["all"].lines() if line.get("event") == "defect"]
+        await quiet(cluster)
+        await cluster.ready("all")
+        await check(cluster, load.sent, load.garbage)
+        assert not [line for line in cluster.running["all"].lines() if line.get("event") == "defect"]
 
 
 async def _reached(load: Load, many: float) -> bool:
@@ -83,40 +83,42 @@ async def _reached(load: Load, many: float) -> bool:
 
 
 async def test_services_that_start_before_kafka_wait_for_it_and_end_when_told(servers: Servers, tmp_path: Path) -> None:
-    async with made(servers.addresses, tmp_path) as world:
+    async with new_cluster(servers.addresses, tmp_path) as cluster:
         async with without(servers, "kafka"):
-            world.start("all", "all-2")
+            cluster.start("all", "all-2")
             for one in DECIDING:
-                await until(partial(is_said, world, f"{one}: not ready, Kafka does not answer"), f"{one} not ready", 30)
-            assert len(world.running["all"].lines()) < HOT
-            assert await asyncio.to_thread(world.running["all-2"].stop) < 30
-        await world.ready("all")
-        with loaded(world, tmp_path) as (load, task):
-            await world.grows("model.promoted", 20)
+                await until(
+                    partial(is_said, cluster, f"{one}: not ready, Kafka does not answer"), f"{one} not ready", 30
+                )
+            assert len(cluster.running["all"].lines()) < HOT
+            assert await asyncio.to_thread(cluster.running["all-2"].stop) < 30
+        await cluster.ready("all")
+        with loaded(cluster, tmp_path) as (load, task):
+            await cluster.grows("model.promoted", 20)
         await task
-        await quiet(world)
-        await check(world, load.sent, load.garbage)
+        await quiet(cluster)
+        await check(cluster, load.sent, load.garbage)
 
 
 async def test_services_that_start_before_setup_say_a_sentence_and_work_after_it(
     servers: Servers, tmp_path: Path
 ) -> None:
-    world = World(servers.addresses, tmp_path)
-    await world.create()
-    world.start("ingestion", "relay")
+    cluster = Cluster(servers.addresses, tmp_path)
+    await cluster.create()
+    cluster.start("ingestion", "relay")
     try:
-        await until(lambda: _waiting(world), "a sentence from both", 30)
-        await world.set_up()
-        for one in world.running.values():
+        await until(lambda: _waiting(cluster), "a sentence from both", 30)
+        await cluster.set_up()
+        for one in cluster.running.values():
             assert len(one.lines()) < 20
             assert not [line for line in one.lines() if "text" in line], "a traceback"
-        await world.ready("ingestion", "relay")
-        with loaded(world, tmp_path) as (_, task):
-            await world.grows("model.registered", 20)
+        await cluster.ready("ingestion", "relay")
+        with loaded(cluster, tmp_path) as (_, task):
+            await cluster.grows("model.registered", 20)
         await task
     finally:
-        await world.kill(*world.running)
+        await cluster.kill(*cluster.running)
 
 
-async def _waiting(world: World) -> bool:
-    return all(one.mentions("operations") for one in world.running.values())
+async def _waiting(cluster: Cluster) -> bool:
+    return all(one.mentions("operations") for one in cluster.running.values())

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from stack import Servers
-from tests.e2e.world import made
+from tests.e2e.cluster import new_cluster
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -25,15 +25,15 @@ def snippet(title: str) -> str:
 async def test_the_readme_publishes_and_subscribes(servers: Servers, tmp_path: Path) -> None:
     (tmp_path / "model.joblib").write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
     (tmp_path / "logs").mkdir()
-    async with made(servers.addresses, tmp_path / "logs") as world:
-        world.start("all")
-        await world.ready("all")
+    async with new_cluster(servers.addresses, tmp_path / "logs") as cluster:
+        cluster.start("all")
+        await cluster.ready("all")
 
         async def run(title: str) -> asyncio.subprocess.Process:
             # -u: the subscriber never ends, its line must not wait in a buffer.
             return await asyncio.create_subprocess_exec(
                 sys.executable, "-u", "-c", snippet(title),
-                cwd=tmp_path, env=os.environ | world.env, stdout=asyncio.subprocess.PIPE,
+                cwd=tmp_path, env=os.environ | cluster.env, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
 
         subscriber = await run("Subscribe")

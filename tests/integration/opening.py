@@ -1,4 +1,4 @@
-"""Opening a desk: a registry on the shared servers, with every deciding service and the relay in this process."""
+"""Opening a registry: a registry on the shared servers, with every deciding service and the relay in this process."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from shared.runtime.postgres import connect
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from stack import Addresses
-from tests.integration.desk import BYTES, Desk
+from tests.integration.in_process import BYTES, InProcessRegistry
 
 
 @asynccontextmanager
-async def opened(stack: Addresses) -> AsyncIterator[Desk]:
+async def opened(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
     """A registry of its own on the shared servers, every deciding service and the relay in it."""
     tag = secrets.token_hex(4)
     owner = await asyncpg.connect(stack.postgres)
@@ -37,13 +37,15 @@ async def opened(stack: Addresses) -> AsyncIterator[Desk]:
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_servers, acks="all", max_request_size=7 * 1024**2)
     await producer.start()
     digest = sha256(BYTES).hexdigest()
-    desk = Desk(settings, process, producer, Artifact(files=(File(path="model.pkl", size=len(BYTES), sha256=digest),)))
-    await asyncio.to_thread(desk.put, blob_key(digest), BYTES)
+    registry = InProcessRegistry(
+        settings, process, producer, Artifact(files=(File(path="model.pkl", size=len(BYTES), sha256=digest),))
+    )
+    await asyncio.to_thread(registry.put, blob_key(digest), BYTES)
     try:
         async with asyncio.TaskGroup() as group:
             parts = [group.create_task(component(name).run(process)) for name in names() if name != "views"]
-            parked = group.create_task(desk.collect())
-            yield desk
+            parked = group.create_task(registry.collect())
+            yield registry
             process.stopping.set()
             await asyncio.wait(parts)
             parked.cancel()
@@ -62,8 +64,8 @@ def _settings(stack: Addresses, url: str, tag: str) -> Settings:
             "s3_endpoint": stack.s3_endpoint,
             "s3_access_key": stack.s3_access_key,
             "s3_secret_key": stack.s3_secret_key,
-            "s3_bucket": f"desk-{tag}",
-            "topic_prefix": f"desk-{tag}.",
+            "s3_bucket": f"registry-{tag}",
+            "topic_prefix": f"registry-{tag}.",
             "topic_partitions": 1,
         }
     )

@@ -11,16 +11,16 @@ from modelog.events import ModelRejected, RegistrationRefused
 from modelog.values import Artifact, File
 
 from stack import Addresses
-from tests.integration.desk import BYTES, Desk
+from tests.integration.in_process import BYTES, InProcessRegistry
 from tests.integration.opening import opened
 
 OTHER = "ab" * 32
 
 
 @pytest.fixture(scope="module")
-async def desk(stack: Addresses) -> AsyncIterator[Desk]:
-    async with opened(stack) as desk:
-        yield desk
+async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
+    async with opened(stack) as registry:
+        yield registry
 
 
 def files(*paths: str, sha256: str = OTHER, size: int = len(BYTES)) -> Artifact:
@@ -43,30 +43,32 @@ def files(*paths: str, sha256: str = OTHER, size: int = len(BYTES)) -> Artifact:
         ("twice", files("a", "a"), "repeated path"),
     ],
 )
-async def test_bytes_that_cannot_be_pinned_are_refused(desk: Desk, case: str, artifact: Artifact, reason: str) -> None:
-    uri = artifact.uri and artifact.uri.format(bucket=desk.settings.s3_bucket)
-    await desk.say(desk.trained(case, artifact=artifact.model_copy(update={"uri": uri})))
-    (refused,) = await desk.said(case, RegistrationRefused)
+async def test_bytes_that_cannot_be_pinned_are_refused(
+    registry: InProcessRegistry, case: str, artifact: Artifact, reason: str
+) -> None:
+    uri = artifact.uri and artifact.uri.format(bucket=registry.settings.s3_bucket)
+    await registry.send(registry.trained(case, artifact=artifact.model_copy(update={"uri": uri})))
+    (refused,) = await registry.wait_for_facts(case, RegistrationRefused)
     assert reason in refused.reasons
     assert refused.sentence
-    assert (await desk.goes_on(case)).version == 1
+    assert (await registry.registers_next(case)).version == 1
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"other bytes", "size differs"), (b"1234", "digest differs")])
-async def test_bytes_other_than_promised_are_refused(desk: Desk, content: bytes, reason: str) -> None:
+async def test_bytes_other_than_promised_are_refused(registry: InProcessRegistry, content: bytes, reason: str) -> None:
     assert (len(content) == len(BYTES)) == (reason == "digest differs")
     model, sha256 = reason.replace(" ", "-"), f"{len(content):064x}"
-    await asyncio.to_thread(desk.put, f"blobs/sha256/{sha256}", content)
-    await desk.say(desk.trained(model, artifact=files("model.pkl", sha256=sha256)))
-    (refused,) = await desk.said(model, RegistrationRefused)
+    await asyncio.to_thread(registry.put, f"blobs/sha256/{sha256}", content)
+    await registry.send(registry.trained(model, artifact=files("model.pkl", sha256=sha256)))
+    (refused,) = await registry.wait_for_facts(model, RegistrationRefused)
     assert refused.reasons == (reason,)
-    assert (await desk.goes_on(model)).version == 1
+    assert (await registry.registers_next(model)).version == 1
 
 
-async def test_bytes_that_are_no_model_are_registered_and_rejected(desk: Desk) -> None:
+async def test_bytes_that_are_no_model_are_registered_and_rejected(registry: InProcessRegistry) -> None:
     blob = b"hello, I am text"
     digest = sha256(blob).hexdigest()
-    await asyncio.to_thread(desk.put, f"blobs/sha256/{digest}", blob)
-    await desk.say(desk.trained("text", artifact=files("model.pkl", sha256=digest, size=len(blob))))
-    (rejected,) = await desk.said("text", ModelRejected)
+    await asyncio.to_thread(registry.put, f"blobs/sha256/{digest}", blob)
+    await registry.send(registry.trained("text", artifact=files("model.pkl", sha256=digest, size=len(blob))))
+    (rejected,) = await registry.wait_for_facts("text", ModelRejected)
     assert [one.check for one in rejected.findings if not one.passed] == ["format known"]

@@ -11,16 +11,16 @@ from modelog.envelope import encode
 from modelog.events import DriftDetected, ModelRegistered, PromotionRequested
 
 from stack import Addresses
-from tests.integration.desk import Desk, reason
+from tests.integration.in_process import InProcessRegistry, reason
 from tests.integration.opening import opened
 
 BINARY = [("ce_type", b"model.trained"), ("ce_id", b"1"), ("ce_source", b"/tests"), ("ce_specversion", b"1.0")]
 
 
 @pytest.fixture(scope="module")
-async def desk(stack: Addresses) -> AsyncIterator[Desk]:
-    async with opened(stack) as desk:
-        yield desk
+async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
+    async with opened(stack) as registry:
+        yield registry
 
 
 def body(model: str, **other: Any) -> bytes:
@@ -49,22 +49,22 @@ def body(model: str, **other: Any) -> bytes:
         ("no-zone", body("no-zone", trained_at="2026-01-01T00:00:00"), "trained_at: Input should have timezone info"),
     ],
 )
-async def test_what_is_no_run_is_parked(desk: Desk, case: str, value: bytes | None, why: str) -> None:
-    sent = await desk.hand_in("model.trained", value, case.encode(), BINARY)
-    await desk.goes_on(case)
-    assert why in reason(await desk.parked_from(sent))
-    assert [type(fact).type for fact in await desk.facts(case)][:1] == ["model.registered"]
+async def test_what_is_no_run_is_parked(registry: InProcessRegistry, case: str, value: bytes | None, why: str) -> None:
+    sent = await registry.send_record("model.trained", value, case.encode(), BINARY)
+    await registry.registers_next(case)
+    assert why in reason(await registry.wait_for_parked(sent))
+    assert [type(fact).type for fact in await registry.facts(case)][:1] == ["model.registered"]
 
 
 @pytest.mark.parametrize(
     "name",
     ["m" * 300, "a/b", "../fraud", "/fraud", "a\tb", "a\nb", "\x1b[31m", "fraud🙂", "🙂", "", " ", "fraud ", "-f", "é"],
 )
-async def test_a_name_that_can_name_no_model_is_parked(desk: Desk, name: str) -> None:
-    sent = await desk.hand_in("model.trained", body(name), name.encode(), BINARY)
-    assert "a model's name has 1 to 200 characters" in reason(await desk.parked_from(sent))
-    await desk.goes_on("named-well", run=f"behind {name!r}"[:300])
-    assert not await desk.facts(name)
+async def test_a_name_that_can_name_no_model_is_parked(registry: InProcessRegistry, name: str) -> None:
+    sent = await registry.send_record("model.trained", body(name), name.encode(), BINARY)
+    assert "a model's name has 1 to 200 characters" in reason(await registry.wait_for_parked(sent))
+    await registry.registers_next("named-well", run=f"behind {name!r}"[:300])
+    assert not await registry.facts(name)
 
 
 @pytest.mark.parametrize(
@@ -79,25 +79,25 @@ async def test_a_name_that_can_name_no_model_is_parked(desk: Desk, name: str) ->
         ([BINARY[0], BINARY[1]], "expected the header `ce_source`, found none"),
     ],
 )
-async def test_what_does_not_say_what_it_is_is_parked(desk: Desk, headers: Any, why: str) -> None:
+async def test_what_does_not_say_what_it_is_is_parked(registry: InProcessRegistry, headers: Any, why: str) -> None:
     model = f"untyped-{len(headers)}"
-    sent = await desk.hand_in("model.trained", body(model), model.encode(), headers)
-    assert why in reason(await desk.parked_from(sent))
-    await desk.goes_on(model, run=f"behind {why}")
+    sent = await registry.send_record("model.trained", body(model), model.encode(), headers)
+    assert why in reason(await registry.wait_for_parked(sent))
+    await registry.registers_next(model, run=f"behind {why}")
 
 
-async def test_null_and_binary_headers_beside_a_good_event_do_no_harm(desk: Desk) -> None:
-    key, value, headers = encode(desk.trained("odd-headers"), source="/tests")
+async def test_null_and_binary_headers_beside_a_good_event_do_no_harm(registry: InProcessRegistry) -> None:
+    key, value, headers = encode(registry.trained("odd-headers"), source="/tests")
     odd = [("x", None), ("x", b"\xff"), ("ce_traceparent", b"\xff\x00"), ("content-type", None), ("", b"")]
-    await desk.hand_in("model.trained", value, key, [*headers, *odd])
-    (registered,) = await desk.said("odd-headers", ModelRegistered)
+    await registry.send_record("model.trained", value, key, [*headers, *odd])
+    (registered,) = await registry.wait_for_facts("odd-headers", ModelRegistered)
     assert registered.version == 1
 
 
-async def test_what_is_parked_keeps_its_key_its_value_and_its_headers(desk: Desk) -> None:
+async def test_what_is_parked_keeps_its_key_its_value_and_its_headers(registry: InProcessRegistry) -> None:
     headers = [("x", None), ("x", b"\xff"), ("ce_type", b"model.trained"), ("empty", b"")]
-    sent = await desk.hand_in("model.trained", b"\x00\xff not json", b"\xffkey", headers)
-    parked = await desk.parked_from(sent)
+    sent = await registry.send_record("model.trained", b"\x00\xff not json", b"\xffkey", headers)
+    parked = await registry.wait_for_parked(sent)
     assert (parked.key, parked.value) == (b"\xffkey", b"\x00\xff not json")
     assert list(parked.headers)[: len(headers)] == headers
     told = dict(parked.headers[len(headers) :])
@@ -105,19 +105,21 @@ async def test_what_is_parked_keeps_its_key_its_value_and_its_headers(desk: Desk
     assert told["parked_service"] == b"ingestion"
 
 
-async def test_a_key_that_is_another_model_is_parked(desk: Desk) -> None:
-    sent = await desk.hand_in("model.trained", body("the-body"), b"the-key", BINARY)
-    assert "expected the model 'the-body' as the record's key, found b'the-key'" in reason(await desk.parked_from(sent))
-    await desk.goes_on("the-body")
+async def test_a_key_that_is_another_model_is_parked(registry: InProcessRegistry) -> None:
+    sent = await registry.send_record("model.trained", body("the-body"), b"the-key", BINARY)
+    assert "expected the model 'the-body' as the record's key, found b'the-key'" in reason(
+        await registry.wait_for_parked(sent)
+    )
+    await registry.registers_next("the-body")
 
 
-async def test_an_event_on_a_topic_of_another_is_parked(desk: Desk) -> None:
+async def test_an_event_on_a_topic_of_another_is_parked(registry: InProcessRegistry) -> None:
     drift = DriftDetected(model="astray", version=1, detector="ks", score=1, threshold=0, drifted=True)
     key, value, headers = encode(drift, source="/tests")
-    sent = await desk.hand_in("model.trained", value, key, headers)
-    assert "expected model.trained on" in reason(await desk.parked_from(sent))
+    sent = await registry.send_record("model.trained", value, key, headers)
+    assert "expected model.trained on" in reason(await registry.wait_for_parked(sent))
     wish = PromotionRequested(model="astray", version=1, by="ada")
     key, value, headers = encode(wish, source="/tests")
-    sent = await desk.hand_in("retirement.requested", value, key, headers)
-    assert "found promotion.requested: send it to its topic" in reason(await desk.parked_from(sent))
-    await desk.goes_on("astray")
+    sent = await registry.send_record("retirement.requested", value, key, headers)
+    assert "found promotion.requested: send it to its topic" in reason(await registry.wait_for_parked(sent))
+    await registry.registers_next("astray")

@@ -1,3 +1,5 @@
+"""The log in Postgres: appends, their repeats, reading, and what nobody may change."""
+
 import uuid
 from collections.abc import Sequence
 
@@ -5,7 +7,6 @@ import asyncpg
 import pytest
 
 from shared.log import Append, Entry, Head, Log
-from shared.log.migrations import MigrationChanged, migrate, scripts
 
 
 def entries(*ids: int, kind: str = "model.registered") -> Sequence[Entry]:
@@ -17,7 +18,7 @@ async def positions(log: Log) -> list[tuple[int, str, int, int]]:
     return [(row["position"], row["stream"], row["version"], row["id"].int) for row in rows]
 
 
-async def test_facts_stand_behind_each_other_from_version_1(log: Log) -> None:
+async def test_appended_facts_get_the_next_versions_and_positions(log: Log) -> None:
     assert await log.append([Append("a", 0, entries(1, 2))]) == {"a": Head(2, 2)}
     assert await log.append([Append("a", 2, entries(3))]) == {"a": Head(3, 3)}
     assert await positions(log) == [(1, "a", 1, 1), (2, "a", 2, 2), (3, "a", 3, 3)]
@@ -85,7 +86,7 @@ async def test_the_log_refuses_to_change_even_for_its_owner(log: Log, database: 
     "insert into log.stream values ('a', 1)", "update log.stream set version = 9", "select * from log.event_0",
     "select nextval('log.position')", "drop table log.event", "create table log.mine ()",
 ])  # fmt: skip
-async def test_a_service_reaches_the_log_by_append_alone(log: Log, statement: str) -> None:
+async def test_a_service_may_write_by_append_alone(log: Log, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await log.pool.execute(statement)
 
@@ -104,7 +105,7 @@ async def test_appends_go_on_into_the_next_partition(log: Log, database: str) ->
     await owner.close()
 
 
-async def test_making_room_again_changes_nothing(log: Log) -> None:
+async def test_extending_the_log_again_changes_nothing(log: Log) -> None:
     assert await log.pool.fetchval("select log.extend()") == 0
 
 
@@ -125,18 +126,3 @@ async def test_nothing_is_settled_behind_an_open_append(log: Log, database: str)
     await transaction.rollback()
     assert await log.settled() == 3
     await slow.close()
-
-
-async def test_migrating_again_changes_nothing(database: str) -> None:
-    connection = await asyncpg.connect(database)
-    assert await migrate(connection) == []
-    await connection.close()
-
-
-async def test_a_migration_that_was_edited_after_it_was_applied_stops_the_next(database: str) -> None:
-    connection = await asyncpg.connect(database)
-    first = next(iter(scripts()))
-    await connection.execute("update modelog.migration set sha256 = 'other' where name = $1", first)
-    with pytest.raises(MigrationChanged, match="restore the file and write a new migration"):
-        await migrate(connection)
-    await connection.close()

@@ -5,71 +5,125 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from modelog.envelope import encode
 from modelog.events import ModelPromoted, ModelRegistered
 
-from operations.parked import parked, run, send_again
+from operations.parked import Headers, Parked, parked, run, send_again
 from stack import Addresses
-from tests.integration.desk import Desk
+from tests.integration.in_process import InProcessRegistry, origin_of, until
 from tests.integration.opening import opened
 
 
 @pytest.fixture(scope="module")
-async def desk(stack: Addresses) -> AsyncIterator[Desk]:
-    async with opened(stack) as desk:
-        yield desk
+async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
+    async with opened(stack) as registry:
+        yield registry
 
 
-async def misplace(desk: Desk, model: str) -> str:
-    """Park a good run, by sending it to the wrong topic; return its id."""
-    key, value, headers = encode(desk.trained(model), source="/tests")
-    sent = await desk.hand_in("drift.detected", value, key, headers)
-    await desk.parked_from(sent)
-    return f"{sent.topic}/{sent.partition}/{sent.offset}/retraining"
+async def park(
+    registry: InProcessRegistry, value: bytes | None, key: bytes | None, headers: Headers = (), heard: str = ""
+) -> Parked:
+    """Send a record to a topic where it is parked, and return it as it is listed."""
+    sent = await registry.send_record(heard or "drift.detected", value, key, headers)
+    await registry.wait_for_parked(sent)
+    (found,) = [
+        found for found in await parked(registry.settings) if found.id.startswith(f"{sent.topic}/0/{sent.offset}/")
+    ]
+    return found
 
 
-async def test_what_is_parked_is_listed_once_with_its_reason(desk: Desk) -> None:
-    id = await misplace(desk, "listed")
-    (one,) = [one for one in await parked(desk.settings) if one.id == id]
-    assert "expected drift.detected" in one.reason
-    assert one.record.key == b"listed"
-    assert id in str(one)
+async def park_good(registry: InProcessRegistry, model: str) -> Parked:
+    """Park a good run, by sending it to the wrong topic."""
+    key, value, headers = encode(registry.trained(model), source="/tests")
+    return await park(registry, value, key, headers)
 
 
-async def test_what_is_sent_again_comes_as_it_came_and_is_crossed_off(desk: Desk) -> None:
-    id = await misplace(desk, "again")
-    (one,) = [one for one in await parked(desk.settings) if one.id == id]
-    await send_again(desk.settings, [one])
-    left = await parked(desk.settings)
-    assert id not in {one.id for one in left}
+async def test_what_is_parked_is_listed_once_with_its_reason(registry: InProcessRegistry) -> None:
+    found = await park_good(registry, "listed")
+    assert "expected drift.detected" in found.reason
+    assert found.key == b"listed"
+    assert not found.cut
+    assert found.id in str(found)
 
 
-async def test_sending_a_message_again_that_was_answered_changes_nothing(desk: Desk) -> None:
-    report = desk.trained("answered")
+async def test_what_is_sent_again_is_not_listed_any_more(registry: InProcessRegistry) -> None:
+    found = await park_good(registry, "again")
+    await send_again(registry.settings, [found])
+    assert found.id not in {left.id for left in await parked(registry.settings)}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers"),
+    [
+        (None, b"\x00\xff{", [("a", b"1"), ("b", None), ("a", b"\xfe"), ("b", b"")]),
+        (b"\xff\x00", None, []),
+        (b"key", b"", [("parked_reason", b"mine"), ("parked_sent", b"mine"), ("a", None)]),
+    ],
+    ids=["null key, binary value, repeated headers", "binary key, null value", "empty value, headers like parking's"],
+)
+async def test_what_is_sent_again_comes_as_it_came(
+    registry: InProcessRegistry, key: bytes | None, value: bytes | None, headers: Headers
+) -> None:
+    found = await park(registry, value, key, headers)
+    await send_again(registry.settings, [found])
+    topic = TopicPartition(found.topic, 0)
+    async with AIOKafkaConsumer(bootstrap_servers=registry.settings.kafka_servers) as consumer:
+        consumer.assign([topic])
+        consumer.seek(topic, int(found.id.split("/")[2]))
+        first = await consumer.getone()
+        second = await consumer.getone()
+    assert (second.key, second.value, second.headers) == (key, value, tuple(headers))
+    assert (first.key, first.value, first.headers) == (key, value, tuple(headers))
+
+    async def parked_again() -> bool:
+        return any(origin_of(record)[2] == str(second.offset) for record in registry.parked)
+
+    await until(parked_again, "the record parked again, because its reason is still there")
+
+
+async def test_sending_a_message_again_that_was_answered_changes_nothing(registry: InProcessRegistry) -> None:
+    report = registry.trained("answered")
     key, value, headers = encode(report, source="/tests")
-    await desk.hand_in("model.trained", value, key, headers)
-    await desk.said("answered", ModelPromoted)
-    sent = await desk.hand_in("drift.detected", value, key, headers)
-    await desk.parked_from(sent)
-    (one,) = [one for one in await parked(desk.settings) if one.record.key == b"answered"]
+    await registry.send_record("model.trained", value, key, headers)
+    await registry.wait_for_facts("answered", ModelPromoted)
+    found = await park(registry, value, key, headers)
     for _ in range(2):
-        await send_again(desk.settings, [one])
-    await desk.hand_in("model.trained", value, key, headers)
-    await desk.goes_on("answered")
-    assert len([fact for fact in await desk.facts("answered") if isinstance(fact, ModelRegistered)]) == 2
+        await send_again(registry.settings, [found])
+    await registry.send_record("model.trained", value, key, headers)
+    await registry.registers_next("answered")
+    assert len([fact for fact in await registry.facts("answered") if isinstance(fact, ModelRegistered)]) == 2
 
 
-async def test_what_was_parked_without_its_value_is_not_sent_and_stays(desk: Desk) -> None:
-    sent = await desk.hand_in("model.trained", b"x" * (6 * 1024 * 1024 - 200), b"huge")
-    await desk.parked_from(sent)
-    (one,) = [one for one in await parked(desk.settings) if one.record.key == b"huge"]
-    if not one.cut:
-        pytest.fail(f"expected a record that parking had to cut, found {one.reason[:200]}")
-    with pytest.raises(SystemExit, match="without its value"):
-        await run(desk.settings, [one.id], everything=False)
-    assert one.id in {one.id for one in await parked(desk.settings)}
+async def test_what_was_parked_without_its_value_is_not_sent_and_stays(registry: InProcessRegistry) -> None:
+    found = await park(registry, b"x" * (6 * 1024 * 1024 - 200), b"huge", heard="model.trained")
+    if not found.cut:
+        pytest.fail(f"expected a record that parking had to cut, found {found.reason[:200]}")
+    with pytest.raises(SystemExit, match="without their value"):
+        await run(registry.settings, [found.id], everything=False)
+    assert found.id in {left.id for left in await parked(registry.settings)}
 
 
-async def test_an_unknown_id_is_a_sentence(desk: Desk) -> None:
+OLD_SENTENCE = "; parked without its value, for it is too large to be copied"
+
+
+@pytest.mark.parametrize(
+    ("reason", "cut"), [(f"expected JSON{OLD_SENTENCE}", True), (f"expected JSON, found '{OLD_SENTENCE}'", False)]
+)
+async def test_what_an_older_version_parked_without_its_value_is_known(
+    registry: InProcessRegistry, reason: str, cut: bool
+) -> None:
+    headers = [("parked_service", b"ingestion"), ("parked_topic", b"t"), ("parked_partition", b"0")]
+    headers += [
+        ("parked_offset", str(int(cut)).encode()),
+        ("parked_at", b"2026-01-01T00:00:00+00:00"),
+        ("parked_reason", reason.encode()),
+    ]
+    await registry.send_record("parked", None, b"old", headers)
+    (found,) = [found for found in await parked(registry.settings) if found.reason == reason]
+    assert (found.id, found.cut) == (f"t/0/{int(cut)}/ingestion", cut)
+
+
+async def test_an_unknown_id_is_a_sentence(registry: InProcessRegistry) -> None:
     with pytest.raises(SystemExit, match="Nothing is parked under nowhere"):
-        await run(desk.settings, ["nowhere"], everything=False)
+        await run(registry.settings, ["nowhere"], everything=False)

@@ -19,7 +19,7 @@ from shared.log import Append, Entry, Log
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from tests.examples import promoted, registered, retired
-from tests.integration.desk import until
+from tests.integration.in_process import until
 
 META = '{"source": "/modelog/tests", "causation": "1", "correlation": "2", "traceparent": "00-3"}'
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from minio import Minio
 
-from stack import Addresses, Servers, answers
+from stack import Addresses, Servers, probes
 from stack.servers import Name, erase
 
 ROOT = Path(__file__).parents[2]
@@ -52,9 +52,9 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 def test_every_server_answers(servers: Servers) -> None:
     where = servers.addresses
-    answers.kafka(where.kafka)
-    answers.postgres(where.postgres)
-    answers.s3(where.s3_endpoint, where.s3_access_key, where.s3_secret_key)
+    probes.kafka(where.kafka)
+    probes.postgres(where.postgres)
+    probes.s3(where.s3_endpoint, where.s3_access_key, where.s3_secret_key)
 
 
 async def test_a_committed_row_outlives_a_killed_postgres(servers: Servers) -> None:
@@ -143,7 +143,7 @@ def test_up_starts_nothing_twice_and_down_ends_all_of_it(checkout: Path) -> None
 
 def test_down_ends_nothing_that_up_did_not_begin(checkout: Path, servers: Servers) -> None:
     stack(checkout, "down")
-    answers.kafka(servers.addresses.kafka)
+    probes.kafka(servers.addresses.kafka)
 
 
 def stack(checkout: Path, *order: str) -> str:

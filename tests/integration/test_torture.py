@@ -1,4 +1,4 @@
-"""The log's promise to its readers: nothing skipped, nothing doubled, every stream in order, whatever writers do."""
+"""A reader that follows the log skips nothing, sees nothing twice and every stream in order, whatever writers do."""
 
 import asyncio
 import random
@@ -13,11 +13,11 @@ from shared.log.following import follow
 WRITERS = 10
 FACTS = 20_000
 STREAMS = 30
-END = "the end"
+LAST_STREAM = "last"
 
 
 async def write(log: Log, seed: int, enough: asyncio.Event) -> None:
-    """Append to random streams; now and then dawdle before the commit, or roll back."""
+    """Append to random streams; sometimes wait before the commit, or roll back."""
     dice = random.Random(seed)
     versions = Counter[str]()
     while not enough.is_set():
@@ -28,12 +28,11 @@ async def write(log: Log, seed: int, enough: asyncio.Event) -> None:
         async with log.pool.acquire() as connection:
             transaction = connection.transaction()
             await transaction.start()
-            # Elsewhere first: the transaction has an id long before it draws a position.
+            # The transaction gets its id long before it draws a position.
             if dice.random() < 0.3:
                 await connection.execute("select pg_current_xact_id()")
                 await asyncio.sleep(dice.random() * 0.01)
-            one = Log(connection)  # a connection fetches as a pool does
-            accepted = await one.append(appends)
+            accepted = await Log(connection).append(appends)  # a connection fetches as a pool does
             if dice.random() < 0.2:
                 await asyncio.sleep(dice.random() * 0.03)
             if dice.random() < 0.1:
@@ -49,10 +48,10 @@ async def write(log: Log, seed: int, enough: asyncio.Event) -> None:
 
 
 def entry() -> Entry:
-    return Entry("test.said", uuid.uuid4(), "{}", "{}")
+    return Entry("test.fact", uuid.uuid4(), "{}", "{}")
 
 
-async def test_a_follower_sees_every_fact_once_and_in_order_while_writers_do_their_worst(
+async def test_a_follower_sees_every_fact_once_and_in_order_while_transactions_overlap_wait_and_roll_back(
     log: Log, database: str
 ) -> None:
     seen: list[tuple[int, str, int]] = []
@@ -68,12 +67,12 @@ async def test_a_follower_sees_every_fact_once_and_in_order_while_writers_do_the
         seen.extend(tuple(row) for row in rows)
         if len(seen) >= FACTS:
             enough.set()
-        if any(stream == END for _, stream, _ in seen[-len(rows) :]):
+        if any(stream == LAST_STREAM for _, stream, _ in seen[-len(rows) :]):
             done.set()
 
     following = asyncio.create_task(follow(log, 0, read, done))
     await asyncio.wait_for(asyncio.gather(*(write(log, seed, enough) for seed in range(WRITERS))), 120)
-    await log.append([Append(END, 0, [entry()])])
+    await log.append([Append(LAST_STREAM, 0, [entry()])])
     await asyncio.wait_for(following, 10)
     await reader.close()
 

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from modelog import PromotionRequested, Registry
 from modelog.envelope import encode
 
-from tests.integration.wire import send_with_header_name
+from tests.integration.record_batches import send_with_header_name
 from tests.sdk.reading import requested, versions
 
 pytestmark = pytest.mark.integration

@@ -7,10 +7,10 @@ import pytest
 
 from stack import Addresses, StackError, account
 from stack.checkout import Record, write_privately
-from stack.choice import choose
 from stack.jars import cache_directory, digest
 from stack.ports import LOWEST, free_port, is_free, kept_port
 from stack.secret import kept_secret
+from stack.selection import choose
 from stack.up import card
 
 GIVEN = {

@@ -14,7 +14,7 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from minio.deleteobjects import DeleteObject
 
-from examples.trouble import Trouble
+from examples.errors import DemoError
 from shared.runtime.settings import Settings, settings
 from stack import Addresses, running
 from stack.addresses import NEEDED
@@ -58,7 +58,7 @@ async def order(postgres: str, statement: str) -> None:
         finally:
             await connection.close()
     except (OSError, asyncpg.PostgresError) as reason:
-        raise Trouble(f"the demo wants a database of its own, but `{statement}` failed: {reason}") from reason
+        raise DemoError(f"the demo wants a database of its own, but `{statement}` failed: {reason}") from reason
 
 
 async def remove(addresses: Addresses, own: Addresses, told: Settings) -> None:

@@ -26,7 +26,7 @@ DECIDING = tuple(name for name in names() if name not in ("relay", "views"))
 EVERY = tuple(names())
 
 
-class World:
+class Cluster:
     """Processes by title: `ingestion` is one of ingestion, `ingestion-2` another, `all` runs every service."""
 
     def __init__(self, addresses: Addresses, logs: Path, **told: str) -> None:
@@ -34,9 +34,9 @@ class World:
         self.logs = logs
         self.env = {
             **addresses.env,
-            "MODELOG_POSTGRES_URL": urlsplit(addresses.postgres)._replace(path=f"/world_{tag}").geturl(),
-            "MODELOG_TOPIC_PREFIX": f"world-{tag}.",
-            "MODELOG_S3_BUCKET": f"world-{tag}",
+            "MODELOG_POSTGRES_URL": urlsplit(addresses.postgres)._replace(path=f"/e2e_{tag}").geturl(),
+            "MODELOG_TOPIC_PREFIX": f"cluster-{tag}.",
+            "MODELOG_S3_BUCKET": f"cluster-{tag}",
             "MODELOG_TOPIC_PARTITIONS": "4",
             "MODELOG_GRACEFUL_SECONDS": "5",
             "MODELOG_HEALTH_PORT": "0",
@@ -119,12 +119,12 @@ def facts() -> list[str]:
 
 
 @asynccontextmanager
-async def made(addresses: Addresses, logs: Path, **told: str) -> AsyncIterator[World]:
+async def new_cluster(addresses: Addresses, logs: Path, **told: str) -> AsyncIterator[Cluster]:
     """A registry that is set up; whatever was started in it is ended."""
-    world = World(addresses, logs, **told)
-    await world.create()
-    await world.set_up()
+    cluster = Cluster(addresses, logs, **told)
+    await cluster.create()
+    await cluster.set_up()
     try:
-        yield world
+        yield cluster
     finally:
-        await world.kill(*world.running)
+        await cluster.kill(*cluster.running)

@@ -1,4 +1,4 @@
-"""A whole registry in this process, and a desk over which records of any kind are handed in, good and bad."""
+"""A whole registry in this process, and a registry over which records of any kind are handed in, good and bad."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BYTES = b"\x80\x04N."
 
 
 @dataclass
-class Desk:
+class InProcessRegistry:
     """Every record goes to partition 0 of its topic, so whatever blocks one blocks the good ones behind it."""
 
     settings: Settings
@@ -37,7 +37,7 @@ class Desk:
     artifact: Artifact
     parked: list[Record] = field(default_factory=list)
 
-    async def hand_in(
+    async def send_record(
         self, topic: str, value: bytes | None, key: bytes | None = None, headers: Headers = ()
     ) -> RecordMetadata:
         """Send a record as it is; its place is returned, to know it by."""
@@ -46,10 +46,10 @@ class Desk:
         )
         return sent
 
-    async def say(self, event: Event, **envelope: Any) -> RecordMetadata:
+    async def send(self, event: Event, **envelope: Any) -> RecordMetadata:
         """Send a good message."""
         key, value, headers = encode(event, source="/tests", **envelope)
-        return await self.hand_in(event.type, value, key, headers)
+        return await self.send_record(event.type, value, key, headers)
 
     def trained(self, model: str, run: str = "run-1", **other: Any) -> ModelTrained:
         """A run whose bytes are in the store."""
@@ -62,7 +62,7 @@ class Desk:
         )
         return [BY_TYPE[kind].model_validate_json(data) for kind, data in rows]  # type: ignore[misc]
 
-    async def said(self, model: str, kind: type[T], times: int = 1) -> list[T]:
+    async def wait_for_facts(self, model: str, kind: type[T], times: int = 1) -> list[T]:
         """Wait until a model's stream has that many facts of a kind, and return them."""
 
         async def enough() -> list[Any]:
@@ -71,18 +71,18 @@ class Desk:
 
         return cast(list[T], await until(enough, f"{times} {kind} of {model}"))
 
-    async def parked_from(self, sent: RecordMetadata) -> Record:
+    async def wait_for_parked(self, sent: RecordMetadata) -> Record:
         """Wait until the record that was sent there is parked."""
         place = (sent.topic, str(sent.partition), str(sent.offset))
 
         async def found() -> Record | None:
-            return next((one for one in self.parked if came_from(one) == place), None)
+            return next((one for one in self.parked if origin_of(one) == place), None)
 
         return cast(Record, await until(found, f"a parked record from {place}"))
 
-    async def goes_on(self, model: str, run: str = "behind") -> ModelRegistered:
+    async def registers_next(self, model: str, run: str = "behind") -> ModelRegistered:
         """A good run sent now, behind all that was handed in before, is registered."""
-        await self.say(self.trained(model, run))
+        await self.send(self.trained(model, run))
 
         async def registered() -> ModelRegistered | None:
             facts = await self.facts(model)
@@ -96,7 +96,7 @@ class Desk:
         store.client.put_object(bucket or store.bucket, key, io.BytesIO(content), len(content))
 
     async def collect(self) -> None:
-        """Gather what is parked for as long as the desk is open."""
+        """Gather what is parked for as long as the registry is open."""
         topic = TopicPartition(self.settings.topic_prefix + PARKED, 0)
         consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_servers)
         consumer.assign([topic])
@@ -115,7 +115,7 @@ def reason(record: Record) -> str:
     return _told(record, "reason")
 
 
-def came_from(record: Record) -> tuple[str, ...]:
+def origin_of(record: Record) -> tuple[str, ...]:
     """Topic, partition and offset that a parked record had."""
     return tuple(_told(record, name) for name in ("topic", "partition", "offset"))
 

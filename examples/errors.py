@@ -1,5 +1,5 @@
 """What ends the demo early."""
 
 
-class Trouble(Exception):
+class DemoError(Exception):
     """A step that was expected did not happen; the message is the sentence that says which."""

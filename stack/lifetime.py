@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stack.addresses import Addresses
-from stack.choice import choose
+from stack.selection import choose
 from stack.servers import Servers
 
 

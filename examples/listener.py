@@ -11,7 +11,7 @@ from typing import Generic, TypeVar, cast
 from aiokafka import AIOKafkaConsumer
 from modelog import EVENTS, Event, Message, Registry
 
-from examples.trouble import Trouble
+from examples.errors import DemoError
 from shared.bus.topics import PARKED
 
 E = TypeVar("E", bound=Event, covariant=True)
@@ -26,7 +26,7 @@ class Heard(Generic[E]):
 
 
 @dataclass
-class Ears:
+class Listener:
     """Listens to every topic, `parked` too, and answers when somebody asks what was said."""
 
     servers: str
@@ -88,4 +88,4 @@ class Ears:
                 await asyncio.wait_for(self.news.wait_for(come), self.patience)
             except TimeoutError:
                 latest = ", ".join(one.message.event.type for one in self.heard[-5:]) or "nothing"
-                raise Trouble(f"{what} did not come within {self.patience:.0f} s; heard last: {latest}") from None
+                raise DemoError(f"{what} did not come within {self.patience:.0f} s; heard last: {latest}") from None

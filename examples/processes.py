@@ -15,12 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from examples.trouble import Trouble
+from examples.errors import DemoError
 from services import names
-from stack.hold import ready
+from stack.daemon import ready
 from stack.ports import free_port
-from stack.process import Guarded
 from stack.servers import together
+from stack.supervisor import Guarded
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,23 @@ class Player:
         try:
             said = await asyncio.wait_for(self.reader.readline(), patience)
         except TimeoutError:
-            raise Trouble(f"the {self.name} said nothing for {patience:.0f} s") from None
+            raise DemoError(f"the {self.name} said nothing for {patience:.0f} s") from None
         if not said:
-            raise Trouble(f"the {self.name} ended without another word")
+            raise DemoError(f"the {self.name} ended without another word")
         return said.decode().rstrip()
 
 
-class Cast:
-    """The services, and the troupe of examples. Each has a folder, which its guard deletes after it."""
+class Processes:
+    """The services, and the fork_server of examples. Each has a folder, which its guard deletes after it."""
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="modelog-demo-"))
         self.running: dict[str, Guarded] = {}
         self.ports: dict[str, int] = {}
-        self.troupe = self._folder("examples") / "socket"
+        self.fork_server = self._folder("examples") / "socket"
         # OpenBLAS would start threads, which a fork does not carry over.
         env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        self._start("examples", ["examples.troupe", str(self.troupe)], env)
+        self._start("examples", ["examples.fork_server", str(self.fork_server)], env)
 
     def enter(self) -> None:
         """Start every service."""
@@ -79,9 +79,9 @@ class Cast:
         for name, port in self.ports.items():
             while not ready(str(port)):
                 if not self.running[name].alive:
-                    raise Trouble(f"{name} ended while it started")
+                    raise DemoError(f"{name} ended while it started")
                 if time.monotonic() > limit:
-                    raise Trouble(f"{name} was not ready within {patience:.0f} s")
+                    raise DemoError(f"{name} was not ready within {patience:.0f} s")
                 time.sleep(0.05)
 
     async def play(self, *argv: str, patience: float) -> Player:
@@ -89,14 +89,14 @@ class Cast:
         limit = time.monotonic() + patience
         while time.monotonic() < limit and self.running["examples"].alive:
             with suppress(FileNotFoundError, ConnectionRefusedError):
-                reader, writer = await asyncio.open_unix_connection(self.troupe)
+                reader, writer = await asyncio.open_unix_connection(self.fork_server)
                 told = {name: text for name, text in os.environ.items() if name.startswith("MODELOG_")}
-                env = told | {"TMPDIR": str(self.troupe.parent)}
+                env = told | {"TMPDIR": str(self.fork_server.parent)}
                 writer.write(json.dumps({"argv": argv, "env": env}).encode() + b"\n")
                 await writer.drain()
                 return Player(argv[0], reader, writer)
             await asyncio.sleep(0.05)
-        raise Trouble(f"the {argv[0]} did not start within {patience:.0f} s")
+        raise DemoError(f"the {argv[0]} did not start within {patience:.0f} s")
 
     def last_lines(self, most: int) -> Mapping[str, Sequence[str]]:
         """The end of what each has written to its log."""

@@ -28,10 +28,10 @@ class Play(StreamRequestHandler):
         sys.stdout.flush()
 
 
-class Troupe(ForkingMixIn, UnixStreamServer):
+class ForkServer(ForkingMixIn, UnixStreamServer):
     """Forks for every request; whoever ends it ends its process group."""
 
 
 if __name__ == "__main__":
-    with Troupe(sys.argv[1], Play) as troupe:
-        troupe.serve_forever()
+    with ForkServer(sys.argv[1], Play) as fork_server:
+        fork_server.serve_forever()

@@ -1,6 +1,6 @@
 """Run one server and see that it ends: when told, when its owner dies, or when this guard itself is killed.
 
-A program of its own, started by `stack.process`. Its standard input is a pipe only the owner holds: a byte
+A program of its own, started by `stack.supervisor`. Its standard input is a pipe only the owner holds: a byte
 on it is the order to end the server; its end without one is the owner's death, which may take the server's folder too.
 """
 

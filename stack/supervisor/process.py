@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from stack import guard
-from stack.sentences import StackError
+from stack.supervisor import guard
+from stack.terminal import StackError
 
 
 class Guarded:

@@ -1,7 +1,7 @@
-create table log.schedule (
-  name text primary key,
-  due  timestamptz not null
-);
+-- The state that a decider folded from a long stream up to a version, and the causes it has answered by then, so that a
+-- cold start need not read the whole stream. Only a saving: any row may be deleted. `fold` names the code that made the
+-- row; other code passes it over. `answered` cannot be compressed, and `blocks` are compressed already. It replaces
+-- log.snapshot, which processes of earlier versions still use.
 create table log.state_snapshot (
   stream   text collate "C" not null,
   decider  text collate "C" not null,
@@ -14,5 +14,5 @@ create table log.state_snapshot (
   primary key (stream, decider)
 );
 alter table log.state_snapshot alter answered set storage external, alter blocks set storage external;
+
 grant select, insert, update, delete on log.state_snapshot to modelog_service;
-grant select, insert, update on log.schedule to modelog_service;

@@ -11,16 +11,16 @@ from http.client import HTTPException
 from urllib.request import urlopen
 
 from stack.checkout import DATA, FOLDER, ROOT, SERVICES_LOG, STACK_LOG, write_env
-from stack.ground import running
+from stack.lifetime import running
 from stack.ports import kept_port
-from stack.process import Guarded
-from stack.sentences import StackError, say
+from stack.supervisor import Guarded
+from stack.terminal import StackError, say
 
 PATIENCE = 60.0
 DRAINING = 40.0  # longer than the 30 seconds a service gives its running batch
 
 
-def hold(*, servers_only: bool) -> None:
+def run_daemon(*, servers_only: bool) -> None:
     """Start everything, write the addresses, let `up` go, and hold it all until SIGTERM."""
     with ExitStack() as held:
         say("Starting Kafka, Postgres and S3.")

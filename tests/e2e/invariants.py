@@ -11,8 +11,8 @@ import asyncpg
 from modelog.events import Event
 
 from shared.bus.topics import PARKED
+from tests.e2e.cluster import Cluster, facts
 from tests.e2e.watching import records
-from tests.e2e.world import World, facts
 
 DECLINED = "retraining.declined"
 ANSWERS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
@@ -28,7 +28,7 @@ ANSWERS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
 
 BY_CAUSE = """
 select meta ->> 'causation' as cause, meta ->> 'source' as source, array_agg(kind order by position) as kinds
-  from log.event where meta ->> 'actor' = '/pipelines' group by 1, 2
+  from log.event where coalesce(meta ->> 'causation_source', meta ->> 'actor') = '/pipelines' group by 1, 2
 """
 UNANSWERED = """
 select heard.stream, heard.version, count(answer.id) as answers
@@ -51,9 +51,9 @@ select stream, data ->> 'version', count(*) from log.event where kind in ('model
 """
 
 
-async def check(world: World, sent: Mapping[str, Event], garbage: Mapping[bytes, str]) -> None:
+async def check(cluster: Cluster, sent: Mapping[str, Event], garbage: Mapping[bytes, str]) -> None:
     """Every message is answered once; every stream is whole; the topics and the views say what the log says."""
-    log = await world.log()
+    log = await cluster.log()
     try:
         await _answered(log, sent)
         assert not await log.fetch(HOLES), "streams with holes"
@@ -61,11 +61,11 @@ async def check(world: World, sent: Mapping[str, Event], garbage: Mapping[bytes,
         assert not await log.fetch(ONE_VERDICT), "versions with more than one verdict"
         assert not await log.fetch(UNANSWERED, "model.registered", "/modelog/validation"), "registered, not judged once"
         assert not await log.fetch(UNANSWERED, "model.validated", "/modelog/promotion"), "validated, not answered once"
-        await _spoken(world, log)
+        await _spoken(cluster, log)
     finally:
         await log.close()
-    await _parked(world, garbage)
-    await views_equal_a_rebuild(world)
+    await _parked(cluster, garbage)
+    await views_equal_a_rebuild(cluster)
 
 
 async def _answered(log: asyncpg.Connection, sent: Mapping[str, Event]) -> None:
@@ -81,13 +81,13 @@ async def _answered(log: asyncpg.Connection, sent: Mapping[str, Event]) -> None:
         assert answers[id][0][1] in looks, (id, event, answers[id])
 
 
-async def _spoken(world: World, log: asyncpg.Connection) -> None:
+async def _spoken(cluster: Cluster, log: asyncpg.Connection) -> None:
     logged = {(row["kind"], row["position"], str(row["id"])) for row in await log.fetch("select * from log.event")}
     spoken: set[tuple[str, int, str]] = set()
     latest: dict[tuple[str, bytes], int] = defaultdict(int)
-    for record in await records(world, facts()):
+    for record in await records(cluster, facts()):
         told = {name: value.decode() for name, value in record.headers}
-        kind, position = record.topic.removeprefix(world.prefix), int(told["ce_sequence"])
+        kind, position = record.topic.removeprefix(cluster.prefix), int(told["ce_sequence"])
         if (fact := (kind, position, told["ce_id"])) not in spoken:
             assert position > latest[kind, record.key], f"{kind} of {record.key} at {position} came late"
             latest[kind, record.key] = position
@@ -95,16 +95,18 @@ async def _spoken(world: World, log: asyncpg.Connection) -> None:
     assert spoken == logged
 
 
-async def _parked(world: World, garbage: Mapping[bytes, str]) -> None:
-    reasons = {record.key: dict(record.headers)["parked_reason"].decode() for record in await records(world, [PARKED])}
+async def _parked(cluster: Cluster, garbage: Mapping[bytes, str]) -> None:
+    reasons = {
+        record.key: dict(record.headers)["parked_reason"].decode() for record in await records(cluster, [PARKED])
+    }
     assert set(reasons) == set(garbage)
     assert all(reason in reasons[mark] for mark, reason in garbage.items())
 
 
-async def views_equal_a_rebuild(world: World) -> None:
+async def views_equal_a_rebuild(cluster: Cluster) -> None:
     """`rebuild` compares before it swaps, and says so by its exit status."""
     rebuild = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "operations", "rebuild"), env=world.env, stdout=-1, stderr=-2
+        *(sys.executable, "-m", "operations", "rebuild"), env=cluster.env, stdout=-1, stderr=-2
     )
     told, _ = await rebuild.communicate()
     assert rebuild.returncode == 0, told.decode()

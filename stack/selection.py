@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 from stack.addresses import NEEDED
-from stack.sentences import StackError
+from stack.terminal import StackError
 
 Source = Literal["given", "docker", "native"]
 

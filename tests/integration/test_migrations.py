@@ -1,0 +1,128 @@
+"""Migrations: applied once or replaced, on a fresh database and on one of commit ea756c9 alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from shared.log import Append, Log, migrations
+from shared.log.migrations import MigrationChanged, migrate, scripts
+from shared.runtime.postgres import connect
+from stack import Addresses
+from tests.integration.test_log import entries
+from tests.upgrade.databases import catalog, empty_database, set_up_as_ea756c9
+
+
+@pytest.fixture
+async def owner(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """Who set the database up."""
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+def put_before(monkeypatch: pytest.MonkeyPatch, folder: str, name: str, sql: str) -> None:
+    """Let this file be in a folder, in the place of its namesake."""
+    original = scripts
+
+    def found(asked: str) -> Iterator[tuple[str, str]]:
+        files = dict(original(asked))
+        return iter({**files, name: sql}.items() if asked == folder else files.items())
+
+    monkeypatch.setattr(migrations, "scripts", found)
+
+
+async def test_migrating_again_changes_nothing(owner: asyncpg.Connection) -> None:
+    before = await catalog(owner)
+    assert await migrate(owner) == []
+    assert await catalog(owner) == before
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["old processes may run", "old processes are gone"])
+async def test_an_upgraded_database_has_the_same_objects_as_a_fresh_database(stack: Addresses, after: bool) -> None:
+    async with empty_database(stack.postgres) as (_, fresh), empty_database(stack.postgres) as (_, upgraded):
+        await migrate(fresh, after=after)
+        await set_up_as_ea756c9(upgraded)
+        await migrate(upgraded, after=after)
+        assert await catalog(upgraded) == await catalog(fresh)
+
+
+async def test_an_upgrade_leaves_facts_and_the_table_of_old_snapshots_to_old_processes(stack: Addresses) -> None:
+    async with empty_database(stack.postgres) as (url, old):
+        await set_up_as_ea756c9(old)
+        async with await connect(url, "modelog_service") as pool:
+            await Log(pool).append([Append("a", 0, entries(1, 2))])
+            await migrate(old)
+            await pool.execute("insert into log.snapshot values ('a', 'd', 'f', 1, now(), '{}', '', '{}')")
+            assert (await Log(pool).append([Append("a", 2, entries(3))]))["a"].position == 3
+            assert await pool.fetchval("select count(*) from log.event") == 3
+
+
+async def test_what_only_old_processes_need_is_dropped_when_they_are_gone(owner: asyncpg.Connection) -> None:
+    assert await owner.fetchval("select to_regclass('log.snapshot') is not null")
+    assert await migrate(owner, after=True) == ["after/0001_drop_snapshot.sql"]
+    assert await owner.fetchval("select to_regclass('log.snapshot') is null")
+    assert await migrate(owner, after=True) == []
+
+
+@pytest.mark.parametrize("name", ["0001_schema.sql", "after/0001_drop_snapshot.sql"])
+async def test_a_file_that_was_edited_after_it_was_applied_stops_the_next_setup(
+    owner: asyncpg.Connection, name: str
+) -> None:
+    await migrate(owner, after=True)
+    await owner.execute("update modelog.migration set sha256 = 'other' where name = $1", name)
+    with pytest.raises(MigrationChanged, match=f"{name} was applied .* restore the file and write a new migration"):
+        await migrate(owner, after=True)
+
+
+async def test_a_function_that_was_edited_is_replaced(
+    owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "functions/settled.sql"
+    edited = dict(scripts("functions"))[name].replace("return least(top, held)", "return least(held, top)")
+    put_before(monkeypatch, "functions", name, edited)
+    assert await migrate(owner) == [name]
+    assert any("return least(held, top)" in line for line in await catalog(owner))
+    assert await migrate(owner) == []
+
+
+async def test_a_trigger_that_was_edited_is_replaced_on_every_partition(
+    owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "triggers/event.sql"
+    edited = dict(scripts("triggers"))[name].replace("before update or delete", "before update or delete or insert")
+    put_before(monkeypatch, "triggers", name, edited)
+    assert await migrate(owner) == [name]
+    row_triggers = [line for line in await catalog(owner) if "refuse_change" in line]
+    assert len(row_triggers) == 3
+    assert all("BEFORE INSERT OR DELETE OR UPDATE" in line for line in row_triggers)
+
+
+async def test_a_file_that_fails_is_not_recorded_and_is_applied_by_the_next_setup(
+    owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        put_before(patch, "before", "9999_new.sql", "create table log.new (); select 1 / 0")
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await migrate(owner)
+    put_before(monkeypatch, "before", "9999_new.sql", "create table log.new ()")
+    assert await migrate(owner) == ["9999_new.sql"]
+
+
+async def test_two_setups_at_once_apply_every_file_once(stack: Addresses) -> None:
+    async with empty_database(stack.postgres) as (url, first):
+        second = await asyncpg.connect(url)
+        done = await asyncio.gather(migrate(first), migrate(second))
+        await second.close()
+        assert sorted(map(bool, done)) == [False, True]
+
+
+def test_every_function_decides_who_may_call_it() -> None:
+    for name, sql in scripts("functions"):
+        assert sql.count("create or replace function log.") == 1, name
+        assert f"create or replace function log.{Path(name).stem}(" in sql, name
+        assert f"revoke execute on function log.{Path(name).stem}(" in sql, name

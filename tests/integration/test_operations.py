@@ -1,0 +1,87 @@
+"""Commands for operators: help, and a sentence where something fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from operations.__main__ import COMMANDS
+from shared.runtime.settings import Settings
+from stack import Addresses
+
+NOBODY = Addresses("127.0.0.1:1", "postgresql://ada:secret@127.0.0.1:1/registry", "http://127.0.0.1:1", "key", "secret")
+
+
+def operations(addresses: Addresses, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "operations", *arguments],
+        env=os.environ | addresses.env,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def given(settings: Settings, **other: str) -> Addresses:
+    """The addresses of a registry on the real servers, some of them replaced."""
+    url, store = settings.postgres_url.get_secret_value(), settings.store()
+    keys = (settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value())
+    named = {"kafka": settings.kafka_servers, "postgres": url, "s3_endpoint": settings.s3_endpoint}
+    named |= {"s3_access_key": keys[0], "s3_secret_key": keys[1], "s3_bucket": store.bucket}
+    return Addresses(**{**named, "topic_prefix": settings.topic_prefix, **other})
+
+
+def test_help_lists_every_command() -> None:
+    done = operations(NOBODY, "--help")
+    assert done.returncode == 0
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    done = operations(NOBODY, command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: python -m operations {command} ")
+
+
+def test_an_unknown_command_is_a_sentence() -> None:
+    done = operations(NOBODY, "set-up")
+    assert done.returncode == 2
+    assert done.stderr.endswith("there is no command 'set-up': name one of " + ", ".join(COMMANDS) + "\n")
+
+
+@pytest.mark.parametrize(("command", "server"), [("parked", "Kafka"), ("rebuild", "Postgres")])
+def test_a_server_that_does_not_answer_is_a_sentence(command: str, server: str) -> None:
+    done = operations(NOBODY, command)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{server} does not answer at 127.0.0.1:1 (")
+    assert done.stderr.count("\n") == 1
+
+
+def test_setup_makes_what_is_missing_and_nothing_the_second_time(settings: Settings) -> None:
+    first, second = (operations(given(settings), "setup", "--after") for _ in range(2))
+    assert "created topic " in first.stdout
+    assert "applied after/" in first.stdout
+    assert (first.returncode, second.returncode, second.stdout, second.stderr) == (0, 0, "", "")
+
+
+def test_a_wrong_password_is_a_sentence(settings: Settings) -> None:
+    url = urlsplit(settings.postgres_url.get_secret_value())
+    wrong = url._replace(netloc=f"{url.username}:wrong@{url.hostname}:{url.port}").geturl()
+    done = operations(given(settings, postgres=wrong), "setup")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Postgres at {url.hostname}:{url.port} refuses to log in (")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_secret_key_is_a_sentence(settings: Settings) -> None:
+    done = operations(given(settings, s3_secret_key="wrong"), "setup")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"expected the store at {settings.s3_endpoint} to make the bucket, found ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,66 @@
+"""Another commit of this repository, with an environment of its own, whose setup and services can be run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.supervisor import Guarded
+from tests.e2e.process import Running
+
+ROOT = Path(__file__).parents[2]
+ALL_SERVICES = "import sys; from services.__main__ import main; main(sys.argv[1:])"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A clone of this repository. Its modules are found there, whatever the working directory is."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, commit: str, clones: Path) -> Checkout:
+        """The commit, cloned into `clones` and installed, unless it is there; raise CalledProcessError if it fails."""
+        sha = _run("git", "-C", str(ROOT), "rev-parse", "--short", f"{commit}^{{commit}}").strip()
+        folder = clones / sha
+        if not folder.exists():
+            clones.mkdir(parents=True, exist_ok=True)
+            _run("git", "clone", "--quiet", "--no-checkout", str(ROOT), str(folder))
+        _run("git", "-C", str(folder), "checkout", "--quiet", "--detach", sha)
+        _run("make", "-C", str(folder), "--silent", ".venv/ready")
+        return cls(folder)
+
+    @property
+    def name(self) -> str:
+        """The commit, abbreviated."""
+        return self.folder.name
+
+    def set_up(self, env: Mapping[str, str]) -> None:
+        """Create schema, topics and bucket as this commit does."""
+        module = "operations" if (self.folder / "operations").exists() else "shared.setup"
+        _run(*self._python("-m", module, *(["setup"] if module == "operations" else [])), env=self._env(env))
+
+    def start(self, title: str, names: tuple[str, ...], env: Mapping[str, str], log: Path, first: str = "") -> Running:
+        """A process of these services, or of all; `first` is Python that it runs before."""
+        return _OldProcess(title, self._python("-c", f"{first}\n{ALL_SERVICES}", *names), self._env(env), log)
+
+    def _python(self, *arguments: str) -> list[str]:
+        return [str(self.folder / ".venv/bin/python"), "-P", *arguments]
+
+    def _env(self, env: Mapping[str, str]) -> Mapping[str, str]:
+        return os.environ | env | {"PYTHONPATH": str(self.folder)}
+
+
+class _OldProcess(Running):
+    def __init__(self, title: str, command: list[str], env: Mapping[str, str], log: Path) -> None:
+        self.title, self.log, self.began = title, log, log.stat().st_size if log.exists() else 0
+        self.guarded = Guarded(command, log, env=env, patience=60)
+
+
+def _run(*command: str, env: Mapping[str, str] | None = None) -> str:
+    # `make` hands its own variables down, and those of this environment name this checkout's Python.
+    env = {name: value for name, value in (env or os.environ).items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -1,0 +1,133 @@
+"""Run a commit under load and write what it leaves to a file, as JSON lines.
+
+`python -m tests.upgrade.make_dump ea756c9 FOLDER` made `ea756c9.jsonl`; that commit is cloned into FOLDER.
+
+A line is one of: `{"sql": …}`, a table or view of the schema registry; `{"table": …, "row": {…}}`, as `to_jsonb` prints
+it; `{"record": topic, …}` with key, value and headers in base64; `{"group": …, "topic", "partition", "offset"}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from modelog.events import BY_TYPE, ModelTrained
+from modelog.values import Artifact, File
+
+from shared.bus.topics import PARKED
+from stack import Servers
+from tests.e2e.cluster import DECIDING, Cluster
+from tests.e2e.load import Load
+from tests.e2e.process import until
+from tests.e2e.watching import quiet, records
+from tests.upgrade.checkout import Checkout
+
+MESSAGES = 150
+SNAPSHOT_EVERY = 30
+RECORDS_OF_A_TOPIC = 2
+
+NAMES = {"MODELOG_TOPIC_PREFIX": "dump.", "MODELOG_S3_BUCKET": "dump", "MODELOG_TOPIC_PARTITIONS": "1"}
+SNAPSHOT_OFTEN = f"import shared.handling; shared.handling.EVERY = {SNAPSHOT_EVERY}"
+TABLES = ("modelog.migration", "log.stream", "log.event", "log.cursor", "log.snapshot")
+REGISTRY = """
+select c.relname, c.relkind = 'v',
+       case when c.relkind = 'v' then format('create view registry.%I as %s', relname, pg_get_viewdef(c.oid))
+            else format('create table registry.%I (%s)', relname, columns) end,
+       array(select pg_get_indexdef(indexrelid) from pg_index where indrelid = c.oid)
+  from pg_class c,
+       lateral (select string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' order by attnum)
+                  from pg_attribute where attrelid = c.oid and attnum > 0) a (columns)
+ where relnamespace = 'registry'::regnamespace and relkind in ('r', 'v')
+ order by relkind, relname
+"""
+
+
+async def produce(cluster: Cluster, files: Path) -> None:
+    """Load, then what the load does not send: a run without its bytes, and a record too large to be parked whole."""
+    load = Load(cluster, files, rate=25, models=3)
+    loading = asyncio.create_task(load.run())
+
+    async def sent() -> bool:
+        return len(load.sent) >= MESSAGES
+
+    await until(sent, f"{MESSAGES} messages", 120)
+    load.enough.set()
+    await loading
+    async with cluster.registry() as registry:
+        missing = Artifact(files=(File(path="gone.pkl", size=3, sha256="0" * 64),))
+        await registry.publish(ModelTrained(model="model-00", run="without bytes", artifact=missing, metrics={}))
+    async with AIOKafkaProducer(bootstrap_servers=cluster.settings.kafka_servers, max_request_size=7 * 2**20) as out:
+        await out.send_and_wait(f"{cluster.prefix}model.trained", b"x" * (6 * 2**20 - 200), key=b"too large")
+    await quiet(cluster)
+
+
+async def lines(cluster: Cluster) -> list[dict[str, Any]]:
+    """Everything that is worth keeping."""
+    log = await cluster.log()
+    try:
+        found = [line async for line in _rows(log)]
+    finally:
+        await log.close()
+    for name in [*BY_TYPE, PARKED]:
+        for record in (await records(cluster, [name]))[: None if name == PARKED else RECORDS_OF_A_TOPIC]:
+            headers = [[header, _text(value)] for header, value in record.headers]
+            found.append({"record": name, "key": _text(record.key), "value": _text(record.value), "headers": headers})
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.settings.kafka_servers)
+    await admin.start()
+    try:
+        for name in DECIDING:
+            for partition, at in (await admin.list_consumer_group_offsets(cluster.prefix + name)).items():
+                topic = partition.topic.removeprefix(cluster.prefix)
+                found.append({"group": name, "topic": topic, "partition": partition.partition, "offset": at.offset})
+    finally:
+        await admin.close()
+    return found
+
+
+async def _rows(log: asyncpg.Connection) -> AsyncIterator[dict[str, Any]]:
+    tables = list(TABLES)
+    for name, is_view, sql, indexes in await log.fetch(REGISTRY):
+        yield {"sql": sql}
+        for index in indexes:
+            yield {"sql": index}
+        tables += [] if is_view else [f"registry.{name}"]
+    for table in tables:
+        for (row,) in await log.fetch(f"select to_jsonb(t)::text from {table} t order by t"):
+            yield {"table": table, "row": json.loads(row)}
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()
+
+
+async def dump(commit: str, folder: Path) -> list[dict[str, Any]]:
+    """The lines of a dump of this commit: run it on servers of its own, and read everything."""
+    checkout = Checkout.of(commit, folder)
+    with TemporaryDirectory() as files, Servers() as servers:
+        cluster = Cluster(servers.addresses, Path(files), **NAMES)
+        await cluster.create()
+        checkout.set_up(cluster.env)
+        cluster.running["all"] = checkout.start("all", (), cluster.env, Path(files, "all.log"), SNAPSHOT_OFTEN)
+        try:
+            await cluster.ready("all")
+            await produce(cluster, Path(files))
+            return await lines(cluster)
+        finally:
+            await cluster.stop("all")
+
+
+if __name__ == "__main__":
+    target = Path(__file__).parent / f"{sys.argv[1]}.jsonl"
+    with target.open("w") as file:
+        for line in asyncio.run(dump(sys.argv[1], Path(sys.argv[2]))):
+            print(json.dumps(line, separators=(",", ":"), ensure_ascii=False), file=file)
+    print(f"{target.name}: {target.stat().st_size:,} bytes")
