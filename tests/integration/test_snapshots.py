@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 from modelog.policy import DEFAULT
 
-from bench.events import DECIDERS, History
 from services.ingestion.decision import registration
 from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
@@ -18,6 +17,7 @@ from shared.deciding.id_set import IdSet
 from shared.deciding.snapshots import Snapshots
 from shared.log import Log
 from tests.examples import digest, registered
+from tests.histories import DECIDERS, History
 from tests.integration.test_command_handler import ask, register
 
 ENOUGH = 30
