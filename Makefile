@@ -1,6 +1,6 @@
 # modelog: everything one can ask of this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk check format bench bench-quick soak rebuild parked lock clean
+.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk check format bench bench-quick soak rebuild parked lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -19,17 +19,23 @@ up: $(READY) ## start Kafka, Postgres, S3 and every service; returns when all ar
 down: $(READY) ## end what `make up` began; the data stays
 	@$(PYTHON) -m stack down $(ARGS)
 
-test: $(READY) ## run every test: unit, sdk, integration, e2e
-	@$(PYTHON) -m pytest -q tests $(ARGS)
+# Two workers on the servers of a single stack; a module stays in its worker. The longest groups come first.
+WORKERS := -n 2 --dist loadgroup --no-loadscope-reorder
+
+test: $(READY) ## run every test but the long ones: unit, sdk, integration, e2e
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests $(ARGS)
+
+test-long: $(READY) ## run the long tests: storms, thousands of random cases, upgrades (up to 40 minutes)
+	@$(PYTHON) -m pytest -q --durations=10 -m long tests $(ARGS)
 
 test-unit: $(READY) ## run the tests that need nothing running
-	@$(PYTHON) -m pytest -q tests/unit $(ARGS)
+	@$(PYTHON) -m pytest -q --durations=10 -m "not long" tests/unit $(ARGS)
 
 test-integration: $(READY) ## run the tests on real servers, the SDK's among them
-	@$(PYTHON) -m pytest -q tests/integration tests/sdk $(ARGS)
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/integration tests/sdk $(ARGS)
 
 test-e2e: $(READY) ## run the tests on real servers and real services
-	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/e2e $(ARGS)
 
 SDK_TESTS := pytest pytest-asyncio hypothesis cloudevents jsonschema
 

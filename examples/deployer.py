@@ -17,7 +17,7 @@ def deploy(registry: SyncRegistry, promoted: ModelPromoted) -> str:
     """Download the promoted files, load the model, and return its prediction for one biopsy as a sentence."""
     _, test = biopsies()
     with TemporaryDirectory(prefix="modelog-deployed-") as folder:
-        # Loading a pickle runs the code in it. `download` checks every byte against the digest in the promotion, so these
+        # Loading a pickle runs the code in it. `download` checks every byte by the digest in the promotion, so these
         # are the bytes that were promoted. Do not load a file from elsewhere.
         [file] = registry.download(promoted, Path(folder))
         forest = joblib.load(file)

@@ -66,8 +66,10 @@ def sentence(event: Event) -> str:
             return f"train {event.model} again with the parameters of {event.version}, {parameters}: {event.why}"
         case ModelRetired():
             return f"{event.model}/{event.version} is retired, by {event.by}: {event.reason}"
-        case PromotionRequested() | RetirementRequested():
-            return f"{event.by} requests it for {event.model}/{event.version}: {event.reason}"
+        case PromotionRequested():
+            return f"{event.by} requests {event.stage} for {event.model}/{event.version}: {event.reason}"
+        case RetirementRequested():
+            return f"{event.by} requests the retirement of {event.model}/{event.version}: {event.reason}"
         case RegistrationRefused() | PromotionRefused() | RetirementRefused() | RetrainingDeclined():
             return f"{', '.join(event.reasons)}: {event.sentence}"
         case _:

@@ -11,15 +11,14 @@ from modelog.events import ModelRejected, RegistrationRefused
 from modelog.values import Artifact, File
 
 from stack import Addresses
-from tests.integration.in_process import BYTES, InProcessRegistry
-from tests.integration.opening import opened
+from tests.integration.in_process import BYTES, InProcessRegistry, in_process
 
 OTHER = "ab" * 32
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 

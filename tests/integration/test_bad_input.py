@@ -11,15 +11,14 @@ from modelog.envelope import encode
 from modelog.events import DriftDetected, ModelRegistered, PromotionRequested
 
 from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, reason
-from tests.integration.opening import opened
+from tests.integration.in_process import InProcessRegistry, in_process, reason
 
 BINARY = [("ce_type", b"model.trained"), ("ce_id", b"1"), ("ce_source", b"/tests"), ("ce_specversion", b"1.0")]
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 

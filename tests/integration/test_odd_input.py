@@ -25,15 +25,15 @@ from modelog.policy import DEFAULT
 from modelog.values import Finding
 
 from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, until
-from tests.integration.opening import opened
+from stack.waiting import until
+from tests.integration.in_process import InProcessRegistry, in_process
 
 FINDING = Finding(check="forged", passed=True, required="", observed="", sentence="")
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 
@@ -82,7 +82,7 @@ async def test_the_same_message_a_thousand_times_is_answered_once(registry: InPr
     async def behind() -> bool:
         return any(isinstance(one, PromotionRefused) and one.by == "behind" for one in await registry.facts("again"))
 
-    await until(behind, "the refusal of the wish behind")
+    await until(behind, "the refusal of the last request", seconds=20, every=0.01)
     facts = await registry.facts("again")
     assert len([one for one in facts if isinstance(one, ModelRegistered)]) == 2
     assert len([one for one in facts if isinstance(one, PromotionRefused) and one.by == "ada"]) == 1

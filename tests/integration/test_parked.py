@@ -10,13 +10,12 @@ from modelog.events import ModelPromoted, ModelRegistered
 
 from operations.parked import parked, run, send_again
 from stack import Addresses
-from tests.integration.in_process import InProcessRegistry
-from tests.integration.opening import opened
+from tests.integration.in_process import InProcessRegistry, in_process
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 
