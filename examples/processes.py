@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.errors import DemoError
-from services.__main__ import PARTS as SERVICES
+from services import names
 from stack.ports import free_port
 from stack.probes import wait_for_services
 from stack.servers import in_parallel
@@ -56,9 +56,9 @@ class Processes:
 
     def start_services(self, seconds: float) -> None:
         """Start every service, each as a process, and return when all are ready."""
-        self.ports = {name: free_port() for name in SERVICES}
+        self.ports = {name: free_port() for name in names()}
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._start_service, SERVICES))
+            list(pool.map(self._start_service, names()))
         for name, port in self.ports.items():
             try:
                 wait_for_services(name, self.running[name], port, seconds)

@@ -12,7 +12,7 @@ from examples.errors import DemoError
 from examples.sentences import shown
 from services.views.engine.cursors import wait_until
 from services.views.engine.rebuild import Report, digests, rebuild
-from shared.log import connect
+from shared.runtime.postgres import connect
 from shared.runtime.settings import settings
 
 VERSIONS = """

@@ -32,7 +32,7 @@ from examples.listener import Listener, Received
 from examples.narrator import Narrator
 from examples.processes import Example, Processes
 from examples.sentences import sentence, tone
-from shared.bus.dead_letters import producer
+from shared.bus.producer import make_producer
 from stack import Addresses
 
 E = TypeVar("E", bound=Event)
@@ -104,12 +104,14 @@ class Story:
     async def bad_record(self) -> None:
         self.narrator.scene("A broken record arrives on model.trained, in front of the next records of this model.")
         began = time.time()
-        out = producer(self.addresses.kafka)
-        await out.start()
+        producer = make_producer(self.addresses.kafka)
+        await producer.start()
         try:
-            await out.send_and_wait(f"{self.addresses.topic_prefix}{ModelTrained.type}", BAD_RECORD, key=MODEL.encode())
+            await producer.send_and_wait(
+                f"{self.addresses.topic_prefix}{ModelTrained.type}", BAD_RECORD, key=MODEL.encode()
+            )
         finally:
-            await out.stop()
+            await producer.stop()
         reason, at = await self.listener.wait_for_parked()
         self.narrator.event(at - began, "parked", reason, "bad")
 

@@ -12,10 +12,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
-from shared.bus.dead_letters import PREFIX, WITHOUT, producer
+from shared.bus.dead_letters import HEADER_PREFIX as PREFIX
+from shared.bus.producer import make_producer as producer
 from shared.bus.topics import PARKED
 from shared.runtime.settings import Settings, settings
 
+WITHOUT = "without its value"
 # A record with this header says that the one it names was sent again.
 SENT = f"{PREFIX}sent"
 

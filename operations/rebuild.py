@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from services.views.engine.definition import VIEWS, View
 from services.views.engine.rebuild import Report, rebuild
-from shared.log import connect
+from shared.runtime.postgres import connect
 from shared.runtime.settings import settings
 
 

@@ -10,7 +10,7 @@ import asyncio
 import asyncpg
 import stamina
 
-from shared.artifacts.store import Artifacts
+from shared.artifacts.store import ArtifactStore
 from shared.bus.topics import make_topics
 from shared.log.migrations import migrate
 from shared.runtime.errors import is_transient
@@ -22,8 +22,9 @@ async def setup(told: Settings) -> list[str]:
     async for attempt in stamina.retry_context(on=is_transient, attempts=None, timeout=60, wait_max=2.0):
         with attempt:
             made = [f"created topic {name}" for name in await make_topics(told)]
-            async with Artifacts(told.store()) as artifacts:
-                await artifacts.make_bucket()
+            artifacts = ArtifactStore.of(told)
+            await artifacts.make_bucket()
+            artifacts.close()
             connection = await asyncpg.connect(told.postgres_url.get_secret_value())
     # The schema last: services wait for it, and find topics and bucket there.
     try:

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
-import sys
-from importlib import import_module
+from collections.abc import Sequence
 
-from shared.runtime.runtime import Component, configure_logging, run
+from services import component, names
+from shared.runtime.logs import configure_logging
+from shared.runtime.runtime import run
 from shared.runtime.settings import settings
 
-PARTS = {
-    "ingestion": "service",
-    "validation": "service",
-    "promotion": "service",
-    "retraining": "service",
-    "retirement": "service",
-    "relay": "relay",
-    "views": "views",
-}
 
-
-def part(name: str) -> Component:
-    """The part of that name; only what runs is imported."""
-    found: Component = getattr(import_module(f"services.{name}.app"), PARTS[name])
-    return found
-
-
-def main(names: list[str]) -> None:
-    """Run the named services, or all, until the process is told to stop."""
-    if unknown := [name for name in names if name not in PARTS]:
-        sys.exit(f"There is no service {', '.join(unknown)}. Name any of {', '.join(PARTS)}, or none for all of them.")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the named services, or all, until the process is stopped."""
+    parser = argparse.ArgumentParser(prog="python -m services", description="Run services until SIGTERM or SIGINT.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which; all if none is named: {', '.join(names())}")
+    chosen = parser.parse_args(arguments).names or names()
+    if unknown := [name for name in chosen if name not in names()]:
+        parser.error(f"there is no service {', '.join(unknown)}: there are {', '.join(names())}")
     configure_logging()
-    told = settings()
-    # Histories are hundreds of thousands of small objects that stay; looking through them as often as Python does by
-    # default costs a third of the time of a report (122 µs against 79 in `make bench ARGS=reports`).
+    # Histories are hundreds of thousands of small objects that stay; collecting them as often as Python does by default
+    # costs a third of the time of a report (122 µs against 79 in `make bench ARGS=reports`).
     gc.set_threshold(50_000, 50, 100)
     try:
         import uvloop  # noqa: PLC0415  (not on Windows)
@@ -42,8 +30,8 @@ def main(names: list[str]) -> None:
         start = asyncio.run
     else:
         start = uvloop.run
-    start(run([part(name) for name in names or PARTS], told))
+    start(run([component(name) for name in chosen], settings()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from minio.deleteobjects import DeleteObject
 
 from operations.setup import setup
-from shared.log import connect
+from shared.runtime.postgres import connect
 from shared.runtime.settings import Settings
 from stack.addresses import NEEDED, Addresses
 

@@ -18,13 +18,14 @@ from bench.peer import folded
 from bench.row import Row
 from bench.runner import Bench
 from services.promotion.decision import Candidates, Promote, promotion
-from shared.deciding.command_handler import CommandFromMessage, CommandHandler
+from shared.deciding.command_handler import CommandHandler
+from shared.domain.command import Cause, CausedCommand
 from shared.log import Log
 from stack.disposable import Sandbox
 
 COMMANDS = 2_000
 REPEATS = 3
-SIZE = "select pg_column_size(pages) from log.snapshot where stream = $1"
+SIZE = "select pg_column_size(blocks) from log.state_snapshot where stream = $1"
 STREAM = "select kind, data from log.event where stream = $1 order by version"
 
 
@@ -69,13 +70,15 @@ async def _measured(sandbox: Sandbox, model: str, versions: int, few: float | No
     async with await sandbox.service() as pool:
         log = Log(pool)
         folded, answering = await _answered(log, model, versions)
-        if answering.snapping:
-            await answering.snapping
+        if answering.writing_snapshot:
+            await answering.writing_snapshot
         cold = [(await _answered(log, model, versions))[0] for _ in range(REPEATS)]
         floor = [await _fetched(pool, model) for _ in range(REPEATS)]
         size = await pool.fetchval(SIZE, model) or 0
     command = _question(model, versions).command
-    warm = median([_warm(answering.histories[model].state, command) for _ in range(REPEATS)])
+    history = answering.histories.get(model)
+    assert history
+    warm = median([_warm(history.state, command) for _ in range(REPEATS)])
     whole = f"{3 * versions - 1:,} facts read, folded, and a fact appended; floor: the same rows fetched"
     return [
         Row(
@@ -101,7 +104,7 @@ async def _measured(sandbox: Sandbox, model: str, versions: int, few: float | No
 
 async def _answered(log: Log, model: str, version: int) -> tuple[float, CommandHandler[Candidates, Promote]]:
     """Milliseconds of the first answer of a process, and its handler."""
-    answering, question = CommandHandler(log, "promotion", promotion), _question(model, version, stage="nowhere")
+    answering, question = CommandHandler(log, promotion), _question(model, version, stage="nowhere")
     began = time.perf_counter()
     await answering.answer([question])
     return (time.perf_counter() - began) * 1000, answering
@@ -113,10 +116,11 @@ async def _fetched(pool: asyncpg.Pool, model: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _question(model: str, version: int, stage: str = "production") -> CommandFromMessage[Promote]:
+def _question(model: str, version: int, stage: str = "production") -> CausedCommand[Promote]:
     request = PromotionRequested(model=model, version=version, stage=stage, by="ada")
     message = Message(event=request, id=str(uuid.uuid4()), source="/bench")
-    return CommandFromMessage(Promote(model, version, stage, request.by, request.reason, DEFAULT), message)
+    command = Promote(model, version, stage, request.by, request.reason, DEFAULT)
+    return CausedCommand(command, Cause.of(message))
 
 
 def _warm(state: Candidates, command: Promote) -> float:

@@ -14,7 +14,7 @@ from bench.cores import Cores
 from bench.row import Row
 from bench.runner import Bench
 from bench.services import serving
-from services.__main__ import PARTS
+from services import names
 from stack.disposable import Sandbox
 
 LIBRARIES = "import asyncpg, aiokafka, faststream.kafka, minio, modelog.events, pydantic_settings, structlog, uvloop"
@@ -33,9 +33,9 @@ async def measure(bench: Bench) -> list[Row]:
         polled = await _polled(sandbox, bench.scale.rest_seconds / 2)
         bench.progress("rest: each service in a process of its own")
         async with AsyncExitStack() as ends:
-            processes = await asyncio.gather(*(ends.enter_async_context(serving(sandbox, name)) for name in PARTS))
+            processes = await asyncio.gather(*(ends.enter_async_context(serving(sandbox, name)) for name in names()))
             await asyncio.sleep(1)
-            each = {name: process.memory / 1e6 for name, process in zip(PARTS, processes, strict=True)}
+            each = {name: process.memory / 1e6 for name, process in zip(names(), processes, strict=True)}
             slowest = max(process.seconds for process in processes)
     megabytes_each = ", ".join(f"{name} {megabytes:.0f}" for name, megabytes in each.items())
     asleep = (

@@ -96,5 +96,11 @@ def refused(trained: ModelTrained, reasons: tuple[RegistrationRefusal, ...], sen
 
 
 registration: Decider[Runs, Register | Refuse] = Decider(
-    Runs(), evolve, decide, remembers=frozenset({ModelRegistered}), says=(ModelRegistered, RegistrationRefused)
+    "ingestion",
+    Runs(),
+    evolve,
+    decide,
+    commands=(Register, Refuse),
+    remembers=frozenset({ModelRegistered}),
+    answers=(ModelRegistered, RegistrationRefused),
 )

@@ -1,4 +1,4 @@
-"""What kind of model a file is, told from how it begins. Nothing is unpickled."""
+"""The format of a model file, found from its first bytes. Nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-PLAIN = 4096
+MAX_DECOMPRESSED_BYTES = 4096
 """The most bytes that are decompressed of a head."""
-MEMORY = 128 * 1024 * 1024
+MAX_LZMA_MEMORY_BYTES = 128 * 1024 * 1024
 """The most memory in bytes that an lzma head may ask for."""
-LONGEST_HEADER = 100_000_000
+MAX_SAFETENSORS_HEADER_BYTES = 100_000_000
 """The most bytes that safetensors allows its header."""
 OPCODES = {opcode.code for opcode in pickletools.opcodes}
 TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -21,14 +21,14 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def format_of(heads: Mapping[str, bytes]) -> str:
-    """The format of the first file, in the order of paths, whose first 512 bytes tell one; else `unknown`.
+    """The format of the first file, in the order of paths, whose first 512 bytes show it; else `unknown`.
 
     - `safetensors`: https://github.com/huggingface/safetensors#format
     - `onnx`: a ModelProto, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
     - `h5`: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html (superblock at 0)
     - `pt`: what `torch.save` writes, the zip whose first entry is `…/data.pkl` and the older pickles with their number
-    - `joblib`: a pickle that speaks of joblib's arrays in its head, or a compressed pickle, or any pickle in
-      `*.joblib`: joblib's file of an object without arrays is a plain pickle, and a bz2 head is too short to look into
+    - `joblib`: a pickle that names joblib's arrays in its head, or a compressed pickle, or any pickle in
+      `*.joblib`: joblib's file of an object without arrays is a plain pickle
     - `pickle`: protocols 2 to 5. Protocols 0 and 1 begin with nothing of their own and are `unknown`, so `unknown` is
       no promise that a file is safe to load.
     """
@@ -63,7 +63,8 @@ def _pickle(head: bytes) -> bool:
 
 def _safetensors(head: bytes) -> bool:
     """Whether this is the length of a JSON object, eight bytes little-endian, and its beginning."""
-    return 2 <= int.from_bytes(head[:8], "little") <= LONGEST_HEADER and head[8:10] in (b'{"', b"{}")
+    length = int.from_bytes(head[:8], "little")
+    return 2 <= length <= MAX_SAFETENSORS_HEADER_BYTES and head[8:10] in (b'{"', b"{}")
 
 
 class _Decompressor(Protocol):
@@ -71,18 +72,21 @@ class _Decompressor(Protocol):
 
 
 def _compressed_pickle(path: str, head: bytes) -> bool:
-    """Whether a pickle comes out of zlib, gzip, bz2, lzma or xz; a bz2 that keeps still is believed its `.joblib`."""
+    """Whether zlib, gzip, bz2, lzma or xz decompress to a pickle.
+
+    A bz2 head that is too short to decompress counts as joblib by its name, `*.joblib`.
+    """
     opened: _Decompressor
     if head.startswith(b"\x1f\x8b") or (head[:1] == b"\x78" and int.from_bytes(head[:2], "big") % 31 == 0):
         opened = zlib.decompressobj(zlib.MAX_WBITS | 32)
     elif head.startswith(b"BZh"):
         opened = bz2.BZ2Decompressor()
     elif head.startswith((b"\xfd7zXZ\x00", b"\x5d\x00")):
-        opened = lzma.LZMADecompressor(memlimit=MEMORY)
+        opened = lzma.LZMADecompressor(memlimit=MAX_LZMA_MEMORY_BYTES)
     else:
         return False
     try:
-        plain = opened.decompress(head, PLAIN)
+        plain = opened.decompress(head, MAX_DECOMPRESSED_BYTES)
     except (OSError, EOFError, zlib.error, lzma.LZMAError):
         return False
     return _pickle(plain) or (not plain and head.startswith(b"BZh") and path.endswith(".joblib"))

@@ -1,4 +1,4 @@
-"""Promotion: a validated version, or one that somebody wishes for, comes to serve a stage."""
+"""Promotion: a version that was validated, or that somebody requests, serves a stage."""
 
 from modelog.envelope import Message
 from modelog.events import ModelValidated, PromotionRequested
@@ -17,6 +17,6 @@ def promote_what_passed(message: Message[ModelValidated], context: Context) -> P
 
 
 @service.on(PromotionRequested)
-def promote_what_is_wished(message: Message[PromotionRequested], context: Context) -> Promote:
-    wish = message.event
-    return Promote(wish.model, wish.version, wish.stage, wish.by, wish.reason, context.policy)
+def promote_what_is_requested(message: Message[PromotionRequested], context: Context) -> Promote:
+    request = message.event
+    return Promote(request.model, request.version, request.stage, request.by, request.reason, context.policy)

@@ -1,4 +1,4 @@
-"""Does a version come to serve a stage, and whom does it replace?"""
+"""Does a version serve a stage from now on, and which version does it replace?"""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ from modelog.policy import Policy
 from shared.domain.comparison import Champion, compare
 from shared.domain.decider import Decider
 from shared.domain.paged_map import PagedMap
-
-DEVELOPMENT, ARCHIVED = "development", "archived"
+from shared.domain.stages import ARCHIVED, DEVELOPMENT, after_promotion
 
 
 @dataclass(frozen=True)
 class Promote:
-    """Somebody wants the version to serve the stage; `automatic` when it is the policy and no person."""
+    """The version shall serve the stage; `automatic` where the policy says so, and no request."""
 
     model: str
     version: int
@@ -41,7 +40,7 @@ class Promote:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a promotion of this version will say, where it stands now, and which champion it was compared with."""
+    """What a promotion of this version carries, its status and stage, and the champion that it was compared with."""
 
     manifest: str
     uri: str
@@ -53,7 +52,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Every version, and which of them serves each stage."""
+    """Every version, and the version of each stage."""
 
     versions: PagedMap[int, Candidate] = PagedMap(int, Candidate)
     serving: Map[str, int] = Map()
@@ -70,11 +69,11 @@ def evolve(state: Candidates, fact: Fact) -> Candidates:
             return _judge(state, version, status="rejected")
         case ModelRetired(version=version):
             return _change(state, version, status="retired")
-        case ModelPromoted(version=version, stage=stage, leaves=left, replaces=replaced):
+        case ModelPromoted(version=version, stage=stage, replaces=replaced):
             if replaced is not None:
                 state = _change(state, replaced, stage=ARCHIVED)
-            serving = state.serving.delete(left) if left in state.serving else state.serving
-            return _change(replace(state, serving=serving.set(stage, version)), version, stage=stage)
+            serving = after_promotion(state.serving, fact, version)
+            return _change(replace(state, serving=serving), version, stage=stage)
         case _:
             return state
 
@@ -95,10 +94,10 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
         stages = ", ".join(command.policy.stages)
         return [refused(command, "unknown stage", f"{command.stage} is no stage of the policy, which has {stages}")]
     if command.automatic and command.policy.promote_to is None:
-        wish = f"wish for {name} with promotion.requested"
-        return [
-            refused(command, "left to people", f"policy {command.policy.digest} promotes nothing by itself: {wish}")
-        ]
+        sentence = (
+            f"policy {command.policy.digest} promotes no version by itself: request {name} with promotion.requested"
+        )
+        return [refused(command, "left to people", sentence)]
     candidate = state.versions.get(command.version)
     if candidate is None:
         return [refused(command, "unknown version", f"{name} is not registered: the log has {len(state.versions)}")]
@@ -106,7 +105,9 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
         case "retired":
             return [refused(command, "retired", f"{name} is retired: register its run's bytes as a new run")]
         case "rejected":
-            return [refused(command, "rejected", f"{name} was rejected by validation: train a better one")]
+            return [
+                refused(command, "rejected", f"{name} was rejected by validation: its findings say which checks failed")
+            ]
         case "registered":
             return [refused(command, "not validated", f"{name} has no verdict yet: ask again after model.validated")]
     if candidate.stage == command.stage:
@@ -116,8 +117,10 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
         champion = Champion(replaced, state.versions[replaced].metrics)
         finding = compare(command.policy, candidate.metrics, champion)
         if not finding.passed:
-            told = f"{name} was compared with {candidate.compared_to or 'no champion'}, {command.stage} is {replaced}'s"
-            return [refused(command, "worse than the champion", f"{told}: {finding.sentence}")]
+            compared = (
+                f"{name} was compared with {candidate.compared_to or 'no champion'}, {replaced} serves {command.stage}"
+            )
+            return [refused(command, "worse than the champion", f"{compared}: {finding.sentence}")]
     return [
         ModelPromoted(
             model=command.model,
@@ -147,9 +150,11 @@ def refused(command: Promote, reason: PromotionRefusal, sentence: str) -> Fact:
 
 
 promotion: Decider[Candidates, Promote] = Decider(
+    "promotion",
     Candidates(),
     evolve,
     decide,
+    commands=(Promote,),
     remembers=frozenset({ModelRegistered, ModelValidated, ModelRejected, ModelPromoted, ModelRetired}),
-    says=(ModelPromoted, PromotionRefused),
+    answers=(ModelPromoted, PromotionRefused),
 )

@@ -10,10 +10,11 @@ from modelog._kafka.sender import close_producer
 from prometheus_client import Counter, Gauge
 
 from services.relay.outgoing_batch import OutgoingBatch
-from shared.bus.dead_letters import producer
-from shared.log import Log, session
+from shared.bus.producer import make_producer as producer
+from shared.log import Log
 from shared.log.following import follow
 from shared.runtime.errors import is_transient
+from shared.runtime.postgres import session
 from shared.runtime.runtime import Runtime
 from shared.runtime.waiting import sleep_until_stopped
 
@@ -67,18 +68,18 @@ class Relay:
         """Relay until the process stops; after any fault, begin again from the cursor with a new producer."""
         while not process.stopping.is_set():
             try:
-                async with session(process.log.pool) as connection:
+                async with session(process.pool) as connection:
                     # A cursor that is lost in a crash of Postgres costs a repeat, and no wait for the disk.
                     await connection.execute("set synchronous_commit = off")
                     if await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
                         await self._speak(process, connection)
                     else:
-                        process.health.ready(self.name, True, "standing by, another relay speaks")
+                        process.health.report(self.name, True, "standing by, another relay speaks")
                         await sleep_until_stopped(process.stopping, STAND_BY)
             except Exception as error:
                 if not is_transient(error):
                     raise
-                process.health.ready(self.name, False, f"interrupted: {error}")
+                process.health.report(self.name, False, f"interrupted: {error}")
                 log.warning("interrupted", service=self.name, error=repr(error))
                 await sleep_until_stopped(process.stopping, STAND_BY)
 
@@ -117,12 +118,12 @@ class Relay:
                 page = following
             behind.set(0)
 
-        extending = asyncio.create_task(_keep_room(process.log))
+        extending = asyncio.create_task(_keep_room(Log(process.pool)))
         try:
             await out.start()
             log.info("speaking", service=self.name, position=cursor)
-            process.health.ready(self.name, True, f"speaking since position {cursor}")
-            await follow(process.log, cursor, send, process.stopping, most=RANGE)
+            process.health.report(self.name, True, f"speaking since position {cursor}")
+            await follow(Log(process.pool), cursor, send, process.stopping, most=RANGE)
         finally:
             extending.cancel()
             await close_producer(out)
@@ -138,4 +139,4 @@ async def _keep_room(facts: Log) -> None:
         await asyncio.sleep(PARTITIONS_EVERY)
 
 
-relay = Relay()
+service = Relay()

@@ -1,4 +1,4 @@
-"""Retirement: a version that serves nowhere may be taken out of use."""
+"""Retirement: a version that serves no stage may be retired."""
 
 from modelog.envelope import Message
 from modelog.events import RetirementRequested
@@ -10,6 +10,6 @@ service = Service("retirement", retirement)
 
 
 @service.on(RetirementRequested)
-def retire_what_is_wished(message: Message[RetirementRequested], context: Context) -> Retire:
-    wish = message.event
-    return Retire(wish.model, wish.version, wish.by, wish.reason)
+def retire_what_is_requested(message: Message[RetirementRequested], context: Context) -> Retire:
+    request = message.event
+    return Retire(request.model, request.version, request.by, request.reason)

@@ -11,11 +11,12 @@ from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired, R
 
 from shared.domain.decider import Decider
 from shared.domain.paged_map import PagedMap
+from shared.domain.stages import after_promotion
 
 
 @dataclass(frozen=True)
 class Retire:
-    """Somebody wants the version to be used no more."""
+    """The version shall be retired."""
 
     model: str
     version: int
@@ -25,7 +26,7 @@ class Retire:
 
 @dataclass(frozen=True)
 class ServingAndRetired:
-    """How many versions there are, who serves each stage, and who is retired."""
+    """The latest version, the version of each stage, and the retired ones."""
 
     latest: int = 0
     serving: Map[str, int] = Map()
@@ -36,9 +37,8 @@ def evolve(state: ServingAndRetired, fact: Fact) -> ServingAndRetired:
     match fact:
         case ModelRegistered(version=version):
             return replace(state, latest=version)
-        case ModelPromoted(version=version, stage=stage, leaves=left):
-            serving = state.serving.delete(left) if left in state.serving else state.serving
-            return replace(state, serving=serving.set(stage, version))
+        case ModelPromoted(version=version):
+            return replace(state, serving=after_promotion(state.serving, fact, version))
         case ModelRetired(version=version):
             return replace(state, retired=state.retired.set(version, None))
         case _:
@@ -64,9 +64,11 @@ def refused(command: Retire, reason: RetirementRefusal, sentence: str) -> Fact:
 
 
 retirement: Decider[ServingAndRetired, Retire] = Decider(
+    "retirement",
     ServingAndRetired(),
     evolve,
     decide,
+    commands=(Retire,),
     remembers=frozenset({ModelRegistered, ModelPromoted, ModelRetired}),
-    says=(ModelRetired, RetirementRefused),
+    answers=(ModelRetired, RetirementRefused),
 )

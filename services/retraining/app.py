@@ -1,4 +1,4 @@
-"""Retraining: a drift report is recorded, and asks for training anew when the policy says so."""
+"""Retraining: a drift report is recorded, and requests a retraining where the policy says so."""
 
 from modelog.envelope import Message, derive_id
 from modelog.events import DriftDetected

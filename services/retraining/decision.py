@@ -1,4 +1,4 @@
-"""Does a drift report ask for training anew?"""
+"""Does a drift report lead to a request for retraining?"""
 
 from __future__ import annotations
 
@@ -123,9 +123,11 @@ def declined(report: DriftDetected, reasons: Sequence[RetrainingRefusal], senten
 
 
 retraining: Decider[RetrainingState, Consider] = Decider(
+    "retraining",
     RetrainingState(),
     evolve,
     decide,
+    commands=(Consider,),
     remembers=frozenset({ModelRegistered, ModelPromoted, ModelRetired, RetrainingRequested}),
-    says=(DriftRecorded, RetrainingRequested, RetrainingDeclined),
+    answers=(DriftRecorded, RetrainingRequested, RetrainingDeclined),
 )

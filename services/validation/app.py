@@ -1,16 +1,17 @@
-"""Validation: a registered version is held against the policy and the champion."""
+"""Validation: a registered version is compared with the policy and with the version in production."""
 
 from modelog.envelope import Message
 from modelog.events import ModelRegistered
 
 from services.validation.decision import Judge, validation
+from services.validation.presence import Presence
 from shared.deciding.service import Context, Service
 
-service = Service("validation", validation)
+service = Service("validation", validation, needs=(Presence,))
 
 
 @service.on(ModelRegistered)
 async def judge_what_was_registered(message: Message[ModelRegistered], context: Context) -> Judge:
     fact = message.event
-    faults = await context.artifacts.faults(fact.manifest, fact.files)
-    return Judge(fact.model, fact.version, fact.manifest, tuple(faults), context.policy)
+    problems = await context.resource(Presence).problems(fact.manifest, fact.files)
+    return Judge(fact.model, fact.version, fact.manifest, tuple(problems), context.policy)

@@ -1,4 +1,4 @@
-"""What a version must show: one check a function, each answering with one finding."""
+"""What a version must show: each check is a function and returns its finding."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from shared.domain.sentences import join_limited
 
 
 def check_all(
-    policy: Policy, metrics: Mapping[str, float], format: str, faults: Sequence[str], champion: Champion | None
+    policy: Policy, metrics: Mapping[str, float], format: str, problems: Sequence[str], champion: Champion | None
 ) -> tuple[Finding, ...]:
-    """Every check that the policy asks for, in the order in which people ask."""
+    """Every check that the policy requires."""
     return (
-        bytes_as_promised(faults),
+        bytes_as_promised(problems),
         format_known(format),
         metrics_finite(metrics),
         *(metric_within(name, limits, metrics.get(name)) for name, limits in sorted(policy.required.items())),
@@ -25,19 +25,19 @@ def check_all(
     )
 
 
-def bytes_as_promised(faults: Sequence[str]) -> Finding:
-    """`faults` are sentences of what the store does not hold as the manifest says."""
+def bytes_as_promised(problems: Sequence[str]) -> Finding:
+    """`problems` are sentences of what is not in the store as the manifest says."""
     return Finding(
         check="bytes as promised",
-        passed=not faults,
+        passed=not problems,
         required="the manifest and every blob in the store",
-        observed=f"{len(faults)} faults" if faults else "all there",
-        sentence=join_limited(faults) or "the store holds the manifest and every blob of it",
+        observed=f"{len(problems)} problems" if problems else "all there",
+        sentence=join_limited(problems) or "the manifest and every blob of it are in the store",
     )
 
 
 def format_known(format: str) -> Finding:
-    """The format was told from the bytes when they were pinned."""
+    """The format was found from the first bytes when they were pinned."""
     known = format != "unknown"
     return Finding(
         check="format known",

@@ -12,16 +12,17 @@ from modelog.policy import Policy
 from services.validation.checks import check_all
 from shared.domain.comparison import Champion
 from shared.domain.decider import Decider
+from shared.domain.stages import after_promotion
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The store was asked for the bytes of this manifest; `faults` are sentences of what it did not hold of them."""
+    """The bytes of this manifest were looked for; `problems` are sentences of what the store did not have."""
 
     model: str
     version: int
     manifest: str
-    faults: tuple[str, ...]
+    problems: tuple[str, ...]
     policy: Policy
 
 
@@ -34,7 +35,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class AwaitingVerdict:
-    """The versions that await a verdict, and who serves each stage with which metrics."""
+    """The versions that await a verdict, and the version of each stage with its metrics."""
 
     awaiting: Map[int, Candidate] = Map()
     serving: Map[str, Champion] = Map()
@@ -47,9 +48,8 @@ def evolve(state: AwaitingVerdict, fact: Fact) -> AwaitingVerdict:
             return replace(state, awaiting=state.awaiting.set(version, candidate))
         case ModelValidated(version=version) | ModelRejected(version=version):
             return replace(state, awaiting=state.awaiting.delete(version))
-        case ModelPromoted(version=version, stage=stage, leaves=left, metrics=metrics):
-            serving = state.serving.delete(left) if left in state.serving else state.serving
-            return replace(state, serving=serving.set(stage, Champion(version, metrics)))
+        case ModelPromoted(version=version, metrics=metrics):
+            return replace(state, serving=after_promotion(state.serving, fact, Champion(version, metrics)))
         case _:
             return state
 
@@ -57,10 +57,10 @@ def evolve(state: AwaitingVerdict, fact: Fact) -> AwaitingVerdict:
 def decide(state: AwaitingVerdict, command: Judge) -> Sequence[Fact]:
     candidate = state.awaiting.get(command.version)
     if candidate is None or candidate.manifest != command.manifest:
-        return []  # judged before, or nothing that the log says
+        return []  # it has a verdict, or the log has no such version
     policy = command.policy
     champion = state.serving.get(policy.champion_stage)
-    findings = check_all(policy, candidate.metrics, candidate.format, command.faults, champion)
+    findings = check_all(policy, candidate.metrics, candidate.format, command.problems, champion)
     verdict = ModelValidated if all(finding.passed for finding in findings) else ModelRejected
     return [
         verdict(
@@ -74,9 +74,11 @@ def decide(state: AwaitingVerdict, command: Judge) -> Sequence[Fact]:
 
 
 validation: Decider[AwaitingVerdict, Judge] = Decider(
+    "validation",
     AwaitingVerdict(),
     evolve,
     decide,
+    commands=(Judge,),
     remembers=frozenset({ModelRegistered, ModelValidated, ModelRejected, ModelPromoted}),
-    says=(ModelValidated, ModelRejected),
+    answers=(ModelValidated, ModelRejected),
 )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Protocol
-
 import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -12,8 +9,10 @@ from prometheus_client import Counter, Gauge, Histogram
 from services.views.engine.cursors import Cursor
 from services.views.engine.definition import VIEWS
 from services.views.engine.projector import MOST, CursorMoved, NewerFold, Projector
-from shared.log import Log, session
+from shared.log import Log
 from shared.log.following import follow
+from shared.runtime.postgres import session
+from shared.runtime.runtime import Runtime
 from shared.runtime.waiting import run_until_stopped, sleep_until_stopped
 
 FACTS = Counter("modelog_views_facts", "Facts folded into the views.")
@@ -33,21 +32,6 @@ FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Intern
 """The last is what asyncpg raises when the server ends a connection at the very moment it is used."""
 
 log = structlog.get_logger()
-
-
-class Health(Protocol):
-    def ready(self, part: str, well: bool, detail: str) -> None: ...
-
-
-class Process(Protocol):
-    """What the views need of the process they run in."""
-
-    @property
-    def log(self) -> Log: ...
-    @property
-    def stopping(self) -> asyncio.Event: ...
-    @property
-    def health(self) -> Health: ...
 
 
 class Watched(Log):
@@ -77,43 +61,43 @@ class Views:
             shown[name] = f"fold {cursor.fold}, generation {cursor.generation}, at {cursor.position}"
         return shown
 
-    async def run(self, process: Process) -> None:
+    async def run(self, process: Runtime) -> None:
         """Follow the log until the process stops; begin again from the cursors after every failure."""
         while not process.stopping.is_set():
             try:
-                async with session(process.log.pool) as connection:
-                    wait = await self._work(process, Projector(process.log.pool, connection))
+                async with session(process.pool) as connection:
+                    wait = await self._work(process, Projector(process.pool, connection))
             except FAULTS as error:
                 wait = min(FIRST * 2**self.failures, LONGEST)
                 self.failures += 1
                 detail = f"{type(error).__name__}: {error}"
                 log.warning("the views stand still", error=detail, again_in=wait)
-                process.health.ready(self.name, False, detail)
+                process.health.report(self.name, False, detail)
             await sleep_until_stopped(process.stopping, wait)
 
-    async def _work(self, process: Process, projector: Projector) -> float:
+    async def _work(self, process: Runtime, projector: Projector) -> float:
         """Follow the log for as long as it goes, and return how many seconds to wait before the next attempt."""
         if not await projector.lock():
-            process.health.ready(self.name, True, "standing by: another process keeps the views")
+            process.health.report(self.name, True, "standing by: another process keeps the views")
             return STANDBY
         try:
             await self._follow(process, projector)
         except NewerFold as error:
-            process.health.ready(self.name, True, f"standing by: {error}")
+            process.health.report(self.name, True, f"standing by: {error}")
             return LONGEST
         except CursorMoved as error:
             log.info("the views moved, opening them again", found=str(error))
         return 0.0
 
-    async def _follow(self, process: Process, projector: Projector) -> None:
+    async def _follow(self, process: Runtime, projector: Projector) -> None:
         # Building a table may take minutes.
         found = await run_until_stopped(process.stopping, projector.open())
         if found is None:
             return
         self.cursors, self.failures = found, 0
-        watched = Watched(process.log.pool)
+        watched = Watched(process.pool)
         watched.cursor = next(iter(found.values())).position
-        process.health.ready(self.name, True, ", ".join(f"{name}: {told}" for name, told in self.describe().items()))
+        process.health.report(self.name, True, ", ".join(f"{name}: {told}" for name, told in self.describe().items()))
         log.info("the views are open", **self.describe())
 
         async def work(after: int, upto: int) -> None:
@@ -124,4 +108,4 @@ class Views:
         await follow(watched, watched.cursor, work, process.stopping, MOST)
 
 
-views = Views()
+service = Views()

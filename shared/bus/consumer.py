@@ -1,4 +1,4 @@
-"""The bus: one FastStream subscriber over all the topics of a service, at least once, in batches, in order."""
+"""The consumer of a service: one FastStream subscriber over all its topics, at least once, in batches, in order."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from modelog._kafka.lenient_records import Consumer
 from prometheus_client import Gauge
 
 from shared.runtime.errors import is_transient
+from shared.runtime.postgres import answers
+from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from shared.runtime.waiting import sleep_until_stopped
@@ -25,39 +27,42 @@ from shared.runtime.waiting import sleep_until_stopped
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
-log = structlog.get_logger()
+logger = structlog.get_logger()
 lag = Gauge("modelog_lag", "Records not answered yet", ["service", "topic", "partition"])
 
 Records = Sequence["ConsumerRecord[Any, Any]"]
 Take = Callable[[Records], Awaitable[None]]
 
-STUCK = 60.0
-"""Seconds without an answer from Kafka, while nothing is being worked on, after which the consumer is made anew."""
-LONGEST_BATCH = 3600.0
-"""Seconds that a batch may take, with many gigabytes in it, before Kafka gives its partitions to another."""
-UNREADABLE = 5.0
-"""Seconds from a batch that could not be read to the next attempt: each makes the whole group share out anew."""
-AGAIN = 1.0
-"""Seconds until a batch that was given back comes again; FastStream would hand it over at once."""
-IDLE_MS = 3
-"""FastStream waits this long for records and, finding none, sleeps as long again."""
+STUCK_SECONDS = 60.0
+"""A consumer that got no answer from Kafka for so long, while no batch was running, is replaced; at a quarter of it the
+service is not ready."""
+MAX_BATCH_SECONDS = 3600.0
+"""How long a batch of many gigabytes may take before Kafka gives its partitions to another member."""
+UNREADABLE_PAUSE_SECONDS = 5.0
+"""From a batch that could not be read to the next attempt: each makes the whole group rebalance."""
+RETURNED_BATCH_PAUSE_SECONDS = 1.0
+"""Until a batch that was given back comes again; FastStream would deliver it at once."""
+REVOKE_TIMEOUT_SECONDS = 45.0
+"""How long partitions are kept for the running batch; below the rebalance timeout of the group."""
+POLL_MS = 3
+"""FastStream waits so long for records and, finding none, sleeps as long again."""
 
 
 async def parse_nothing(records: Records, original: Callable[..., Awaitable[Any]]) -> Any:
-    """Parse nothing: null and binary headers make the stock parser raise, and what it raises on is skipped and lost."""
+    """Null and binary headers make FastStream's parser raise, and records on which it raises are skipped and lost."""
     message = await original((replace(records[0], headers=()),))
     message.raw_message = tuple(records)
     return message
 
 
 async def decode_nothing(message: Any, _original: Any) -> Records:
-    """Hand the records on as they are: one bad record must not hold up the others of its batch."""
+    """The records as they are: an unreadable one must not delay the others of its batch."""
     records: Records = message.raw_message
     return records
 
 
-class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """The topics of one service, handed batch by batch to `take`, which raises only when a batch shall come again."""
+class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """The topics of one service, given batch by batch to `take`, which raises only when a batch shall come again."""
 
     def __init__(self, settings: Settings, name: str, topics: Sequence[str], take: Take) -> None:
         self.name = name
@@ -79,103 +84,102 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             group_id=settings.topic_prefix + name,
             batch=True,
             max_records=1_000,
-            batch_timeout_ms=IDLE_MS,
+            batch_timeout_ms=POLL_MS,
             auto_offset_reset="earliest",
             session_timeout_ms=10_000,
             heartbeat_interval_ms=3_000,
             rebalance_timeout_ms=60_000,
-            max_poll_interval_ms=int(LONGEST_BATCH * 1000),
+            max_poll_interval_ms=int(MAX_BATCH_SECONDS * 1000),
             listener=self,
             parser=parse_nothing,
             decoder=decode_nothing,
         )
-        self.subscriber(self._taken)
+        self.subscriber(self._take)
 
-    async def _taken(self, records: Records) -> None:
+    async def _take(self, records: Records) -> None:
         async with self.busy:
             try:
                 await self.take(records)
             except Exception:
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETURNED_BATCH_PAUSE_SECONDS)
                 raise
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Let the running batch end first; whoever gets the partitions would answer it a second time."""
+        """Let the running batch end first: the next owner of the partitions would answer it a second time."""
         self.assigned = None
-        for one in revoked:
-            lag.remove(self.name, one.topic, str(one.partition))
+        for partition in revoked:
+            lag.remove(self.name, partition.topic, str(partition.partition))
         try:
-            async with asyncio.timeout(45), self.busy:
+            async with asyncio.timeout(REVOKE_TIMEOUT_SECONDS), self.busy:
                 pass
         except TimeoutError:
-            log.warning("gave partitions away during a batch", service=self.name)
+            logger.warning("partitions were revoked during a batch", service=self.name)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self.assigned = frozenset(assigned)
 
-    async def run(self, process: Runtime) -> None:
+    async def run(self, runtime: Runtime) -> None:
         """Consume until the process stops, whatever happens to Kafka meanwhile."""
-        while not process.stopping.is_set():
-            try:
-                await self._start()
-                await self._watch(process)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                process.health.ready(self.name, False, f"Kafka does not answer: {error}")
-                log.warning("kafka does not answer", service=self.name, error=str(error))
-                await sleep_until_stopped(process.stopping, 1.0)
-            finally:
-                self.assigned = None
-                await self.broker.stop()
+        await run_with_recovery(runtime, self.name, lambda: self._consume(runtime))
 
-    async def _start(self) -> None:
-        await self.broker.connect()  # which decides how consumers are made
-        config = self.broker.config.broker_config
-        config.builder = partial(Consumer, **config.builder.keywords)  # type: ignore[attr-defined]
-        await self.broker.start()
+    async def _consume(self, runtime: Runtime) -> None:
+        try:
+            await self.broker.connect()  # which decides how consumers are made
+            config = self.broker.config.broker_config
+            config.builder = partial(Consumer, **config.builder.keywords)  # type: ignore[attr-defined]
+            await self.broker.start()
+            await self._watch(runtime)
+        finally:
+            self.assigned = None
+            await self.broker.stop()
 
-    async def _watch(self, process: Runtime) -> None:
-        """Say every second how it goes; return when the process stops or the consumer is stuck for good."""
+    async def _watch(self, runtime: Runtime) -> None:
+        """Report every second how it goes; return when the process stops or the consumer has to be replaced."""
         heard = time.monotonic()
-        while not process.stopping.is_set():
+        while not runtime.stopping.is_set():
             consumer = cast(Consumer | None, self.subscriber.consumer)
             if consumer is not None and consumer.broken is not None:
-                log.error("a batch cannot be read, beginning again", service=self.name, exc_info=consumer.broken)
-                process.health.ready(self.name, False, f"a batch cannot be read: {consumer.broken}")
-                return await sleep_until_stopped(process.stopping, UNREADABLE)
+                logger.error("a batch cannot be read, connecting again", service=self.name, exc_info=consumer.broken)
+                runtime.health.report(self.name, False, f"a batch cannot be read: {consumer.broken}")
+                return await sleep_until_stopped(runtime.stopping, UNREADABLE_PAUSE_SECONDS)
             if self.assigned is not None and consumer is not None:
-                latest = max((consumer.last_poll_timestamp(one) or 0 for one in self.assigned), default=None)
-                now = time.time()  # noqa: TID251  (the clock that aiokafka stamps its polls with)
-                if self.busy.locked() or latest is None or now - latest / 1000 < STUCK / 4:
+                if self.busy.locked() or self._polled_lately(consumer, self.assigned):
                     heard = time.monotonic()
-                await self._measure(consumer)
-            still = time.monotonic() - heard
-            database = await _answers(process)
-            well = self.assigned is not None and still < STUCK / 4 and database
-            told = f"{len(self.assigned or ())} partitions, heard from Kafka {still:.0f} s ago"
-            process.health.ready(self.name, well, told + ("" if database else ", Postgres does not answer"))
-            if still > STUCK:
-                log.error("consumer is stuck, making it anew", service=self.name)
+                await self._measure(consumer, self.assigned)
+            silent = time.monotonic() - heard
+            await self._report(runtime, silent)
+            if silent > STUCK_SECONDS:
+                logger.error("the consumer is stuck, replacing it", service=self.name)
                 return
-            await sleep_until_stopped(process.stopping, 1.0)
+            await sleep_until_stopped(runtime.stopping, 1.0)
 
-    async def _measure(self, consumer: Consumer) -> None:
-        for one in self.assigned or ():
-            high = consumer.highwater(one)
+    def _polled_lately(self, consumer: Consumer, assigned: frozenset[TopicPartition]) -> bool:
+        latest = max((consumer.last_poll_timestamp(partition) or 0 for partition in assigned), default=None)
+        now = time.time()  # noqa: TID251  (the clock of aiokafka's timestamps)
+        return latest is None or now - latest / 1000 < STUCK_SECONDS / 4
+
+    async def _report(self, runtime: Runtime, silent: float) -> None:
+        partitions, database = len(self.assigned or ()), await _database_answers(runtime)
+        ready = self.assigned is not None and silent < STUCK_SECONDS / 4 and database
+        detail = f"{partitions} partitions, last answer of Kafka {silent:.0f} s ago"
+        detail += "" if database else ", Postgres does not answer"
+        runtime.health.report(self.name, ready, detail, partitions=partitions)
+
+    async def _measure(self, consumer: Consumer, assigned: frozenset[TopicPartition]) -> None:
+        for partition in assigned:
+            high = consumer.highwater(partition)
             if high is not None:
                 try:
                     async with asyncio.timeout(0.2):
-                        position = await consumer.position(one)
+                        position = await consumer.position(partition)
                 except Exception:
-                    return  # revoked under our hands: the next second measures again
-                lag.labels(self.name, one.topic, str(one.partition)).set(high - position)
+                    return  # revoked while measuring: the next second measures again
+                lag.labels(self.name, partition.topic, str(partition.partition)).set(high - position)
 
 
-async def _answers(process: Runtime) -> bool:
+async def _database_answers(runtime: Runtime) -> bool:
     try:
-        async with asyncio.timeout(5):
-            await process.log.pool.fetchval("select 1")
+        await answers(runtime.pool)
     except Exception as error:
         if not is_transient(error):
             raise

@@ -13,51 +13,36 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from modelog._kafka.sender import close_producer
 from prometheus_client import Counter
 
+from shared.bus.producer import make_producer
 from shared.bus.topics import PARKED
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
-log = structlog.get_logger()
+logger = structlog.get_logger()
 parked = Counter("modelog_parked", "Records parked", ["service", "topic"])
 
-PREFIX = "parked_"
-"""Begins the name of every header that parking adds."""
-
-# Above what a topic of ours lets in by default.
-LARGEST = 8 * 1024 * 1024
-BATCH = 256 * 1024
-"""Bytes that go to a partition at once, when that many wait: 16 KiB of aiokafka's are a dozen facts."""
-LONGEST_KEY = 1000
-WITHOUT = "without its value"
-PATIENCE = 30.0
-"""Seconds that Kafka has to acknowledge a parked record; an idempotent producer would wait for ever."""
+HEADER_PREFIX = "parked_"
+"""Begins the name of every header that is added here."""
+CUT = f"{HEADER_PREFIX}cut"
+"""The header of a record that was too large to be copied: `1`, the record's value is missing."""
+MAX_CUT_KEY_BYTES = 1000
+ACK_TIMEOUT_SECONDS = 30.0
+"""An idempotent producer would wait for ever."""
 
 
-def producer(servers: str) -> AIOKafkaProducer:
-    """A producer that neither loses nor doubles what it is given, and sends at once."""
-    return AIOKafkaProducer(
-        bootstrap_servers=servers,
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=0,
-        max_batch_size=BATCH,
-        max_request_size=LARGEST,
-    )
+class DeadLetters:
+    """The topic `parked`, for one service. It connects when the first record comes."""
 
-
-class Parking:
-    """Where one service puts what it cannot answer. Connects when the first record comes."""
-
-    def __init__(self, servers: str, prefix: str, service: str) -> None:
+    def __init__(self, servers: str, topic_prefix: str, service: str) -> None:
         self.servers = servers
-        self.topic = prefix + PARKED
+        self.topic = topic_prefix + PARKED
         self.service = service
         self.producer: AIOKafkaProducer | None = None
 
     async def park(self, record: ConsumerRecord[Any, Any], reason: str, now: datetime) -> None:
-        """Return once Kafka has the record: original key, value and headers, and why it is here."""
-        told = {
+        """Return once Kafka has the record: its key, value and headers, and headers that say why it is here."""
+        why = {
             "service": self.service,
             "topic": record.topic,
             "partition": str(record.partition),
@@ -65,24 +50,26 @@ class Parking:
             "at": now.astimezone(UTC).isoformat(),
             "reason": reason,
         }
-        reasons = [(PREFIX + name, text.encode("utf-8", "replace")) for name, text in told.items()]
+        headers = [(HEADER_PREFIX + name, text.encode("utf-8", "replace")) for name, text in why.items()]
         # The client refuses to send neither key nor value.
         value = b"" if record.key is None and record.value is None else record.value
         try:
-            await self._send(record.key, value, [*record.headers, *reasons])
+            await self._send(record.key, value, [*record.headers, *headers])
         except MessageSizeTooLargeError:
-            told["reason"] = f"{reason}; parked {WITHOUT}, for it is too large to be copied"
-            key = record.key and record.key[:LONGEST_KEY]
-            await self._send(key, None if key else b"", [*reasons[:-1], (PREFIX + "reason", told["reason"].encode())])
+            # Older `make parked` finds the state in this sentence.
+            why["reason"] = f"{reason}; parked without its value, for it is too large to be copied"
+            key = record.key and record.key[:MAX_CUT_KEY_BYTES]
+            headers[-1] = (headers[-1][0], why["reason"].encode("utf-8", "replace"))
+            await self._send(key, None if key else b"", [*headers, (CUT, b"1")])
         parked.labels(self.service, record.topic).inc()
-        log.warning("parked", **told)
+        logger.warning("parked", **why)
 
     async def _send(self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> None:
         try:
             if self.producer is None:
-                self.producer = producer(self.servers)
+                self.producer = make_producer(self.servers)
                 await self.producer.start()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(ACK_TIMEOUT_SECONDS):
                 await self.producer.send_and_wait(self.topic, value, key=key, headers=headers)
         except MessageSizeTooLargeError:
             raise
@@ -91,7 +78,7 @@ class Parking:
             raise
 
     async def close(self) -> None:
-        """Let go of Kafka."""
+        """Close the connection to Kafka."""
         closing, self.producer = self.producer, None
         if closing is not None:
             await close_producer(closing)

@@ -1,4 +1,4 @@
-"""The topics of a registry: one a type, and `parked`."""
+"""The topics of a registry: one for each type of event, and `parked`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from shared.runtime.settings import Settings
 
 PARKED = "parked"
 
-# A value is read up to 1 MiB; what is larger must still arrive, to be parked and not to be lost.
-ROOM = {"max.message.bytes": str(6 * 1024 * 1024)}
+MAX_MESSAGE_BYTES = 6 * 1024 * 1024
+"""A value is read up to 1 MiB; a larger one must arrive too, to be parked with a reason."""
 
 
 async def make_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and return their names; those that exist are left as they are.
 
     Their records are kept for ever: a service that was away for a month has lost nothing, and a subscriber can begin at
-    the beginning. Partitions are never added to a topic
-    that is there: a key would move, and its order be lost.
+    the beginning. Partitions are never added to an existing topic: a key would get another one, and its order be lost.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
     await admin.start()
@@ -43,5 +42,5 @@ def _topic(settings: Settings, name: str) -> NewTopic:
         name=settings.topic_prefix + name,
         num_partitions=settings.topic_partitions,
         replication_factor=settings.topic_replicas,
-        topic_configs={**ROOM, "retention.ms": "-1"},
+        topic_configs={"max.message.bytes": str(MAX_MESSAGE_BYTES), "retention.ms": "-1"},
     )

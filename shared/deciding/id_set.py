@@ -6,13 +6,13 @@ from bisect import bisect_left
 
 from immutables import Map
 
-WIDTH = 16
-RECENT = 64
-"""Ids that are not sorted in yet, or a sixteenth of all: so sorting costs an id about 5 µs."""
+ID_BYTES = 16
+MIN_RECENT = 64
+"""Ids that are not sorted yet, or a sixteenth of all: sorting then costs an id about 5 µs."""
 
 
 class IdSet:
-    """`add` makes another set and leaves this one as it is. An id takes 16 bytes, in a `Map` of objects 140."""
+    """`add` returns another set and leaves this one as it is. An id takes 16 bytes, in a `Map` of objects 140."""
 
     __slots__ = ("_recent", "_sorted")
 
@@ -23,25 +23,31 @@ class IdSet:
     def add(self, id: bytes) -> IdSet:
         """The same with this id."""
         after = IdSet(self._sorted, self._recent.set(id, None))
-        return IdSet(bytes(after)) if len(after._recent) >= max(RECENT, len(self._sorted) // WIDTH // 16) else after
+        full = len(after._recent) >= max(MIN_RECENT, len(self._sorted) // ID_BYTES // 16)
+        return IdSet(bytes(after)) if full else after
 
     def __contains__(self, id: bytes) -> bool:
         if id in self._recent:
             return True
-        place = bisect_left(range(len(self._sorted) // WIDTH), id, key=self._at)
+        place = bisect_left(range(len(self._sorted) // ID_BYTES), id, key=self._at)
         return self._at(place) == id
 
     def _at(self, place: int) -> bytes:
-        return self._sorted[place * WIDTH : (place + 1) * WIDTH]
+        return self._sorted[place * ID_BYTES : (place + 1) * ID_BYTES]
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes of memory it takes."""
+        return len(self._sorted) + 140 * len(self._recent)
 
     def __bytes__(self) -> bytes:
-        """All of them, in order."""
+        """All ids, in order."""
         if not self._recent:
             return self._sorted
-        # Two sorted runs behind each other are merged by the sort in one pass.
-        every = [self._at(place) for place in range(len(self._sorted) // WIDTH)] + sorted(self._recent)
-        every.sort()
-        return b"".join(dict.fromkeys(every))
+        # The sort merges two sorted runs in one pass.
+        ids = [self._at(place) for place in range(len(self._sorted) // ID_BYTES)] + sorted(self._recent)
+        ids.sort()
+        return b"".join(dict.fromkeys(ids))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, IdSet) and bytes(self) == bytes(other)

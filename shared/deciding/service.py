@@ -1,70 +1,99 @@
-"""A deciding service: messages in, commands out, facts into the log."""
+"""A deciding service: messages and ticks in, commands out, facts into the log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Generic, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
+from modelog.envelope import Message
 from modelog.events import Event
 
-from shared.bus.consumer import Subscription
-from shared.bus.dead_letters import Parking
-from shared.deciding.batch import BatchProcessor, Context, Handler
+from shared.bus.batch import BatchProcessor, Handler
+from shared.bus.consumer import ServiceConsumer
+from shared.bus.dead_letters import DeadLetters
+from shared.deciding.clock import Schedule, Work, run_schedules
 from shared.deciding.command_handler import CommandHandler
+from shared.domain.command import CausedCommand
 from shared.domain.decider import Command, Decider
-from shared.runtime.runtime import Runtime
+from shared.log import Log
+from shared.runtime.context import Context
+from shared.runtime.runtime import Resource, Runtime
 
 __all__ = ["Context", "Service"]
 
-S = TypeVar("S")
-C = TypeVar("C", bound=Command)
-H = TypeVar("H", bound=Handler)
+E = TypeVar("E", bound=Event)
+LookUp = Callable[[Message[E], Context], Command | None]
+MakeCommand = LookUp[E] | Callable[[Message[E], Context], Awaitable[Command | None]]
 
 
-class Service(Generic[S, C]):
-    """Handlers around one decider. Opens nothing until it runs.
+class Service:
+    """Handlers around one or more deciders. Opens nothing until it runs, and then only what `needs` names."""
 
-    A handler is told a message and a `Context`, and makes a command of it, or None where there is nothing to ask. It
-    may be a coroutine; it is run again when the machine fails it.
-    """
-
-    def __init__(self, name: str, decider: Decider[S, C]) -> None:
+    def __init__(self, name: str, *deciders: Decider[Any, Any], needs: Sequence[type[Resource]] = ()) -> None:
         self.name = name
-        self.decider = decider
+        self.deciders = deciders
+        self.needs = needs
         self.handlers: dict[type[Event], Handler] = {}
+        self.schedules: list[Schedule] = []
 
-    def on(self, event: type[Event]) -> Callable[[H], H]:
-        """Hear `event`, and make a command of it with the function below."""
+    def on(self, event: type[E], look_up: LookUp[E] | None = None) -> Callable[[MakeCommand[E]], MakeCommand[E]]:
+        """Hear `event`; the function makes a command of its message, or None where there is nothing to ask.
 
-        def heard(handler: H) -> H:
-            self.handlers[event] = handler
-            return handler
+        It may be a coroutine function: it is a task then, and is called again after transient errors. Where `look_up`
+        knows the command without waiting, no task is made.
+        """
 
-        return heard
+        def register(command: MakeCommand[E]) -> MakeCommand[E]:
+            self.handlers[event] = Handler(command, look_up)
+            return command
+
+        return register
+
+    def every(self, interval: timedelta) -> Callable[[Work], Work]:
+        """Call the function so often, once over all instances of the service; it returns the commands that follow."""
+
+        def register(work: Work) -> Work:
+            self.schedules.append(Schedule(f"{self.name}.{work.__name__}", interval, work))
+            return work
+
+        return register
 
     def describe(self) -> dict[str, str]:
-        """What it hears and what it may say."""
+        """What it hears and which facts it answers with."""
         return {
             "hears": ", ".join(event.type for event in self.handlers),
-            "says": ", ".join(fact.type for fact in self.decider.says),
+            "answers": ", ".join(fact.type for decider in self.deciders for fact in decider.answers),
         }
 
-    async def run(self, process: Runtime) -> None:
-        """Answer what is heard until the process stops."""
-        settings = process.settings
-        parking = Parking(settings.kafka_servers, settings.topic_prefix, self.name)
+    async def run(self, runtime: Runtime) -> None:
+        """Answer messages and ticks until the process stops."""
+        # Opened now: the first message shall not wait for the import of a client.
+        resources = {need: runtime.resource(need) for need in self.needs}
 
-        artifacts = process.artifacts  # opened now: the first message shall not wait for the client's import
+        def context(now: datetime | None) -> Context:
+            return Context(now or datetime.now(UTC), runtime.policy, resources)
 
-        def context() -> Context:
-            return Context(datetime.now(UTC), process.policy, artifacts)
-
-        # With shared flushes a loop took 3 ms longer: a service waited for the transaction of another.
-        answering = CommandHandler(process.log.beside(), self.name, self.decider)
-        intake = BatchProcessor(self.name, self.handlers, answering, parking, context)
+        settings = runtime.settings
+        answer = self._answer(runtime)
+        dead_letters = DeadLetters(settings.kafka_servers, settings.topic_prefix, self.name)
+        batches = BatchProcessor(self.name, self.handlers, answer, dead_letters, context)
         topics = [settings.topic_prefix + event.type for event in self.handlers]
         try:
-            await Subscription(settings, self.name, topics, intake.take).run(process)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ServiceConsumer(settings, self.name, topics, batches.take).run(runtime))
+                group.create_task(run_schedules(runtime, self.schedules, context, answer))
         finally:
-            await parking.close()
+            await dead_letters.close()
+
+    def _answer(self, runtime: Runtime) -> Callable[[Sequence[CausedCommand[Any]]], Awaitable[None]]:
+        """Each command to the decider that takes its type; two deciders of one message answer side by side."""
+        log = Log(runtime.pool)
+        handlers = [CommandHandler(log, decider, runtime.stream_locks) for decider in self.deciders]
+
+        async def answer(commands: Sequence[CausedCommand[Any]]) -> None:
+            for handler in handlers:
+                await handler.answer([c for c in commands if isinstance(c.command, handler.decider.commands)])
+
+        return answer

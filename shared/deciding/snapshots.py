@@ -1,16 +1,18 @@
-"""Snapshots: what a service knows of a long stream, written down so that nobody has to fold it from its beginning.
+"""Snapshots: the history of a long stream, stored so that a process that has just begun need not fold it all.
 
-A snapshot only saves time: the log has all that is in it, and the table may be emptied at any moment. Its row says
-which fold made it, and what other code made is not looked at.
+A snapshot only saves time: all that is in it is in the log, and the table may be emptied at any moment. Each row names
+the fold that made it; a row of another fold is not read.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import GenericAlias
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -19,96 +21,84 @@ import orjson
 from immutables import Map
 from pydantic import ConfigDict, TypeAdapter
 
-from shared.deciding import id_set
+import shared.domain
+from shared.deciding.history import History
 from shared.deciding.id_set import IdSet
-from shared.domain import paged_map
 from shared.domain.decider import Decider
 from shared.domain.paged_map import PagedMap
 
 S = TypeVar("S")
 
-EVERY = 2_000
-"""Facts behind a snapshot before the next one is written. So many are read and folded in about 40 ms."""
+SNAPSHOT_FACTS = 2_000
+"""Facts between two snapshots of a stream. So many are read and folded in about 40 ms."""
 
 READ = """
-select stream, version, told, said, pages
-  from log.snapshot
+select stream, version, state, answered, blocks
+  from log.state_snapshot
  where stream = any ($1) and decider = $2 and fold = $3
 """
-KEEP = """
-insert into log.snapshot (stream, decider, fold, version, told, said, pages) values ($1, $2, $3, $4, $5, $6, $7)
+WRITE = """
+insert into log.state_snapshot (stream, decider, fold, version, state, answered, blocks)
+values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (stream, decider) do update
-   set (fold, version, at, told, said, pages)
-       = (excluded.fold, excluded.version, excluded.at, excluded.told, excluded.said, excluded.pages)
- where snapshot.fold <> excluded.fold or snapshot.version < excluded.version
+   set (fold, version, at, state, answered, blocks)
+       = (excluded.fold, excluded.version, excluded.at, excluded.state, excluded.answered, excluded.blocks)
+ where state_snapshot.fold <> excluded.fold or state_snapshot.version < excluded.version
 """
-
-
-@dataclass(frozen=True, slots=True)
-class History(Generic[S]):
-    """What one service knows of a stream: its version, the folded state, and the ids of the facts it said itself.
-
-    A cause was answered if the first fact that would answer it is among the ids. `kept` is the version of the last
-    snapshot.
-    """
-
-    state: S
-    version: int
-    said: IdSet
-    kept: int
 
 
 class Snapshots(Generic[S]):
-    """The snapshots of one decider's streams. Its states are dataclasses of `Pages`, small `Map`s and plain values."""
+    """The snapshots of one decider. Its states are dataclasses of `PagedMap`s, small `Map`s and plain values."""
 
-    def __init__(self, pool: asyncpg.Pool, name: str, decider: Decider[S, Any]) -> None:
+    def __init__(self, pool: asyncpg.Pool, decider: Decider[S, Any]) -> None:
         self.pool = pool
-        self.name = name
+        self.name = decider.name
         self.initial = decider.initial
         hints = get_type_hints(type(decider.initial))
         self.paged = {name: getattr(self.initial, name) for name, hint in hints.items() if get_origin(hint) is PagedMap}
         self.plain = {name: _adapter(hint) for name, hint in hints.items() if name not in self.paged}
         self.maps = [name for name, hint in hints.items() if get_origin(hint) is Map]
-        self.fold = _digest(decider, [pages.schema for pages in self.paged.values()], list(self.plain.values()))
+        schemas = [*(paged.schema for paged in self.paged.values()), *(a.json_schema() for a in self.plain.values())]
+        self.fold = _fold_digest(decider, schemas)
 
     async def read(self, streams: Sequence[str]) -> dict[str, History[S]]:
         """The histories of those streams that have a snapshot."""
         rows = await self.pool.fetch(READ, streams, self.name, self.fold)
-        return {stream: self._opened(version, orjson.loads(told), *raw) for stream, version, told, *raw in rows}
+        return {stream: self._opened(version, orjson.loads(state), *raw) for stream, version, state, *raw in rows}
 
-    async def keep(self, stream: str, history: History[S]) -> None:
-        """Write a sealed history down, unless a later one is there."""
+    async def write(self, stream: str, history: History[S]) -> None:
+        """Store a sealed history, unless a later one is stored."""
         paged = {name: getattr(history.state, name) for name in self.paged}
-        told = {
+        state = {
             "plain": {name: orjson.Fragment(self._plain(history.state, name)) for name in self.plain},
-            "pages": {name: [len(one), list(one.kept)] for name, one in paged.items()},
+            "blocks": {name: [len(entries), list(entries.blocks)] for name, entries in paged.items()},
         }
-        raw = [page.raw for one in paged.values() for page in one.kept.values()]
-        row = (history.version, orjson.dumps(told).decode(), bytes(history.said), raw)
-        await self.pool.execute(KEEP, stream, self.name, self.fold, *row)
+        raw = [block.raw for entries in paged.values() for block in entries.blocks.values()]
+        row = (history.version, orjson.dumps(state).decode(), bytes(history.answered), raw)
+        await self.pool.execute(WRITE, stream, self.name, self.fold, *row)
 
     def sealed(self, history: History[S]) -> History[S]:
-        """The same history, ready to be kept: what came since the last snapshot is in its pages."""
+        """The same history, ready to be written: every entry is in a block."""
         paged = {name: getattr(history.state, name).sealed() for name in self.paged}
-        return replace(history, state=replace(self._dataclass(history.state), **paged), kept=history.version)
+        return replace(history, state=replace(_dataclass(history.state), **paged), snapshot_version=history.version)
 
-    def _opened(self, version: int, told: dict[str, Any], said: bytes, raw: Sequence[bytes]) -> History[S]:
-        rest, held = iter(raw), dict[str, Any]()
-        for name, none in self.paged.items():
-            size, numbers = told["pages"][name]
-            held[name] = none.opened({number: next(rest) for number in numbers}, size)
+    def _opened(self, version: int, stored: dict[str, Any], answered: bytes, raw: Sequence[bytes]) -> History[S]:
+        rest, values = iter(raw), dict[str, Any]()
+        for name, empty in self.paged.items():
+            size, numbers = stored["blocks"][name]
+            values[name] = empty.opened({number: next(rest) for number in numbers}, size)
         for name, adapter in self.plain.items():
-            value = adapter.validate_python(told["plain"][name])
-            held[name] = Map(value) if name in self.maps else value
-        return History(replace(self._dataclass(self.initial), **held), version, IdSet(said), version)
+            value = adapter.validate_python(stored["plain"][name])
+            values[name] = Map(value) if name in self.maps else value
+        return History(replace(_dataclass(self.initial), **values), version, IdSet(answered), version)
 
     def _plain(self, state: S, name: str) -> bytes:
         value = getattr(state, name)
         return self.plain[name].dump_json(dict(value) if name in self.maps else value)
 
-    @staticmethod
-    def _dataclass(state: S) -> Any:
-        return state
+
+def _dataclass(state: Any) -> Any:
+    return state
 
 
 def _adapter(hint: Any) -> TypeAdapter[Any]:
@@ -117,10 +107,39 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(form, config=ConfigDict(ser_json_inf_nan="strings"))
 
 
-def _digest(decider: Decider[Any, Any], paged: Iterable[Any], plain: Iterable[TypeAdapter[Any]]) -> str:
-    """Of all that makes a state what it is: the code of the fold, what it reads, what it keeps and how."""
-    modules = [sys.modules[type(decider.initial).__module__], paged_map, id_set, sys.modules[__name__]]
-    told = [inspect.getsource(module) for module in modules]
-    told += sorted(orjson.dumps(fact.model_json_schema()).decode() for fact in decider.remembers)
-    told += [orjson.dumps(schema).decode() for schema in (*paged, *(adapter.json_schema() for adapter in plain))]
-    return hashlib.sha256("\0".join(told).encode()).hexdigest()
+def _fold_digest(decider: Decider[Any, Any], schemas: Sequence[dict[str, Any]]) -> str:
+    """Of all that makes a state: the code of the fold without comments and docstrings, its facts, and its shape."""
+    domain = sorted(Path(shared.domain.__path__[0]).glob("*.py"))
+    sources = [
+        inspect.getsource(sys.modules[type(decider.initial).__module__]),
+        inspect.getsource(sys.modules[__name__]),
+    ]
+    sources += [inspect.getsource(sys.modules[IdSet.__module__]), *(module.read_text() for module in domain)]
+    parts = [_code(source) for source in sources]
+    parts += sorted(orjson.dumps(_undescribed(fact.model_json_schema())).decode() for fact in decider.remembers)
+    parts += [orjson.dumps(_undescribed(schema)).decode() for schema in schemas]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _code(source: str) -> str:
+    """The syntax tree of a module without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [statement for statement in node.body if not _is_docstring(statement)]
+    return ast.dump(tree)
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _undescribed(schema: Any) -> Any:
+    """A JSON Schema without its descriptions; a property may have that name too, and is no text."""
+    if isinstance(schema, list):
+        return [_undescribed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _undescribed(part) for key, part in schema.items() if not (key == "description" and isinstance(part, str))
+    }

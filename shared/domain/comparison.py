@@ -1,4 +1,4 @@
-"""Is a challenger worse than the champion? Asked by validation, and by promotion when the champion changed since."""
+"""Is a challenger worse than the champion? For validation, and for promotion where the champion has changed since."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class Champion:
 def compare(policy: Policy, metrics: Mapping[str, float], champion: Champion | None) -> Finding:
     """Whether every metric that both have, and whose direction the policy knows, is at most `tolerance` worse.
 
-    The tolerance is a share of the champion's absolute value. Nothing in common is a failure: a gate that cannot see
-    stays shut.
+    The tolerance is a share of the champion's absolute value. No common metric is a failure.
     """
     check, required = "not worse than the champion", f"at most {policy.tolerance:.2%} worse than the champion"
     if champion is None:
@@ -45,13 +44,13 @@ def compare(policy: Policy, metrics: Mapping[str, float], champion: Champion | N
             sentence=f"nothing can be compared with champion {champion.version}, whose metrics are: {theirs}",
         )
     worse = [name for name, values in shared.items() if _worse(*values, policy.tolerance)]
-    told = [_tell(name, *shared[name], champion.version) for name in worse or shared]
+    sentences = [_sentence(name, *shared[name], champion.version) for name in worse or shared]
     return Finding(
         check=check,
         passed=not worse,
         required=required,
         observed=join_limited([f"{name} {value:.6g}" for name, (value, _, _) in shared.items()], ", "),
-        sentence=join_limited(told) + (f", beyond the tolerance of {policy.tolerance:.2%}" if worse else ""),
+        sentence=join_limited(sentences) + (f", beyond the tolerance of {policy.tolerance:.2%}" if worse else ""),
     )
 
 
@@ -64,7 +63,7 @@ def _worse(value: float, theirs: float, direction: str, tolerance: float) -> boo
     return lost > tolerance * abs(theirs)
 
 
-def _tell(name: str, value: float, theirs: float, direction: str, champion: int) -> str:
+def _sentence(name: str, value: float, theirs: float, direction: str, champion: int) -> str:
     better = value > theirs if direction == "higher" else value < theirs
     verdict = "equal to" if value == theirs else "better than" if better else "worse than"
     return f"{name} {value:.6g} is {verdict} champion {champion}'s {theirs:.6g} ({direction} is better)"

@@ -1,4 +1,4 @@
-"""A decision as a value: what a question remembers, how a fact changes that, and what a command makes of it."""
+"""A decision as a value: the state it needs, how a fact changes that state, and which facts answer a command."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ C = TypeVar("C", bound=Command)
 
 @dataclass(frozen=True)
 class Decider(Generic[S, C]):
-    """Pure: told the time, the ids and the policy by the command; never reaches I/O.
+    """Pure: the command brings the time, the ids and the policy; no I/O is reached.
 
-    `remembers` names the facts that `evolve` looks at: no other fact is read from the log for this question. `says`
-    names those that `decide` can answer.
-    `decide` may answer nothing only where no later fact could change that answer, because nothing leaves no trace: a
-    message delivered again later is decided again.
+    `name` is part of each fact's id and source, so it never changes. `commands` are the types that `decide` takes,
+    `remembers` the facts that `evolve` looks at (no other fact is read from the log), `answers` those that `decide`
+    returns. `decide` may return no facts only where no later fact could change that: no facts leave no trace, so the
+    same message delivered again is decided again.
     """
 
+    name: str
     initial: S
     evolve: Callable[[S, Fact], S]
     decide: Callable[[S, C], Sequence[Fact]]
+    commands: tuple[type[C], ...]
     remembers: frozenset[type[Fact]]
-    says: tuple[type[Fact], ...]
+    answers: tuple[type[Fact], ...]
 
     def after(self, state: S, facts: Iterable[Fact]) -> S:
-        """The state once these facts have been said."""
+        """The state after these facts."""
         for fact in facts:
             state = self.evolve(state, fact)
         return state

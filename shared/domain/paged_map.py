@@ -1,4 +1,4 @@
-"""A persistent mapping whose old part lies in compressed pages, each read when it is asked for something."""
+"""A persistent mapping whose old entries are in compressed blocks, each read when one of its keys is asked for."""
 
 from __future__ import annotations
 
@@ -14,67 +14,70 @@ from pydantic import ConfigDict, TypeAdapter
 K = TypeVar("K", int, str)
 V = TypeVar("V")
 
-NUMBERS = 64
-"""Neighbouring numbers in a page: versions grow at one end, so few pages change between two snapshots."""
-TEXTS = 64
-"""Pages that texts are spread over."""
-RECENT = 32
-"""Entries that stay as they are, or a sixteenth of all: so writing pages anew costs a version about 10 µs."""
-AT_HAND = 256
-"""Pages of all mappings that are kept as they were last read."""
+INTS_IN_BLOCK = 64
+"""Neighbouring numbers are in one block: versions grow at one end, so few blocks change between two snapshots."""
+STR_BLOCKS = 64
+"""So many blocks hold all keys that are texts."""
+MIN_RECENT = 32
+"""Entries that stay uncompressed, or a sixteenth of all: compressing again then costs 10 µs for each version."""
+RECENT_ENTRY_BYTES = 1_000
+"""What an uncompressed entry is estimated to take."""
+CACHED_BLOCKS = 256
+"""Blocks of all mappings that are kept decompressed."""
 
 
 class Block:
-    """Some entries, as they are stored: JSON, compressed."""
+    """Some entries as compressed JSON."""
 
-    def __init__(self, form: TypeAdapter[Any], raw: bytes) -> None:
-        self.form = form
+    def __init__(self, adapter: TypeAdapter[Any], raw: bytes) -> None:
+        self.adapter = adapter
         self.raw = raw
 
 
 class PagedMap(Generic[K, V]):
-    """Numbers or texts to values; `set` makes another one and leaves this one as it is. No key is taken out.
+    """Integers or texts to values; `set` returns another mapping and leaves this one as it is. No key is removed.
 
-    Of 50,000 versions, each takes a tenth of the memory of its objects, and all are ready as soon as their bytes are
-    here, where a dictionary takes a fifth of a second to build (figures: docs/performance.md).
+    50,000 versions take a tenth of the memory of their objects, and can be asked as soon as their bytes are here, where
+    a dictionary takes a fifth of a second to build (figures: docs/performance.md).
     """
 
-    __slots__ = ("_form", "_size", "kept", "recent")
+    __slots__ = ("_adapter", "_block_bytes", "_size", "blocks", "recent")
 
-    kept: Mapping[int, Block]
+    blocks: Mapping[int, Block]
     recent: Map[K, V]
 
     def __init__(self, key: type[K], value: type[V]) -> None:
-        self._form, self.kept, self.recent, self._size = _form(key, value), {}, Map(), 0
+        self._adapter, self.blocks, self.recent = _adapter(key, value), {}, Map()
+        self._size = self._block_bytes = 0
 
     def set(self, key: K, value: V) -> PagedMap[K, V]:
         """The same with this value under the key."""
         size = self._size + (key not in self)
-        after = self._with(self.kept, self.recent.set(key, value), size)
-        return after.sealed() if len(after.recent) >= max(RECENT, size // 16) else after
+        after = self._with(self.blocks, self.recent.set(key, value), size, self._block_bytes)
+        return after.sealed() if len(after.recent) >= max(MIN_RECENT, size // 16) else after
 
     def get(self, key: K) -> V | None:
         """The value under the key, None if there is none."""
         if key in self.recent:
             return self.recent[key]
-        page = self.kept.get(_page(key))
-        return None if page is None else _entries(page).get(key)
+        block = self.blocks.get(_block(key))
+        return None if block is None else _entries(block).get(key)
 
     def __getitem__(self, key: K) -> V:
-        value: V = self.recent[key] if key in self.recent else _entries(self.kept[_page(key)])[key]
+        value: V = self.recent[key] if key in self.recent else _entries(self.blocks[_block(key)])[key]
         return value
 
     def __contains__(self, key: K) -> bool:
-        if key in self.recent or not self.kept:
+        if key in self.recent or not self.blocks:
             return key in self.recent
-        page = self.kept.get(_page(key))
-        return page is not None and key in _entries(page)
+        block = self.blocks.get(_block(key))
+        return block is not None and key in _entries(block)
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[K]:
-        yield from (key for page in self.kept.values() for key in _entries(page) if key not in self.recent)
+        yield from (key for block in self.blocks.values() for key in _entries(block) if key not in self.recent)
         yield from self.recent
 
     def __eq__(self, other: object) -> bool:
@@ -87,42 +90,51 @@ class PagedMap(Generic[K, V]):
         """Every key with its value."""
         return ((key, self[key]) for key in self)
 
-    def sealed(self) -> PagedMap[K, V]:
-        """The same with everything in pages; only those are written anew that something came to."""
-        came: defaultdict[int, dict[K, V]] = defaultdict(dict)
-        for key, value in self.recent.items():
-            came[_page(key)][key] = value
-        kept = dict(self.kept)
-        for number, entries in came.items():
-            before = _entries(kept[number]) if number in kept else {}
-            kept[number] = Block(self._form, zlib.compress(self._form.dump_json(before | entries), level=1))
-        return self._with(kept, Map(), self._size)
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes of memory it takes."""
+        return self._block_bytes + RECENT_ENTRY_BYTES * len(self.recent)
 
-    def opened(self, kept: Mapping[int, bytes], size: int) -> PagedMap[K, V]:
-        """Pages like these, so many entries in them, as they were stored."""
-        return self._with({number: Block(self._form, raw) for number, raw in kept.items()}, Map(), size)
+    def sealed(self) -> PagedMap[K, V]:
+        """The same with every entry in blocks; only blocks with new entries are compressed again."""
+        added: defaultdict[int, dict[K, V]] = defaultdict(dict)
+        for key, value in self.recent.items():
+            added[_block(key)][key] = value
+        blocks, block_bytes = dict(self.blocks), self._block_bytes
+        for number, entries in added.items():
+            before = _entries(blocks[number]) if number in blocks else {}
+            block_bytes -= len(blocks[number].raw) if number in blocks else 0
+            blocks[number] = Block(self._adapter, zlib.compress(self._adapter.dump_json(before | entries), level=1))
+            block_bytes += len(blocks[number].raw)
+        return self._with(blocks, Map(), self._size, block_bytes)
+
+    def opened(self, blocks: Mapping[int, bytes], size: int) -> PagedMap[K, V]:
+        """A mapping of `size` entries in these blocks, as they were stored."""
+        opened = {number: Block(self._adapter, raw) for number, raw in blocks.items()}
+        return self._with(opened, Map(), size, sum(map(len, blocks.values())))
 
     @property
     def schema(self) -> dict[str, Any]:
-        """What the pages hold, as JSON Schema."""
-        return self._form.json_schema()
+        """The JSON Schema of a block's entries."""
+        return self._adapter.json_schema()
 
-    def _with(self, kept: Mapping[int, Block], recent: Map[K, V], size: int) -> PagedMap[K, V]:
+    def _with(self, blocks: Mapping[int, Block], recent: Map[K, V], size: int, block_bytes: int) -> PagedMap[K, V]:
         other: PagedMap[K, V] = object.__new__(PagedMap)
-        other._form, other.kept, other.recent, other._size = self._form, kept, recent, size
+        other._adapter, other.blocks, other.recent = self._adapter, blocks, recent
+        other._size, other._block_bytes = size, block_bytes
         return other
 
 
-def _form(key: type[Any], value: type[Any]) -> TypeAdapter[Any]:
+def _adapter(key: type[Any], value: type[Any]) -> TypeAdapter[Any]:
     """Metrics may be NaN."""
     return TypeAdapter(dict[key, value], config=ConfigDict(ser_json_inf_nan="strings", defer_build=True))  # type: ignore[valid-type]
 
 
-@lru_cache(AT_HAND)
-def _entries(page: Block) -> dict[Any, Any]:
-    entries: dict[Any, Any] = page.form.validate_json(zlib.decompress(page.raw))
+@lru_cache(CACHED_BLOCKS)
+def _entries(block: Block) -> dict[Any, Any]:
+    entries: dict[Any, Any] = block.adapter.validate_json(zlib.decompress(block.raw))
     return entries
 
 
-def _page(key: int | str) -> int:
-    return key // NUMBERS if isinstance(key, int) else zlib.crc32(key.encode()) % TEXTS
+def _block(key: int | str) -> int:
+    return key // INTS_IN_BLOCK if isinstance(key, int) else zlib.crc32(key.encode()) % STR_BLOCKS

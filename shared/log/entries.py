@@ -1,4 +1,4 @@
-"""What goes into the log and what comes out of it."""
+"""What is written to the log and what is read from it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from modelog.events import BY_TYPE, Fact
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A fact on its way into the log; `data` and `meta` are JSON text."""
+    """A fact to be appended; `data` and `meta` are JSON text."""
 
     kind: str
     id: UUID
@@ -19,7 +21,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Facts for one stream, to stand right behind the version that their writer decided on."""
+    """Facts for one stream, whose writer decided at version `expected`."""
 
     stream: str
     expected: int
@@ -28,7 +30,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a stream stands after an append: its version, and the position of its last fact."""
+    """The end of a stream after an append: its version, and the position of its last fact."""
 
     version: int
     position: int
@@ -36,13 +38,20 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A fact of a stream as it is read to be folded.
+    """A fact of a stream, read to be folded.
 
-    `data` is None where its kind was not asked for, `id` where another source said it.
+    `data` is None where its kind was not asked for, `cause` where the fact is of another source.
     """
 
     stream: str
     version: int
     kind: str
-    id: UUID | None
+    cause: UUID | None
     data: str | None
+
+
+def read_fact(kind: str, data: str) -> Fact:
+    """The fact in a row of the log. Every stored fact is read here, so upcasts of old shapes belong here."""
+    fact = BY_TYPE[kind].model_validate_json(data)
+    assert isinstance(fact, Fact)
+    return fact

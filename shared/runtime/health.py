@@ -1,7 +1,8 @@
-"""Is this process well? Answered over HTTP: `/livez`, `/readyz` and `/metrics`."""
+"""Is this process healthy? Answered over HTTP: `/livez`, `/readyz` (both JSON) and `/metrics`."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterable
@@ -10,41 +11,42 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
+from pydantic import JsonValue
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-STILL = 30.0
-"""Seconds without a turn of the event loop after which a process counts as dead."""
+DEAD_SECONDS = 30.0
+"""A process whose event loop has not run for so long counts as dead."""
 
 
 class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-class Quiet(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
     def log_message(self, *_: Any) -> None:
-        """A probe a second is no news."""
+        """Probes are not logged."""
 
 
 class Health:
-    """What the parts of a process say of themselves. Served from a thread, so that a blocked loop is told too."""
+    """The state of each component of a process. Served from a thread, so that a blocked event loop is reported too."""
 
     def __init__(self) -> None:
-        self.parts: dict[str, tuple[bool, str]] = {}
-        self.turned = time.monotonic()
+        self.components: dict[str, dict[str, JsonValue]] = {}
+        self._last_beat = time.monotonic()
 
-    def ready(self, part: str, well: bool, detail: str) -> None:
-        """`part` is (not) doing its work; `detail` is a sentence for people."""
-        self.parts[part] = (well, detail)
+    def report(self, component: str, ready: bool, detail: str, **state: JsonValue) -> None:
+        """Whether `component` does its work; `detail` is a sentence for people, `state` is for programs."""
+        self.components[component] = {"ready": ready, "detail": detail, **state}
 
-    def turn(self) -> None:
-        """The event loop is alive."""
-        self.turned = time.monotonic()
+    def beat(self) -> None:
+        """The event loop runs."""
+        self._last_beat = time.monotonic()
 
     def serve(self, host: str, port: int) -> str:
         """Begin to answer, and return the address."""
-        server = make_server(host, port, self._answer, server_class=Server, handler_class=Quiet)
+        server = make_server(host, port, self._answer, server_class=Server, handler_class=QuietHandler)
         threading.Thread(target=server.serve_forever, daemon=True, name="health").start()
         return f"http://{host}:{server.server_port}"
 
@@ -54,15 +56,14 @@ class Health:
                 metrics: Iterable[bytes] = make_wsgi_app()(environ, start)
                 return metrics
             case "/livez":
-                still = time.monotonic() - self.turned
-                well, lines = still < STILL, [f"the event loop turned {still:.1f} s ago"]
+                age = time.monotonic() - self._last_beat
+                well = age < DEAD_SECONDS
+                answer: dict[str, JsonValue] = {"event_loop_ran_seconds_ago": round(age, 1)}
             case "/readyz":
-                well = bool(self.parts) and all(well for well, _ in self.parts.values())
-                lines = [
-                    f"{part}: {'ready' if ok else 'not ready'}, {detail}" for part, (ok, detail) in self.parts.items()
-                ]
+                well = bool(self.components) and all(state["ready"] for state in self.components.values())
+                answer = {"ready": well, "components": {**self.components}}
             case _:
                 start("404 Not Found", [("content-type", "text/plain; charset=utf-8")])
-                return [b"ask for /livez, /readyz or /metrics\n"]
-        start("200 OK" if well else "503 Service Unavailable", [("content-type", "text/plain; charset=utf-8")])
-        return ["".join(f"{line}\n" for line in lines).encode()]
+                return [b"expected /livez, /readyz or /metrics\n"]
+        start("200 OK" if well else "503 Service Unavailable", [("content-type", "application/json")])
+        return [json.dumps(answer, indent=2).encode() + b"\n"]

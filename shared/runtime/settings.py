@@ -1,4 +1,4 @@
-"""What a process is told by its environment: addresses, names and limits, each as `MODELOG_…`."""
+"""The settings of a process, from its environment: addresses, names and limits, each as `MODELOG_…`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     """The buckets whose objects a `model.trained` may name, with commas; `*` is every one that our keys can read."""
     health_host: str = "127.0.0.1"
     health_port: int = 0
-    """Where `/livez`, `/readyz` and `/metrics` answer; 0 picks a free port, told on the start-up card."""
+    """Where `/livez`, `/readyz` and `/metrics` answer; 0 is a free port, which the log line at the start names."""
     graceful_seconds: float = 30.0
     """How long a stopping process may take to finish the batch it is at."""
 

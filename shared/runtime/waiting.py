@@ -1,13 +1,19 @@
-"""Waiting: until the process is told to stop, and for several things at a time."""
+"""Waiting: until the process stops, for several coroutines, and for transient errors to pass."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import stamina
+
+from shared.runtime.errors import is_transient
+
 T = TypeVar("T")
+
+MAX_PAUSE_SECONDS = 5.0
 
 
 async def sleep_until_stopped(stopping: asyncio.Event, seconds: float) -> None:
@@ -18,7 +24,7 @@ async def sleep_until_stopped(stopping: asyncio.Event, seconds: float) -> None:
 
 
 async def run_until_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` returns, or None where the process stops before it does."""
+    """What `work` returns; cancel it and return None where the process stops before."""
     working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
     await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -31,10 +37,25 @@ async def run_until_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, T
 
 
 async def gather_or_cancel(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """What all of them return, in their order; where one fails, the others are ended and its error is raised alone."""
+    """What all of them return, in their order; where one fails, cancel the others and raise its error alone."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
     except* Exception as problems:
         raise problems.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+async def retry(work: Callable[[], Awaitable[T]], within_seconds: float | None) -> T:
+    """What `work` returns, called again with growing pauses while its errors are transient and the time lasts."""
+    try:
+        return await work()  # without stamina's context, which costs more than a small query
+    except Exception as error:
+        if not is_transient(error):
+            raise
+    async for attempt in stamina.retry_context(
+        on=is_transient, attempts=None, timeout=within_seconds, wait_max=MAX_PAUSE_SECONDS
+    ):
+        with attempt:
+            return await work()
+    raise AssertionError("stamina returns or raises")

@@ -13,15 +13,16 @@ import asyncpg
 from modelog import Registry
 from modelog.events import BY_TYPE, Fact
 
-from services.__main__ import PARTS
+from services import component, names
+from shared.deciding.service import Service
 from stack import Addresses
 from stack.disposable import Sandbox
 from stack.servers import in_parallel
 from stack.waiting import until
 from tests.e2e.process import ServiceProcess
 
-EVERY_SERVICE = tuple(PARTS)
-DECIDING = tuple(name for name in PARTS if name not in ("relay", "views"))
+EVERY_SERVICE = tuple(names())
+DECIDING = tuple(name for name in names() if isinstance(component(name), Service))
 
 
 class Cluster:

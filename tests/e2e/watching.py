@@ -6,7 +6,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.__main__ import part
+from services import component
 from stack.waiting import until
 from tests.e2e.cluster import DECIDING, Cluster
 
@@ -46,7 +46,7 @@ async def lags(cluster: Cluster) -> dict[str, int]:
         found = {}
         for name in DECIDING:
             committed = await admin.list_consumer_group_offsets(cluster.prefix + name)
-            topics = [cluster.prefix + event.type for event in part(name).handlers]  # type: ignore[attr-defined]
+            topics = [cluster.prefix + event.type for event in component(name).handlers]  # type: ignore[attr-defined]
             ends = await consumer.end_offsets(_partitions(cluster, topics))
             behind = sum(end - (committed[key].offset if key in committed else 0) for key, end in ends.items())
             if behind:

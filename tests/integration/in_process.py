@@ -18,9 +18,8 @@ from modelog.store import blob_key
 from modelog.values import Artifact, File
 
 from operations.parked import SENT
-from services.__main__ import PARTS, part
+from services import component, names
 from shared.bus.topics import PARKED
-from shared.log import Log
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from stack import Addresses
@@ -65,7 +64,7 @@ class InProcessRegistry:
 
     async def facts(self, model: str) -> list[Fact]:
         """The stream of a model."""
-        rows = await self.process.log.pool.fetch(
+        rows = await self.process.pool.fetch(
             "select kind, data from log.event where stream = $1 order by version", model
         )
         return [BY_TYPE[kind].model_validate_json(data) for kind, data in rows]  # type: ignore[misc]
@@ -140,12 +139,12 @@ async def in_process(servers: Addresses) -> AsyncIterator[InProcessRegistry]:
         settings = sandbox.settings
         producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_servers, acks="all", max_request_size=7 * 1024**2)
         async with await sandbox.service(10) as pool, producer:
-            process = Runtime(settings, Log(pool), settings.read_policy())
+            process = Runtime(settings, pool, settings.read_policy())
             file = File(path="model.pkl", size=len(BYTES), sha256=sha256(BYTES).hexdigest())
             registry = InProcessRegistry(settings, process, producer, Artifact(files=(file,)))
             await asyncio.to_thread(registry.put, blob_key(file.sha256), BYTES)
             async with asyncio.TaskGroup() as group:
-                running = [group.create_task(part(name).run(process)) for name in PARTS if name != "views"]
+                running = [group.create_task(component(name).run(process)) for name in names() if name != "views"]
                 collecting = group.create_task(registry.collect())
                 yield registry
                 process.stopping.set()

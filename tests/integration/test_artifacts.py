@@ -18,8 +18,10 @@ from modelog.store import Absent, Damaged, Store, Unavailable, blob_key, manifes
 from modelog.values import Artifact, File
 from urllib3 import BaseHTTPResponse
 
-from shared.artifacts.pinning import Pinned, Unpinnable
-from shared.artifacts.store import Artifacts
+from services.ingestion.pinned import Pinned, Unpinnable
+from services.ingestion.pinning import Pinning
+from services.validation.presence import Presence
+from shared.artifacts.store import ArtifactStore
 from stack import Addresses
 
 
@@ -50,23 +52,33 @@ class Watched(Store):
             yield response
 
 
-def opened(addresses: Mapping[str, str], bucket: str | None = None, **instead: str) -> Watched:
+def opened_store(addresses: Mapping[str, str], bucket: str | None = None, **instead: str) -> Watched:
     given = {**addresses, **{f"MODELOG_S3_{name}": value for name, value in instead.items()}}
     names = [f"MODELOG_S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY")]
     return Watched(*(given[name] for name in names), bucket or f"t-{uuid4().hex}")
 
 
+@contextmanager
+def pinning(store: Store, foreign: Collection[str] | None = None, seen_seconds: float = 30.0) -> Iterator[Pinning]:
+    """The services' side of the store."""
+    artifacts = ArtifactStore(store, seen_seconds)
+    try:
+        yield Pinning(artifacts, foreign)
+    finally:
+        artifacts.close()
+
+
 @pytest.fixture
 async def store(addresses: Mapping[str, str]) -> Watched:
-    store = opened(addresses)
-    async with Artifacts(store) as artifacts:
-        await artifacts.make_bucket()
+    store = opened_store(addresses)
+    with pinning(store) as opened:
+        await opened.artifacts.make_bucket()
     return store
 
 
 @pytest.fixture
 def foreign(addresses: Mapping[str, str]) -> Watched:
-    store = opened(addresses)
+    store = opened_store(addresses)
     store.client.make_bucket(store.bucket)
     return store
 
@@ -91,7 +103,7 @@ def keys(store: Store) -> set[str]:
 async def outcome(
     store: Store, *files: File, uri: str | None = None, readable: Collection[str] | None = None
 ) -> Pinned | Unpinnable:
-    async with Artifacts(store, foreign=readable) as artifacts:
+    with pinning(store, readable) as artifacts:
         return await artifacts.pin(Artifact(files=files, uri=uri))
 
 
@@ -110,8 +122,8 @@ async def refusal(
 
 
 async def faults(store: Store, digest: str, *files: File) -> list[str]:
-    async with Artifacts(store) as artifacts:
-        return await artifacts.faults(digest, files)
+    with pinning(store) as opened:
+        return await Presence(opened.artifacts).problems(digest, files)
 
 
 def written(folder: Path, **contents: bytes) -> Path:
@@ -281,7 +293,7 @@ async def test_bytes_that_were_read_are_not_read_again(store: Watched) -> None:
     model = kept(store, os.urandom(100_000))
     files = [model.model_copy(update={"path": f"{number}"}) for number in range(50)]
 
-    async with Artifacts(store) as artifacts:
+    with pinning(store) as artifacts:
         pinned = await asyncio.gather(*(artifacts.pin(Artifact(files=(file,))) for file in files))
     assert len({one.manifest for one in pinned if isinstance(one, Pinned)}) == 50
     assert store.read[blob_key(model.sha256)] == 1
@@ -290,32 +302,32 @@ async def test_bytes_that_were_read_are_not_read_again(store: Watched) -> None:
 async def test_what_was_just_found_as_promised_is_not_asked_for_again(store: Watched) -> None:
     model = kept(store, b"right")
 
-    async with Artifacts(store) as artifacts:
+    with pinning(store) as artifacts:
         pinned = await artifacts.pin(Artifact(files=(model,)))
         assert isinstance(pinned, Pinned)
-        assert await artifacts.faults(pinned.manifest, pinned.files) == []
+        assert await Presence(artifacts.artifacts).problems(pinned.manifest, pinned.files) == []
         put(store, blob_key(model.sha256), b"gone!")
         assert isinstance(await artifacts.pin(Artifact(files=(model,))), Pinned)
-        assert await artifacts.faults(pinned.manifest, pinned.files) == []
+        assert await Presence(artifacts.artifacts).problems(pinned.manifest, pinned.files) == []
 
 
 async def test_an_artifact_that_was_just_pinned_is_known_until_it_is_no_longer_fresh(store: Watched) -> None:
     artifact = Artifact(files=(kept(store, b"right"),))
     larger = Artifact(files=(artifact.files[0].model_copy(update={"size": 6}),))
 
-    async with Artifacts(store) as artifacts, Artifacts(store, fresh=0) as forgetful:
-        assert artifacts.pinned(artifact) is None
+    with pinning(store) as artifacts, pinning(store, seen_seconds=0) as forgetful:
+        assert artifacts.known(artifact) is None
         pinned = await artifacts.pin(artifact)
-        assert artifacts.pinned(artifact) == pinned
-        assert artifacts.pinned(larger) is None
+        assert artifacts.known(artifact) == pinned
+        assert artifacts.known(larger) is None
         assert await forgetful.pin(artifact) == pinned
-        assert forgetful.pinned(artifact) is None
+        assert forgetful.known(artifact) is None
 
 
 async def test_bytes_that_were_replaced_are_read_again(store: Watched) -> None:
     model = kept(store, b"right")
 
-    async with Artifacts(store, fresh=0) as artifacts:
+    with pinning(store, seen_seconds=0) as artifacts:
         assert isinstance(await artifacts.pin(Artifact(files=(model,))), Pinned)
         put(store, blob_key(model.sha256), b"wrong")
         refused = await artifacts.pin(Artifact(files=(model,)))
@@ -455,7 +467,7 @@ async def test_a_foreign_path_that_is_unsafe_is_refused(store: Watched, foreign:
 async def test_a_foreign_folder_too_large_for_a_message_is_refused(
     store: Watched, foreign: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.artifacts.foreign.LISTED", 300)
+    monkeypatch.setattr("services.ingestion.foreign.MAX_MANIFEST_BYTES", 300)
     for number in range(3):
         put(foreign, f"run/{number}", b"bytes")
     refused = await refusal(store, uri=f"s3://{foreign.bucket}/run")
@@ -468,7 +480,7 @@ async def test_a_foreign_folder_too_large_for_a_message_is_refused(
 async def test_a_key_longer_than_s3_takes_is_refused_unasked(
     addresses: Mapping[str, str], bucket: str | None, key: str
 ) -> None:
-    down = opened(addresses, ENDPOINT="http://127.0.0.1:1")
+    down = opened_store(addresses, ENDPOINT="http://127.0.0.1:1")
     refused = await refusal(down, uri=f"s3://{bucket or down.bucket}/{key}")
     assert refused.reasons == ("foreign prefix unreadable",)
     assert "whose key is above 1024 bytes" in refused.sentence
@@ -489,7 +501,7 @@ async def test_our_own_manifest_too_large_for_a_message_is_refused(
     store: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pinned = await pin(store, *(kept(store, b"%d" % number, f"{number}") for number in range(3)))
-    monkeypatch.setattr("shared.artifacts.foreign.LISTED", 300)
+    monkeypatch.setattr("services.ingestion.foreign.MAX_MANIFEST_BYTES", 300)
     refused = await refusal(store, uri=pinned.uri)
     assert refused.reasons == ("foreign prefix unreadable",)
     assert "found 3, which do not fit into a message" in refused.sentence
@@ -512,7 +524,7 @@ async def test_a_foreign_object_that_fits_on_no_disk_of_ours_is_refused(
         def rollover(self) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("shared.artifacts.foreign.SpooledTemporaryFile", Full)
+    monkeypatch.setattr("services.ingestion.foreign.SpooledTemporaryFile", Full)
     put(foreign, "run/large", b"x" * (9 * 1024 * 1024))
     refused = await refusal(store, uri=f"s3://{foreign.bucket}/run")
     assert refused.reasons == ("foreign prefix unreadable",)
@@ -571,7 +583,7 @@ async def test_an_address_that_the_store_finds_wrong_is_refused(
     addresses: Mapping[str, str], status: int, code: str, bucket: str
 ) -> None:
     with answering(status, code) as endpoint:
-        refused = await refusal(opened(addresses, "ours", ENDPOINT=endpoint), uri=f"s3://{bucket}/run")
+        refused = await refusal(opened_store(addresses, "ours", ENDPOINT=endpoint), uri=f"s3://{bucket}/run")
     assert refused.reasons == ("foreign prefix unreadable",)
     assert (code or f"status {status}") in refused.sentence
 
@@ -581,17 +593,17 @@ async def test_an_address_that_the_store_finds_wrong_is_refused(
 )
 async def test_an_answer_that_time_may_mend_is_raised(addresses: Mapping[str, str], status: int, code: str) -> None:
     with answering(status, code) as endpoint, pytest.raises(Unavailable):
-        await pin(opened(addresses, "ours", ENDPOINT=endpoint), uri="s3://another/run")
+        await pin(opened_store(addresses, "ours", ENDPOINT=endpoint), uri="s3://another/run")
 
 
 @pytest.mark.parametrize("ours", [403, 404])
 async def test_a_store_that_answers_none_of_our_requests_is_raised(addresses: Mapping[str, str], ours: int) -> None:
     with answering(403, "AccessDenied", ours) as endpoint, pytest.raises(Unavailable):
-        await pin(opened(addresses, "ours", ENDPOINT=endpoint), uri="s3://another/run")
+        await pin(opened_store(addresses, "ours", ENDPOINT=endpoint), uri="s3://another/run")
 
 
 async def test_a_store_that_is_down_is_raised(addresses: Mapping[str, str]) -> None:
-    down = opened(addresses, ENDPOINT="http://127.0.0.1:1")
+    down = opened_store(addresses, ENDPOINT="http://127.0.0.1:1")
     with pytest.raises(Unavailable, match="expected the store at http"):
         await pin(down, file(b"bytes"))
     with pytest.raises(Unavailable, match="expected the store at http"):
@@ -600,11 +612,11 @@ async def test_a_store_that_is_down_is_raised(addresses: Mapping[str, str]) -> N
 
 async def test_a_bucket_of_ours_that_is_not_there_is_raised(addresses: Mapping[str, str]) -> None:
     with pytest.raises(Unavailable, match="found NoSuchBucket"):
-        await pin(opened(addresses), file(b"bytes"))
+        await pin(opened_store(addresses), file(b"bytes"))
 
 
 async def test_keys_that_are_not_ours_are_raised(addresses: Mapping[str, str], store: Watched) -> None:
-    stranger = opened(addresses, bucket=store.bucket, SECRET_KEY="wrong-secret-key")
+    stranger = opened_store(addresses, bucket=store.bucket, SECRET_KEY="wrong-secret-key")
     with pytest.raises(Unavailable, match="check its address, the bucket"):
         await pin(stranger, file(b"bytes"))
     with pytest.raises(Unavailable, match="check its address, the bucket"):
@@ -612,8 +624,8 @@ async def test_keys_that_are_not_ours_are_raised(addresses: Mapping[str, str], s
 
 
 async def test_a_bucket_is_made_once(store: Watched) -> None:
-    async with Artifacts(store) as artifacts:
-        await asyncio.gather(artifacts.make_bucket(), artifacts.make_bucket())
+    with pinning(store) as opened:
+        await asyncio.gather(opened.artifacts.make_bucket(), opened.artifacts.make_bucket())
     assert store.client.bucket_exists(store.bucket)
 
 
@@ -638,7 +650,7 @@ async def test_a_manifest_of_other_files_is_a_fault(store: Watched) -> None:
     pinned = await pin(store, a := kept(store, b"one", "a"), kept(store, b"two", "b"))
     assert await faults(store, pinned.manifest, a) == [
         f"expected files whose manifest is {pinned.manifest}, found files of {manifest([a])[0]}: "
-        "one of the two was mistaken"
+        "register the version again"
     ]
 
 
@@ -651,4 +663,4 @@ async def test_a_manifest_with_other_bytes_is_a_fault(store: Watched) -> None:
 
 async def test_faults_of_a_store_that_is_down_are_raised(addresses: Mapping[str, str]) -> None:
     with pytest.raises(Unavailable):
-        await faults(opened(addresses, ENDPOINT="http://127.0.0.1:1"), manifest([])[0])
+        await faults(opened_store(addresses, ENDPOINT="http://127.0.0.1:1"), manifest([])[0])

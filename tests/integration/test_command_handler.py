@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from modelog.policy import DEFAULT
 from services.ingestion.decision import Register, registration
 from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
-from shared.deciding.command_handler import CommandFromMessage, CommandHandler
+from shared.deciding.command_handler import CommandHandler
+from shared.domain.command import Cause, CausedCommand
 from shared.log import Append, Head, Log
+from shared.runtime.stream_locks import StreamLocks
 from tests.examples import digest, trained, uri
 
 
@@ -21,11 +24,11 @@ def message(id: str, event: Event | None = None) -> Message[Event]:
     return Message(event or trained(), id, "/test")
 
 
-def ask(id: str, command: Any) -> CommandFromMessage[Any]:
-    return CommandFromMessage(command, message(id))
+def ask(id: str, command: Any) -> CausedCommand[Any]:
+    return CausedCommand(command, Cause.of(message(id)))
 
 
-def register(run: str, model: str = "fraud") -> CommandFromMessage[Any]:
+def register(run: str, model: str = "fraud") -> CausedCommand[Any]:
     report = trained(run).model_copy(update={"model": model})
     return ask(run, Register(report, digest(1), uri(1), 3, "pickle", ()))
 
@@ -39,17 +42,17 @@ async def said(log: Log, model: str = "fraud") -> Sequence[tuple[int, str, int]]
 
 
 async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log) -> None:
-    ingestion = CommandHandler(log, "ingestion", registration)
+    ingestion = CommandHandler(log, registration)
     heads = await ingestion.answer([register("a"), register("b"), register("a", "churn")])
     assert {stream: head.version for stream, head in heads.items()} == {"fraud": 2, "churn": 1}
     assert await said(log) == [(1, "model.registered", 1), (2, "model.registered", 2)]
 
 
 async def test_the_same_message_again_changes_nothing(log: Log) -> None:
-    warm = CommandHandler(log, "ingestion", registration)
+    warm = CommandHandler(log, registration)
     await warm.answer([register("a"), register("a")])
     await warm.answer([register("a")])
-    cold = CommandHandler(log, "ingestion", registration)
+    cold = CommandHandler(log, registration)
     assert await cold.answer([register("a")]) == {}
     assert len(await said(log)) == 1
 
@@ -57,21 +60,22 @@ async def test_the_same_message_again_changes_nothing(log: Log) -> None:
 async def test_a_message_that_was_refused_is_not_refused_again(log: Log) -> None:
     promote = ask("wish", Promote("fraud", 7, "production", "ada", "", DEFAULT))
     for _ in range(2):
-        await CommandHandler(log, "promotion", promotion).answer([promote])
+        await CommandHandler(log, promotion).answer([promote])
     assert await said(log) == [(1, "promotion.refused", 7)]
 
 
 async def test_two_services_may_answer_the_same_message(log: Log) -> None:
-    same = [register("a").message] * 2
-    for name, one in zip(("ingestion", "other"), same, strict=True):
-        await CommandHandler(log, name, registration).answer([CommandFromMessage(register(name).command, one)])
+    cause = register("a").cause
+    for name in ("ingestion", "other"):
+        service = CommandHandler(log, replace(registration, name=name))
+        await service.answer([CausedCommand(register(name).command, cause)])
     assert len(await said(log)) == 2
 
 
 async def test_a_service_decides_on_what_others_said_meanwhile(log: Log) -> None:
-    ingestion = CommandHandler(log, "ingestion", registration)
-    judging = CommandHandler(log, "validation", validation)
-    promoting = CommandHandler(log, "promotion", promotion)
+    ingestion = CommandHandler(log, registration)
+    judging = CommandHandler(log, validation)
+    promoting = CommandHandler(log, promotion)
     for number in (1, 2):
         await ingestion.answer([register(f"run-{number}")])
         await judging.answer([ask(f"registered-{number}", Judge("fraud", number, digest(1), (), DEFAULT))])
@@ -85,7 +89,7 @@ async def test_a_service_decides_on_what_others_said_meanwhile(log: Log) -> None
 
 
 async def test_many_writers_of_one_stream_lose_and_double_nothing(log: Log) -> None:
-    writers = [CommandHandler(log, "ingestion", registration) for _ in range(6)]
+    writers = [CommandHandler(log, registration) for _ in range(6)]
     runs = [f"run-{number}" for number in range(60)]
 
     async def answer(writer: CommandHandler[Any, Any], turn: int) -> None:
@@ -97,7 +101,7 @@ async def test_many_writers_of_one_stream_lose_and_double_nothing(log: Log) -> N
 
 
 async def test_a_lost_acknowledgement_is_recognised(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    ingestion = CommandHandler(log, "ingestion", registration)
+    ingestion = CommandHandler(log, registration)
     append = log.append
 
     async def forgetful(appends: Any) -> Any:
@@ -113,30 +117,40 @@ async def test_a_lost_acknowledgement_is_recognised(log: Log, monkeypatch: pytes
 
 
 async def test_what_is_kept_in_memory_is_what_the_log_says(log: Log) -> None:
-    warm = CommandHandler(log, "ingestion", registration, histories=2)
+    warm = CommandHandler(log, registration, max_bytes=20_000)
     for number in range(20):
         await warm.answer([register(f"run-{number}", f"model-{number % 3}")])
-    cold = CommandHandler(log, "ingestion", registration)
-    for model in list(warm.histories):
+    cold = CommandHandler(log, registration)
+    for model in ("model-0", "model-1", "model-2"):
         await cold.answer([register("run-0", model)])
         await warm.answer([register("run-0", model)])
-        assert cold.histories[model] == warm.histories[model]
-    assert len(warm.histories) == 2
+        assert cold.histories.get(model) == warm.histories.get(model)
+
+
+async def test_histories_take_as_many_bytes_as_they_may_and_no_more(log: Log) -> None:
+    small = CommandHandler(log, registration, max_bytes=30_000)
+    for number in range(20):
+        await small.answer([register("run", f"model-{number}")])
+    sizes = [history.nbytes for n in range(20) if (history := small.histories.get(f"model-{n}"))]
+    assert 0 < len(sizes) == len(small.histories) < 20
+    assert 20_000 < sum(sizes) <= 30_000
+    assert small.histories.get("model-19"), "those used last are kept"
 
 
 async def test_services_of_one_process_take_turns_at_a_model(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    written, write = [], log.coalescer.write
+    written, append = [], log.append
 
     async def noted(appends: Sequence[Append]) -> dict[str, Head]:
-        heads = await write(appends)
+        heads = await append(appends)
         written.append((len(appends), len(heads)))
         return heads
 
-    monkeypatch.setattr(log.coalescer, "write", noted)
-    services = [CommandHandler(log, f"service-{n}", registration) for n in range(4)]
+    monkeypatch.setattr(log, "append", noted)
+    locks = StreamLocks()
+    services = [CommandHandler(log, replace(registration, name=f"service-{n}"), locks) for n in range(4)]
     models = ("fraud", "churn", "spam")
     batches = [
-        one.answer([register(f"run-{n} of {one.name}", model) for model in models])
+        one.answer([register(f"run-{n} of {one.source}", model) for model in models])
         for n in range(10)
         for one in services
     ]

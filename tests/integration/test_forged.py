@@ -11,16 +11,20 @@ from modelog.policy import DEFAULT
 
 from services.ingestion.decision import Register, registration
 from services.validation.app import service
-from shared.deciding.batch import BatchProcessor, Context
-from shared.deciding.command_handler import CommandFromMessage, CommandHandler
+from services.validation.decision import validation
+from services.validation.presence import Presence
+from shared.bus.batch import BatchProcessor
+from shared.deciding.command_handler import CommandHandler
+from shared.domain.command import Cause, CausedCommand
 from shared.log import Log
+from shared.runtime.context import Context
 from tests.examples import NOON, digest, registered, trained
 
 
 class NoBytes:
     """A store that holds nothing of what the real fact promises, and all that the forged one does."""
 
-    async def faults(self, manifest: str, _files: object) -> list[str]:
+    async def problems(self, manifest: str, _files: object) -> list[str]:
         return [] if manifest == digest(666) else ["nothing is there"]
 
 
@@ -32,12 +36,12 @@ def record(fact: ModelRegistered, offset: int) -> ConsumerRecord:
 
 async def test_the_verdict_is_on_the_bytes_that_the_log_names(log: Log) -> None:
     real = registered(1)
-    ingestion = CommandHandler(log, "ingestion", registration)
+    ingestion = CommandHandler(log, registration)
     command = Register(trained("run-1"), real.manifest, real.uri, real.size, real.format, real.files)
-    await ingestion.answer([CommandFromMessage(command, Message(trained("run-1"), "1", "/tests"))])
-    context = Context(NOON, DEFAULT, cast(Any, NoBytes()))
-    validation = CommandHandler(log, "validation", service.decider)
-    intake = BatchProcessor("validation", service.handlers, validation, cast(Any, None), lambda: context)
-    await intake.take([record(real.model_copy(update={"manifest": digest(666)}), 1), record(real, 2)])
+    await ingestion.answer([CausedCommand(command, Cause.of(Message(trained("run-1"), "1", "/tests")))])
+    context = Context(NOON, DEFAULT, {Presence: NoBytes()})
+    answer = CommandHandler(log, validation).answer
+    batches = BatchProcessor("validation", service.handlers, answer, cast(Any, None), lambda _: context)
+    await batches.take([record(real.model_copy(update={"manifest": digest(666)}), 1), record(real, 2)])
     kinds = await log.pool.fetch("select kind from log.event where stream = 'fraud' order by version")
     assert [row["kind"] for row in kinds] == ["model.registered", "model.rejected"]

@@ -63,7 +63,7 @@ async def test_the_tail_of_a_stream_has_data_only_for_what_is_asked(log: Log) ->
     await log.append([Append("a", 0, [*entries(1), *entries(2, kind="model.retired")]), Append("b", 0, entries(3))])
     rows = await log.tails({"a": 1, "b": 0, "c": 0}, ["model.registered"], "/test")
     assert [(row.stream, row.version, row.data) for row in rows] == [("a", 2, None), ("b", 1, '{"n": 3}')]
-    assert [row.id for row in await log.tails({"b": 0}, [], "/other")] == [None]
+    assert [row.cause for row in await log.tails({"b": 0}, [], "/other")] == [None]
 
 
 @pytest.mark.parametrize("statement", [

@@ -13,7 +13,7 @@ from modelog.envelope import Message, decode
 from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired
 
 from services.relay.app import Relay
-from shared.bus.dead_letters import producer
+from shared.bus.producer import make_producer as producer
 from shared.bus.topics import make_topics
 from shared.log import Append, Entry, Log
 from shared.runtime.runtime import Runtime
@@ -28,13 +28,13 @@ META = '{"source": "/modelog/tests", "causation": "1", "correlation": "2", "trac
 async def process(settings: Settings, log: Log) -> Runtime:
     """A registry with topics, whose log is empty."""
     await make_topics(settings)
-    return Runtime(settings, log, settings.read_policy())
+    return Runtime(settings, log.pool, settings.read_policy())
 
 
 @asynccontextmanager
 async def relaying(process: Runtime) -> AsyncIterator[asyncio.Event]:
     """A relay at work; it ends when the event is set, or the block does."""
-    one = Runtime(process.settings, process.log, process.policy)
+    one = Runtime(process.settings, process.pool, process.policy)
     running = asyncio.create_task(Relay().run(one))
     try:
         yield one.stopping
@@ -79,25 +79,25 @@ async def until_spoken(process: Runtime, position: int) -> None:
     """Wait until the relay's cursor is there."""
 
     async def there() -> bool:
-        return bool(await process.log.pool.fetchval("select position = $1 from log.cursor", position))
+        return bool(await process.pool.fetchval("select position = $1 from log.cursor", position))
 
     await until(there, f"the relay at {position}", seconds=20, every=0.01)
 
 
 async def test_a_fact_is_spoken_as_it_was_logged(process: Runtime) -> None:
-    await say(process.log, "fraud", registered(7))
+    await say(Log(process.pool), "fraud", registered(7))
     async with relaying(process):
         (message,) = await heard(process, 1)
     assert message.event == registered(7)
     assert message.sequence == 1
     assert (message.source, message.causation, message.correlation) == ("/modelog/tests", "1", "2")
     assert message.traceparent == "00-3"
-    assert uuid.UUID(message.id) == await process.log.pool.fetchval("select id from log.event")
+    assert uuid.UUID(message.id) == await process.pool.fetchval("select id from log.event")
 
 
 async def test_more_facts_than_fit_on_a_page_are_spoken_in_order(process: Runtime) -> None:
     for number in range(1, 8):
-        await say(process.log, f"model-{number}", *(registered(version) for version in range(1, 251)))
+        await say(Log(process.pool), f"model-{number}", *(registered(version) for version in range(1, 251)))
     async with relaying(process):
         messages = await heard(process, 1750)
         await until_spoken(process, 1750)
@@ -110,7 +110,7 @@ async def test_more_facts_than_fit_on_a_page_are_spoken_in_order(process: Runtim
 async def test_facts_that_fill_many_batches_lie_where_every_producer_would_put_them(process: Runtime) -> None:
     long = "x" * 100_000
     for number in range(1, 4):
-        await say(process.log, f"model-{number}", *(registered(v, parameters={"x": long}) for v in range(1, 13)))
+        await say(Log(process.pool), f"model-{number}", *(registered(v, parameters={"x": long}) for v in range(1, 13)))
     async with relaying(process):
         messages = await heard(process, 36)
     topic, bare = process.settings.topic_prefix + ModelRegistered.type, producer(process.settings.kafka_servers)
@@ -127,10 +127,10 @@ async def test_facts_that_fill_many_batches_lie_where_every_producer_would_put_t
 
 
 async def test_what_was_not_known_to_be_acknowledged_is_spoken_again(process: Runtime) -> None:
-    await say(process.log, "fraud", registered(1), registered(2), registered(3))
+    await say(Log(process.pool), "fraud", registered(1), registered(2), registered(3))
     async with relaying(process):
         await until_spoken(process, 3)
-    await process.log.pool.execute("update log.cursor set position = 1")
+    await process.pool.execute("update log.cursor set position = 1")
     async with relaying(process):
         messages = await heard(process, 5)
     assert positions(messages) == [1, 2, 3, 2, 3]
@@ -139,10 +139,10 @@ async def test_what_was_not_known_to_be_acknowledged_is_spoken_again(process: Ru
 
 async def test_one_relay_speaks_and_another_takes_over(process: Runtime) -> None:
     async with relaying(process) as first, relaying(process):
-        await say(process.log, "fraud", registered(1), promoted(1))
+        await say(Log(process.pool), "fraud", registered(1), promoted(1))
         await until_spoken(process, 2)
         first.set()
-        await say(process.log, "fraud", registered(2), retired(1))
+        await say(Log(process.pool), "fraud", registered(2), retired(1))
         await until_spoken(process, 4)
         assert sorted(positions(await heard(process, 4))) == [1, 2, 3, 4]
 
@@ -150,6 +150,6 @@ async def test_one_relay_speaks_and_another_takes_over(process: Runtime) -> None
 async def test_a_relay_that_stops_leaves_no_task_behind(process: Runtime) -> None:
     before = asyncio.all_tasks()
     async with relaying(process):
-        await say(process.log, "fraud", registered(1))
+        await say(Log(process.pool), "fraud", registered(1))
         await until_spoken(process, 1)
     assert asyncio.all_tasks() <= before

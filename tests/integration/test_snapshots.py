@@ -11,8 +11,9 @@ from modelog.policy import DEFAULT
 from services.ingestion.decision import registration
 from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
-from shared.deciding import command_handler, snapshots
+from shared.deciding import command_handler
 from shared.deciding.command_handler import CommandHandler
+from shared.deciding.history import History as StreamHistory
 from shared.deciding.id_set import IdSet
 from shared.deciding.snapshots import Snapshots
 from shared.log import Log
@@ -26,80 +27,88 @@ ENOUGH = 30
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot each thirty facts: the rules are the same, and a test need not write thousands."""
-    monkeypatch.setattr(command_handler, "EVERY", ENOUGH)
+    monkeypatch.setattr(command_handler, "SNAPSHOT_FACTS", ENOUGH)
 
 
 async def kept(log: Log, name: str) -> int | None:
-    version: int | None = await log.pool.fetchval("select max(version) from log.snapshot where decider = $1", name)
+    version: int | None = await log.pool.fetchval(
+        "select max(version) from log.state_snapshot where decider = $1", name
+    )
     return version
+
+
+def history(service: CommandHandler[Any, Any]) -> StreamHistory[Any]:
+    found = service.histories.get("fraud")
+    assert found
+    return found
 
 
 async def answer(answering: CommandHandler[Any, Any], *asked: Any) -> None:
     await answering.answer(asked)
-    if answering.snapping:
-        await answering.snapping
+    if answering.writing_snapshot:
+        await answering.writing_snapshot
 
 
 @pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: type(one.initial).__name__)
 async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
-    snaps = Snapshots(log.pool, "one", decider)
-    history: Any = snapshots.History(decider.initial, 0, IdSet(), 0)
+    snaps = Snapshots(log.pool, decider)
+    history: Any = StreamHistory(decider.initial, 0, IdSet(), 0)
     for n, fact in enumerate(History("fraud").grow(1_500), 1):
         state = decider.after(history.state, [fact])
-        history = snapshots.History(state, n, history.said.add(n.to_bytes(16, "big")), history.kept)
+        history = StreamHistory(state, n, history.answered.add(n.to_bytes(16, "big")), history.snapshot_version)
         if n % 400 == 0:
             history = snaps.sealed(history)
-            await snaps.keep("fraud", history)
+            await snaps.write("fraud", history)
     history = snaps.sealed(history)
-    await snaps.keep("fraud", history)
+    await snaps.write("fraud", history)
     assert await snaps.read(["fraud", "churn"]) == {"fraud": history}
     assert history.state == decider.after(decider.initial, History("fraud").grow(1_500))
 
 
 async def test_a_cold_answer_begins_at_the_snapshot(log: Log) -> None:
-    warm = CommandHandler(log, "ingestion", registration)
+    warm = CommandHandler(log, registration)
     await answer(warm, *(register(f"run-{n}") for n in range(ENOUGH)))
     await answer(warm, register("one more"))
     assert await kept(log, "ingestion") == ENOUGH
-    cold = CommandHandler(log, "ingestion", registration)
+    cold = CommandHandler(log, registration)
     await answer(cold, register("and another"))
-    assert cold.histories["fraud"].kept == ENOUGH
-    assert cold.histories["fraud"].version == ENOUGH + 2
-    assert cold.histories["fraud"].state.latest == ENOUGH + 2
+    assert history(cold).snapshot_version == ENOUGH
+    assert history(cold).version == ENOUGH + 2
+    assert history(cold).state.latest == ENOUGH + 2
 
 
 async def test_what_was_answered_before_the_snapshot_is_not_answered_again(log: Log) -> None:
     asked = [register(f"run-{n}") for n in range(ENOUGH)]
-    await answer(CommandHandler(log, "ingestion", registration), *asked)
-    await answer(CommandHandler(log, "ingestion", registration), *asked)
+    await answer(CommandHandler(log, registration), *asked)
+    await answer(CommandHandler(log, registration), *asked)
     assert await log.pool.fetchval("select version from log.stream") == ENOUGH
 
 
 async def test_a_snapshot_of_another_fold_is_passed_over_and_replaced(log: Log) -> None:
     asked = [register(f"run-{n}") for n in range(2 * ENOUGH)]
-    await answer(CommandHandler(log, "ingestion", registration), *asked[:ENOUGH])
-    await log.pool.execute("""update log.snapshot set fold = 'older code', told = '"what it wrote"'""")
-    cold = CommandHandler(log, "ingestion", registration)
+    await answer(CommandHandler(log, registration), *asked[:ENOUGH])
+    await log.pool.execute("""update log.state_snapshot set fold = 'older code', state = '"what it wrote"'""")
+    cold = CommandHandler(log, registration)
     await answer(cold, *asked)
-    assert len(cold.histories["fraud"].state.manifests) == 2 * ENOUGH
-    assert await log.pool.fetchval("select fold from log.snapshot") == cold.snapshots.fold
+    assert len(history(cold).state.manifests) == 2 * ENOUGH
+    assert await log.pool.fetchval("select fold from log.state_snapshot") == cold.snapshots.fold
 
 
 async def test_an_older_history_does_not_replace_a_later_snapshot(log: Log) -> None:
-    snaps = Snapshots(log.pool, "one", registration)
+    snaps = Snapshots(log.pool, registration)
     for version in (9, 5):
-        await snaps.keep("fraud", snapshots.History(registration.initial, version, IdSet(), version))
-    assert await kept(log, "one") == 9
+        await snaps.write("fraud", StreamHistory(registration.initial, version, IdSet(), version))
+    assert await kept(log, "ingestion") == 9
 
 
 async def test_the_fold_is_another_where_the_decider_is(log: Log) -> None:
-    assert Snapshots(log.pool, "one", promotion).fold != Snapshots(log.pool, "one", validation).fold
+    assert Snapshots(log.pool, promotion).fold != Snapshots(log.pool, validation).fold
 
 
 async def test_a_metric_that_is_no_number_is_kept(log: Log) -> None:
-    snaps = Snapshots(log.pool, "one", promotion)
+    snaps = Snapshots(log.pool, promotion)
     state = promotion.after(promotion.initial, [registered(1, metrics={"f1": math.nan, "auc": math.inf})])
-    await snaps.keep("fraud", snaps.sealed(snapshots.History(state, 1, IdSet(), 0)))
+    await snaps.write("fraud", snaps.sealed(StreamHistory(state, 1, IdSet(), 0)))
     metrics = (await snaps.read(["fraud"]))["fraud"].state.versions[1].metrics
     assert math.isnan(metrics["f1"])
     assert metrics["auc"] == math.inf
@@ -107,9 +116,9 @@ async def test_a_metric_that_is_no_number_is_kept(log: Log) -> None:
 
 async def test_answers_go_on_where_no_snapshot_can_be_written(log: Log, database: str) -> None:
     owner = await asyncpg.connect(database)
-    await owner.execute("revoke insert on log.snapshot from modelog_service")
+    await owner.execute("revoke insert on log.state_snapshot from modelog_service")
     await owner.close()
-    warm = CommandHandler(log, "ingestion", registration)
+    warm = CommandHandler(log, registration)
     for n in range(3 * ENOUGH):
         await answer(warm, register(f"run-{n}"))
     assert await log.pool.fetchval("select version from log.stream") == 3 * ENOUGH
@@ -124,7 +133,7 @@ async def test_three_services_go_on_from_snapshots_as_from_the_log(log: Log) -> 
 
         async def say(name: str, decider: Any, asked: Any, fresh: bool = fresh, services: Any = services) -> None:
             if fresh or name not in services:
-                services[name] = CommandHandler(log, name, decider)
+                services[name] = CommandHandler(log, decider)
             await answer(services[name], asked)
 
         for n in range(1, 41):
@@ -141,8 +150,8 @@ async def test_three_services_go_on_from_snapshots_as_from_the_log(log: Log) -> 
 
 
 async def test_snapshots_are_written_beside_the_answers(log: Log) -> None:
-    warm = CommandHandler(log, "ingestion", registration)
+    warm = CommandHandler(log, registration)
     await asyncio.gather(*(warm.answer([register(f"run-{n}", f"model-{m}") for n in range(ENOUGH)]) for m in range(5)))
-    while warm.snapping:
-        await warm.snapping
+    while warm.writing_snapshot:
+        await warm.writing_snapshot
     assert await kept(log, "ingestion") == ENOUGH

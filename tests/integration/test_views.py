@@ -18,7 +18,8 @@ from services.views.engine.cursors import wait_until
 from services.views.engine.definition import VIEWS
 from services.views.engine.projector import CursorMoved, Projector
 from services.views.engine.rebuild import rebuild
-from shared.log import Log, session
+from shared.log import Log
+from shared.runtime.postgres import session
 from tests.histories import STEPS, History
 from tests.integration.views_fixtures import mingled, told, write
 from tests.integration.views_plain import Views, plain

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -12,7 +13,8 @@ from services.views.app import Views
 from services.views.engine.cursors import wait_until
 from services.views.engine.definition import VIEWS
 from services.views.engine.rebuild import rebuild
-from shared.log import Log, connect
+from shared.log import Log
+from shared.runtime.postgres import connect
 from tests.integration.test_views import grown, shown
 from tests.integration.views_fixtures import write
 from tests.integration.views_plain import plain
@@ -23,12 +25,12 @@ ALONE = """
 import asyncio, sys
 from types import SimpleNamespace
 from services.views.app import Views
-from shared.log import Log, connect
+from shared.runtime.postgres import connect
 
 async def main():
-    health = SimpleNamespace(ready=lambda *told: None)
-    log = Log(await connect(sys.argv[1], "modelog_service"))
-    await Views().run(SimpleNamespace(log=log, stopping=asyncio.Event(), health=health))
+    health = SimpleNamespace(report=lambda *told: None)
+    pool = await connect(sys.argv[1], "modelog_service")
+    await Views().run(SimpleNamespace(pool=pool, stopping=asyncio.Event(), health=health))
 
 asyncio.run(main())
 """
@@ -47,7 +49,11 @@ class Running:
     def health(self) -> "Running":
         return self
 
-    def ready(self, part: str, well: bool, detail: str) -> None:
+    @property
+    def pool(self) -> asyncpg.Pool:
+        return self.log.pool
+
+    def report(self, part: str, well: bool, detail: str) -> None:
         assert part == "views"
         self.told.append((well, detail))
         self.news.set()
@@ -63,7 +69,7 @@ class Running:
 async def test_it_shows_facts_as_they_are_logged_and_stops_when_told(log: Log) -> None:
     process, views = Running(log), Views()
     assert views.describe() == {view.name: f"fold {view.version}" for view in VIEWS}
-    running = asyncio.create_task(views.run(process))
+    running = asyncio.create_task(views.run(cast(Any, process)))
     for some in ([], grown(MODELS, 1, 30)):
         await wait_until(log.pool, await write(log, some, {}))
     assert await shown(log, MODELS) == await plain(log, MODELS)
@@ -74,9 +80,9 @@ async def test_it_shows_facts_as_they_are_logged_and_stops_when_told(log: Log) -
 
 async def test_another_stands_by_and_takes_over(log: Log) -> None:
     first, second = Running(log), Running(log)
-    one = asyncio.create_task(Views().run(first))
+    one = asyncio.create_task(Views().run(cast(Any, first)))
     await first.until(True, "generation 1")
-    two = asyncio.create_task(Views().run(second))
+    two = asyncio.create_task(Views().run(cast(Any, second)))
     await second.until(True, "standing by")
     first.stopping.set()
     await one
@@ -88,7 +94,7 @@ async def test_another_stands_by_and_takes_over(log: Log) -> None:
 
 async def test_it_goes_on_after_its_connections_were_lost(log: Log, database: str) -> None:
     process = Running(log)
-    running = asyncio.create_task(Views().run(process))
+    running = asyncio.create_task(Views().run(cast(Any, process)))
     await process.until(True, "generation 1")
     facts, heads, last = grown(MODELS, 3, 100), dict[str, int](), 0
     kill = (
@@ -132,7 +138,7 @@ async def test_a_process_killed_in_the_middle_neither_loses_nor_doubles(log: Log
 
 async def test_it_begins_again_when_the_views_were_dropped_under_it(log: Log, database: str) -> None:
     process = Running(Log(await connect(database, "modelog_service")))
-    running = asyncio.create_task(Views().run(process))
+    running = asyncio.create_task(Views().run(cast(Any, process)))
     heads = dict[str, int]()
     facts = grown(MODELS, 4, 60)
     await wait_until(log.pool, await write(log, facts[:60], heads))

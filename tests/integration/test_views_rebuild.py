@@ -16,8 +16,9 @@ from services.views.engine.cursors import FoldChanged, wait_until
 from services.views.engine.definition import VIEWS, View
 from services.views.engine.projector import CursorMoved, NewerFold, Projector
 from services.views.engine.rebuild import digests, rebuild
-from shared.log import Log, session
+from shared.log import Log
 from shared.log.following import follow
+from shared.runtime.postgres import session
 from shared.runtime.settings import Settings
 from tests.integration.test_views import grown, projecting, shown
 from tests.integration.views_fixtures import write

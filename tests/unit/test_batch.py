@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -11,8 +10,9 @@ from modelog.envelope import Message, encode
 from modelog.events import ModelTrained
 from modelog.policy import DEFAULT
 
-from shared.deciding.batch import BatchProcessor, Context
-from shared.deciding.command_handler import CommandFromMessage
+from shared.bus.batch import BatchProcessor, Handler
+from shared.domain.command import CausedCommand
+from shared.runtime.context import Context
 from tests.examples import NOON, trained
 
 
@@ -22,7 +22,7 @@ class Answered:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    async def answer(self, asked: list[CommandFromMessage[Any]]) -> dict[str, Any]:
+    async def answer(self, asked: list[CausedCommand[Any]]) -> dict[str, Any]:
         self.batches.append([f"{one.command.model}/{one.command.run}" for one in asked])
         return {}
 
@@ -44,10 +44,12 @@ async def test_a_slow_message_holds_up_its_model_and_no_other_and_costs_no_turns
         return message.event
 
     answered = Answered()
-    context = Context(NOON, DEFAULT, cast(Any, None))
-    intake = BatchProcessor("test", {ModelTrained: handler}, cast(Any, answered), cast(Any, None), lambda: context)
+    context = Context(NOON, DEFAULT, {})
+    batches = BatchProcessor(
+        "test", {ModelTrained: Handler(handler)}, answered.answer, cast(Any, None), lambda _: context
+    )
     batch = [record("a", "slow"), *(record("a", f"behind-{n}") for n in range(3)), record("b", "quick")]
-    taking = asyncio.create_task(intake.take(batch))
+    taking = asyncio.create_task(batches.take(batch))
     waits = 0
 
     async def counted(*arguments: Any, **options: Any) -> Any:
@@ -66,17 +68,23 @@ async def test_a_slow_message_holds_up_its_model_and_no_other_and_costs_no_turns
     assert answered.batches[1:] == [["a/slow", "a/behind-0", "a/behind-1", "a/behind-2"]]
 
 
-async def test_a_handler_may_know_some_answers_at_once_and_ask_for_others_and_each_model_keeps_its_order() -> None:
-    async def found(run: ModelTrained) -> ModelTrained:
-        await asyncio.sleep(0)
-        return run
+async def test_a_look_up_saves_the_task_and_each_model_keeps_its_order() -> None:
+    tasks = []
 
-    def handler(message: Message[ModelTrained], _: Context) -> Any:
-        return partial(found, message.event) if message.event.run.startswith("asked") else message.event
+    async def handler(message: Message[ModelTrained], _: Context) -> Any:
+        tasks.append(message.event.run)
+        await asyncio.sleep(0)
+        return message.event
+
+    def look_up(message: Message[ModelTrained], _: Context) -> Any:
+        return None if message.event.run.startswith("asked") else message.event
 
     answered = Answered()
-    context = Context(NOON, DEFAULT, cast(Any, None))
-    intake = BatchProcessor("test", {ModelTrained: handler}, cast(Any, answered), cast(Any, None), lambda: context)
-    await intake.take([record("a", run) for run in ("known-1", "asked-1", "known-2", "asked-2", "known-3")])
-    told = [run for batch in answered.batches for run in batch]
-    assert told == ["a/known-1", "a/asked-1", "a/known-2", "a/asked-2", "a/known-3"]
+    context = Context(NOON, DEFAULT, {})
+    batches = BatchProcessor(
+        "test", {ModelTrained: Handler(handler, look_up)}, answered.answer, cast(Any, None), lambda _: context
+    )
+    await batches.take([record("a", run) for run in ("known-1", "asked-1", "known-2", "asked-2", "known-3")])
+    commands = [run for batch in answered.batches for run in batch]
+    assert commands == ["a/known-1", "a/asked-1", "a/known-2", "a/asked-2", "a/known-3"]
+    assert tasks == ["asked-1", "asked-2"]

@@ -9,11 +9,12 @@ from modelog.events import BY_TYPE, Fact, ModelPromoted, ModelRegistered
 from modelog.policy import DEFAULT
 
 from services.ingestion.decision import Register, registration
-from services.promotion.decision import ARCHIVED, Promote, promotion
+from services.promotion.decision import Promote, promotion
 from services.retirement.decision import Retire, retirement
 from services.retraining.decision import Consider, retraining
 from services.validation.decision import Judge, validation
 from shared.domain.decider import Decider
+from shared.domain.stages import ARCHIVED
 from tests.examples import RETRAINING, after, digest, drifted, trained, uri
 
 DECIDERS: Sequence[Decider[Any, Any]] = (registration, validation, promotion, retraining, retirement)
@@ -80,7 +81,7 @@ def test_a_decision_says_only_what_its_decider_declares(asked: Any) -> None:
     facts: list[Fact] = []
     for decider, command in asked:
         said = decider.decide(decider.after(decider.initial, facts), command)
-        assert {type(fact) for fact in said} <= set(decider.says)
+        assert {type(fact) for fact in said} <= set(decider.answers)
         facts += said
 
 

@@ -30,7 +30,7 @@ def test_pages_hold_what_a_dictionary_holds_however_often_they_are_sealed(data: 
 
 def test_what_is_stored_is_read_as_it_was() -> None:
     pages = numbered(1_000).sealed()
-    stored = {number: page.raw for number, page in pages.kept.items()}
+    stored = {number: page.raw for number, page in pages.blocks.items()}
     assert PagedMap(int, int).opened(stored, len(pages)) == pages
 
 
@@ -50,7 +50,7 @@ def test_few_entries_lie_about_as_objects() -> None:
 def test_a_seal_writes_only_the_pages_that_something_came_to() -> None:
     before = numbered(1_000).sealed()
     after = before.set(1_000, 0).sealed()
-    assert [number for number in after.kept if after.kept[number] is not before.kept.get(number)] == [15]
+    assert [number for number in after.blocks if after.blocks[number] is not before.blocks.get(number)] == [15]
 
 
 def test_nothing_is_read_but_the_page_that_is_asked() -> None:

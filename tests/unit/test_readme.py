@@ -20,7 +20,7 @@ LISTENERS = {"model.promoted": "deployers, gateways", "retraining.requested": "p
 def row(event: type[Event]) -> str:
     services: dict[str, Any] = {name: import_module(f"services.{name}.app").service for name in DECIDING}
     kind = "fact" if issubclass(event, Fact) else "report" if issubclass(event, Report) else "wish"
-    said = [name for name, service in services.items() if event in service.decider.says]
+    said = [name for name, service in services.items() if any(event in decider.answers for decider in service.deciders)]
     heard = [name for name, service in services.items() if event in service.handlers]
     heard += [LISTENERS[event.type]] if event.type in LISTENERS else []
     meaning = (event.__doc__ or "").strip()

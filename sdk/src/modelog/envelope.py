@@ -58,6 +58,7 @@ class Message(Generic[E]):
     correlation: str | None = None
     causation: str | None = None
     traceparent: str | None = None
+    actor: str | None = None
 
     @cached_property
     def cause(self) -> uuid.UUID:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class TransientError(Exception):
+    """What failed may work when it is tried again."""
+
+
 class MissingExtra(ImportError):
     """A part of modelog needs a library that is not installed; the message says what to install."""
 

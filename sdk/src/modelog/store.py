@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from modelog.errors import TransientError
 from modelog.values import Artifact, File, Value
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Absent(LookupError):
     """The store has no object under this key."""
 
 
-class Unavailable(ConnectionError):
+class Unavailable(TransientError):
     """The store did not do what it was asked: down, overloaded, or no access.
 
     `code` is S3's own word, if any, and `status` that of its answer, or 0 if there was none.

@@ -10,8 +10,8 @@ from modelog.values import File
 
 from shared.domain.sentences import join_limited
 
-HEAD = 512
-"""How many bytes of each file are kept, to tell its format from."""
+HEAD_BYTES = 512
+"""So many first bytes of each file are kept, to find its format."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Unpinnable:
-    """Why an artifact cannot be pinned, however often one tries."""
+    """Why an artifact cannot be pinned, however often it is tried."""
 
     reasons: tuple[RegistrationRefusal, ...]
     sentence: str
 
 
 class Refused(Exception):
-    """One thing that keeps an artifact from being pinned."""
+    """A reason why an artifact cannot be pinned."""
 
     def __init__(self, reason: RegistrationRefusal, sentence: str) -> None:
         super().__init__(sentence)
@@ -42,17 +42,12 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Read:
-    """A file whose bytes were read, and how they begin; `etag` names the bytes as long as nobody replaces them."""
+class ReadFile:
+    """A file whose bytes were read, and their beginning; `etag` names the bytes until somebody replaces them."""
 
     file: File
     head: bytes
     etag: str = ""
-
-
-def shown(text: str) -> str:
-    """Text from outside, in a sentence that a log can hold: short and without control characters."""
-    return repr(text if len(text) <= 200 else text[:200] + "…")
 
 
 def unpinnable(refusals: Sequence[Refused]) -> Unpinnable:

@@ -15,18 +15,19 @@ from modelog.envelope import MAX_EVENT_BYTES
 from modelog.store import CHUNK, Absent, Store, Unavailable, blob_key, manifest
 from modelog.values import File
 
-from shared.artifacts.pinning import HEAD, Read, Refused, shown
+from services.ingestion.pinned import HEAD_BYTES, ReadFile, Refused
+from shared.domain.sentences import shown
 
-SPOOL = 8 * CHUNK
+SPOOL_BYTES = 8 * CHUNK
 """The bytes of an object that are held in memory before it is spooled to disk."""
-LISTED = MAX_EVENT_BYTES * 3 // 4
+MAX_MANIFEST_BYTES = MAX_EVENT_BYTES * 3 // 4
 """The most bytes of a folder's manifest: it is carried by model.registered, which has to fit into a message."""
-LONGEST_KEY = 1024
+MAX_KEY_BYTES = 1024
 """The most bytes that S3 takes for a key."""
 MOVED, TIMED_OUT, TOO_MANY, NOT_IMPLEMENTED = 301, 408, 429, 501
-OURS = ("blobs", "manifests")
+OWN_FOLDERS = ("blobs", "manifests")
 """The folders of our own bucket that hold every model's bytes."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Foreign:
             ) from None
         except ValueError as error:
             raise Refused("digest differs", str(error)) from None
-        if len(manifest(files)[1]) > LISTED:
+        if len(manifest(files)[1]) > MAX_MANIFEST_BYTES:
             raise _too_many(uri, f"{len(files)}")
         return files
 
@@ -75,11 +76,11 @@ class Foreign:
                     "files to one of them, or upload them with the SDK",
                 )
         # Not the letters alone: there are stores that find blobs/ under x/../blobs/ too.
-        elif (first := posixpath.normpath(prefix.strip("/")).partition("/")[0]) in (*OURS, ".", ".."):
+        elif (first := posixpath.normpath(prefix.strip("/")).partition("/")[0]) in (*OWN_FOLDERS, ".", ".."):
             raise Refused(
                 "foreign prefix unreadable",
                 f"expected a folder or a manifest, found {shown(uri)}, where modelog keeps "
-                f"{'the bytes of every model' if first in OURS else 'all that it stores'}: name one manifest, or files",
+                f"{'the bytes of every model' if first in OWN_FOLDERS else 'all objects'}: name one manifest, or files",
             )
 
     def _listed(self, uri: str, bucket: str, prefix: str) -> dict[str, str]:
@@ -95,7 +96,7 @@ class Foreign:
                     path = key.removeprefix(folder)
                     keys[path] = key
                     length += len(manifest([File(path=path, size=found.size or 0, sha256="0" * 64)])[1])
-                    if length > LISTED:
+                    if length > MAX_MANIFEST_BYTES:
                         raise _too_many(uri, f"more than {len(keys) - 1}")
             if not keys and prefix and not prefix.endswith("/"):
                 with suppress(Absent):
@@ -105,31 +106,31 @@ class Foreign:
             raise Refused("no files", f"expected files below {shown(uri)}, found none: upload them first")
         return keys
 
-    def copy(self, bucket: str, key: str, path: str) -> Read:
+    def copy(self, bucket: str, key: str, path: str) -> ReadFile:
         sha256, head, uri = hashlib.sha256(), b"", f"s3://{bucket}/{key}"
-        with SpooledTemporaryFile(SPOOL) as spool:
+        with SpooledTemporaryFile(SPOOL_BYTES) as spool:
             with self._asking(uri, bucket), self._store.reading(key, bucket) as response:
                 size = int(response.headers.get("Content-Length", 0))
                 try:
                     for chunk in response.stream(CHUNK, decode_content=False):
                         sha256.update(chunk)
-                        head += chunk[: HEAD - len(head)]
+                        head += chunk[: HEAD_BYTES - len(head)]
                         spool.write(chunk)
                     spool.flush()
                 except OSError as error:
-                    if error.errno not in FULL:
+                    if error.errno not in DISK_FULL:
                         raise
                     raise _too_large(uri, size) from error
             size = spool.tell()
             self._store.keep(blob_key(sha256.hexdigest()), cast(BinaryIO, spool), size)
-        return Read(File(path=path, size=size, sha256=sha256.hexdigest()), head)
+        return ReadFile(File(path=path, size=size, sha256=sha256.hexdigest()), head)
 
     @contextmanager
     def _asking(self, uri: str, bucket: str) -> Iterator[None]:
-        """Refuse what nobody can read. What keeps us from our own bucket is our trouble, and raised.
+        """Refuse what cannot be read. What keeps modelog from its own bucket is raised, to be tried again.
 
-        Any answer that the request was wrong refuses it, as long as our bucket answers the same keys: addresses are
-        written by others, and what one of them cannot mend would be tried for ever.
+        Any answer that the request was wrong refuses it, as long as modelog's own bucket answers the same keys: an
+        address that is wrong stays wrong, and would be tried for ever.
         """
         try:
             yield
@@ -153,8 +154,8 @@ def _address(uri: str) -> tuple[str, str]:
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket:
         raise _unreadable(uri, "another kind of address")
-    if len(prefix.encode("utf-8", "replace")) > LONGEST_KEY:
-        raise _unreadable(uri, f"whose key is above {LONGEST_KEY} bytes")
+    if len(prefix.encode("utf-8", "replace")) > MAX_KEY_BYTES:
+        raise _unreadable(uri, f"whose key is above {MAX_KEY_BYTES} bytes")
     return bucket, prefix
 
 

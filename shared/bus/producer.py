@@ -1,0 +1,22 @@
+"""The producer of the services: it neither loses nor doubles what it is given, and sends at once."""
+
+from __future__ import annotations
+
+from aiokafka import AIOKafkaProducer
+
+MAX_REQUEST_BYTES = 8 * 1024 * 1024
+"""Above what a topic accepts by default."""
+MAX_BATCH_BYTES = 256 * 1024
+"""Bytes that go to a partition at once, when that many wait: aiokafka's 16 KiB are a dozen facts."""
+
+
+def make_producer(servers: str) -> AIOKafkaProducer:
+    """A producer that is not started yet."""
+    return AIOKafkaProducer(
+        bootstrap_servers=servers,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        max_batch_size=MAX_BATCH_BYTES,
+        max_request_size=MAX_REQUEST_BYTES,
+    )

@@ -1,0 +1,91 @@
+"""The clock of a service: what it does every so often, once over all its instances, by the time of Postgres.
+
+A row of `log.schedule` says when a run is due. An instance that finds it due locks the row, does the work and moves
+`due` to the next time in the future: however many runs were missed, they are one run. A process that dies releases the
+row, and the next instance does the same run again; its commands have the same cause, so the stream answers them once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from shared.domain.command import Cause, CausedCommand
+from shared.domain.decider import Command
+from shared.runtime.context import Context
+from shared.runtime.recovery import run_with_recovery
+from shared.runtime.runtime import Runtime
+from shared.runtime.waiting import sleep_until_stopped
+
+logger = structlog.get_logger()
+
+MIN_SLEEP_SECONDS, MAX_SLEEP_SECONDS = 0.05, 5.0
+"""Between two looks at a row: another instance may be in its run, or may have changed the row."""
+MAX_RUN_SECONDS = 50.0
+"""A run holds a transaction open, which Postgres ends after 60 seconds."""
+
+CREATE = "insert into log.schedule (name, due) values ($1, clock_timestamp()) on conflict (name) do nothing"
+TAKE = """
+select due, clock_timestamp() as now
+  from log.schedule
+ where name = $1 and due <= clock_timestamp()
+   for update skip locked
+"""
+MOVE = """
+update log.schedule
+   set due = due + $2::interval * (floor(extract(epoch from clock_timestamp() - due) / extract(epoch from $2)) + 1)
+ where name = $1
+"""
+WAIT = "select extract(epoch from due - clock_timestamp())::float8 from log.schedule where name = $1"
+
+Work = Callable[[Context], Awaitable[Iterable[Command]]]
+"""What is done in a run: read something, and return the commands that follow."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Work that is done every `interval`; `name` is its row in `log.schedule` and never changes."""
+
+    name: str
+    interval: timedelta
+    work: Work
+
+    async def run(
+        self,
+        runtime: Runtime,
+        context: Callable[[datetime], Context],
+        answer: Callable[[list[CausedCommand[Any]]], Awaitable[object]],
+    ) -> None:
+        """Do the work whenever it is due, until the process stops."""
+        await runtime.pool.execute(CREATE, self.name)
+        while not runtime.stopping.is_set():
+            async with runtime.pool.acquire() as connection, connection.transaction():
+                if row := await connection.fetchrow(TAKE, self.name):
+                    async with asyncio.timeout(MAX_RUN_SECONDS):
+                        cause = Cause.tick(self.name, row["due"])
+                        commands = await self.work(context(row["now"]))
+                        await answer([CausedCommand(command, cause) for command in commands])
+                    await connection.execute(MOVE, self.name, self.interval)
+            wait = await runtime.pool.fetchval(WAIT, self.name)
+            runtime.health.report(self.name, True, f"next run in {wait:.0f} s")
+            await sleep_until_stopped(runtime.stopping, min(max(wait, MIN_SLEEP_SECONDS), MAX_SLEEP_SECONDS))
+
+
+async def run_schedules(
+    runtime: Runtime,
+    schedules: Iterable[Schedule],
+    context: Callable[[datetime], Context],
+    answer: Callable[[list[CausedCommand[Any]]], Awaitable[object]],
+) -> None:
+    """Run the schedules of a service until the process stops."""
+    async with asyncio.TaskGroup() as group:
+        for schedule in schedules:
+            group.create_task(
+                run_with_recovery(runtime, schedule.name, partial(schedule.run, runtime, context, answer))
+            )

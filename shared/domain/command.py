@@ -1,0 +1,52 @@
+"""A command and its cause: what every decision answers, wherever the command comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import NAMESPACE_URL, UUID
+
+from modelog.envelope import Message, derive_id
+from modelog.events import Event, Fact
+
+from shared.domain.decider import Command
+
+C = TypeVar("C", bound=Command, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a command comes from: a message from Kafka, or a tick of the clock.
+
+    `id` names the cause: a stream answers it once. `causation` and `source` are the id and the source of the message,
+    `correlation` is the id of the message that began the chain, `actor` the opaque id of who asked, where somebody did.
+    """
+
+    id: UUID
+    causation: str
+    source: str
+    correlation: str
+    actor: str | None = None
+    traceparent: str | None = None
+
+    @classmethod
+    def of(cls, message: Message[Event]) -> Cause:
+        """The cause that a message is. Facts have no actor: what follows from one is decided by modelog itself."""
+        actor = None if isinstance(message.event, Fact) else message.actor
+        correlation = message.correlation or message.id
+        return cls(message.cause, message.id, message.source, correlation, actor, message.traceparent)
+
+    @classmethod
+    def tick(cls, name: str, due: datetime) -> Cause:
+        """The cause that the run of a schedule is; `due` is its time by Postgres's clock."""
+        id = f"{name}@{due.isoformat()}"
+        return cls(derive_id(NAMESPACE_URL, f"/modelog/schedule#{id}"), id, "/modelog/schedule", id)
+
+
+@dataclass(frozen=True, slots=True)
+class CausedCommand(Generic[C]):
+    """A command and what it comes from."""
+
+    command: C
+    cause: Cause

@@ -1,0 +1,36 @@
+"""Recovery: a component runs until its process stops, whatever happens to the servers meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from shared.runtime.errors import is_transient
+from shared.runtime.runtime import Runtime
+from shared.runtime.waiting import sleep_until_stopped
+
+logger = structlog.get_logger()
+
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 5.0
+
+
+async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Call `work` until the process stops; after a transient error, report `name` as not ready and call it again.
+
+    When `work` returns it is called again at once. The pause after an error doubles from the first to the longest, and
+    is the first again once `work` has returned. Any other error is raised.
+    """
+    pause = FIRST_PAUSE_SECONDS
+    while not runtime.stopping.is_set():
+        try:
+            await work()
+            pause = FIRST_PAUSE_SECONDS
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            detail = f"{type(error).__name__}: {error}"
+            runtime.health.report(name, False, f"interrupted, next attempt in {pause:g} s: {detail}")
+            logger.warning("interrupted", component=name, error=detail, next_attempt_seconds=pause)
+            await sleep_until_stopped(runtime.stopping, pause)
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
