@@ -53,6 +53,7 @@ async def measure(bench: Bench) -> list[Row]:
             *((f"append, {n} callers, a stream each", n, 15_000, each_, single, _alone(log)) for n in CALLERS),
             *((f"append, {n} callers, all one stream", n, 8_000, same, single, _shared(log)) for n in CALLERS),
             (f"append, {STREAMS} streams, 1 caller", 1, None, None, many, _many(log)),
+            (f"append, {STREAMS} facts of one stream, 1 caller", 1, None, None, many, _batch(log)),
         ):
             bench.progress(path)
             theirs, mine, used, waits = [], [], "", list[float]()
@@ -106,10 +107,22 @@ def _alone(log: Log) -> Call:
 
 
 def _shared(log: Log) -> Call:
-    """Each expects the version that the call before it is about to write, as callers of the same process can."""
+    """The callers take turns, as commands for the same stream do in a service."""
+    turn = asyncio.Lock()
 
     async def call(tag: str, _caller: int, _own: Iterator[int], shared: Iterator[int]) -> int:
-        return len(await log.append([Append(tag, next(shared), [_entry()])]))
+        async with turn:
+            return len(await log.append([Append(tag, next(shared), [_entry()])]))
+
+    return call
+
+
+def _batch(log: Log) -> Call:
+    """What a service does with the commands of a slice: all facts of a stream in an append, all streams in a call."""
+
+    async def call(tag: str, _caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
+        expected = next(own) * STREAMS
+        return STREAMS * len(await log.append([Append(tag, expected, [_entry() for _ in range(STREAMS)])]))
 
     return call
 

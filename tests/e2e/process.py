@@ -51,32 +51,29 @@ class ServiceProcess:
     def is_ready(self) -> bool:
         return self._readyz()[0]
 
-    def readyz(self) -> str:
-        """The answer of /readyz, whether ready or not; empty while nothing answers."""
+    def components(self) -> dict[str, dict[str, Any]]:
+        """The state of each component by /readyz, whether ready or not; empty while nothing answers."""
         return self._readyz()[1]
 
-    def _readyz(self) -> tuple[bool, str]:
+    def _readyz(self) -> tuple[bool, dict[str, dict[str, Any]]]:
         if self.health is None:
-            return False, ""
+            return False, {}
         try:
-            return True, self.get("/readyz")
+            return True, json.loads(self.get("/readyz"))["components"]
         except urllib.error.HTTPError as not_ready:
-            return False, not_ready.read().decode()
+            return False, json.loads(not_ready.read())["components"]
         except OSError:
-            return False, ""
+            return False, {}
 
     def get(self, path: str) -> str:
         """The body of a 200 answer."""
         with urllib.request.urlopen(f"{self.health}{path}", timeout=5) as answer:
             return str(answer.read().decode())
 
-    def handled(self, service: str) -> float:
-        """The number of messages that this service has answered here."""
-        return sum(
-            float(line.rpartition(" ")[2])
-            for line in self.get("/metrics").splitlines()
-            if line.startswith("modelog_handled_total{") and f'service="{service}"' in line
-        )
+    def metric(self, name: str, label: str = "") -> float:
+        """The sum of a metric, over all labels or over those that contain this text."""
+        lines = [line for line in self.get("/metrics").splitlines() if line.startswith(name) and label in line]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
 
     def mentions(self, word: str) -> bool:
         """Whether the log contains this word."""

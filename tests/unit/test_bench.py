@@ -43,7 +43,7 @@ def test_the_table_shows_ours_beside_the_floor_and_the_peer() -> None:
 def test_a_column_without_numbers_is_left_out() -> None:
     assert table([Row("parked", "records", 0, aim=0)]).splitlines() == [
         "path         ours  aim",
-        "----------------------------",
+        "---------------------------",
         "parked  0 records  ≤ 0  met",
     ]
 
