@@ -49,6 +49,10 @@ class Curve:
     def position(self) -> int:
         return self.seen[-1][1]
 
+    async def latest(self) -> int:
+        """The position, for another curve of this curve."""
+        return self.position
+
     def slowest(self, seconds: float) -> float:
         """The speed of the slowest stretch of this length; of the whole curve if that is shorter."""
         times = [at for at, _ in self.seen]

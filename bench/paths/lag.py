@@ -65,5 +65,5 @@ async def _lags(
             heads = await log.append(batch)
             committed.append((time.perf_counter(), max(head.position for head in heads.values())))
         rate = len(waiting) * BATCH / (time.perf_counter() - began)
-        await drawn(ask, committed[-1][1], every=0.001)
+        await drawn(curve.latest, committed[-1][1], every=0.001)
     return [max(0.0, curve.reached(position) - at) * 1000 for at, position in committed], rate

@@ -13,7 +13,7 @@ from tests.integration.artifacts import CountingStore, file, opened_store, pin, 
 
 @contextmanager
 def answering(status: int, code: str, ours: int = 200) -> Iterator[str]:
-    """The endpoint of a store with this answer for every bucket, and the status `ours` for a HEAD of the bucket `ours`."""
+    """The endpoint of a store with this answer for every bucket; a HEAD of the bucket `ours` gets the status `ours`."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
