@@ -32,7 +32,7 @@ select stream || '-' || copy, max(version) from floor.template, generate_series(
     on conflict (stream) do update set version = excluded.version
 """
 # All streams grow side by side: LATERAL takes fact by fact and puts it into every stream, OFFSET keeps them sorted.
-# Ids are hashed: drawing one at random is a call to the kernel.
+# Ids are hashed: a random id is a call to the kernel.
 FACTS = """
 insert into {partition} (stream, version, kind, id, data, meta)
 select model, version, kind, md5(model || '/' || version)::uuid, data || jsonb_build_object('model', model), $1::jsonb

@@ -25,7 +25,7 @@ class Probe:
     took: dict[str, float]
 
     def beside(self, short: Probe) -> list[Row]:
-        """This log's milliseconds beside those of a shorter one."""
+        """This log's milliseconds beside those of a shorter log."""
         note = f"with {self.facts:,} facts in the log; floor: the same with {short.facts:,}"
         return [Row(f"{name}, long log", "ms", ms, short.took[name], note=note) for name, ms in self.took.items()]
 

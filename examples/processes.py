@@ -103,7 +103,7 @@ class Processes:
         }
 
     def stop(self) -> None:
-        """End them all; does nothing the second time."""
+        """End them all; a second call does nothing."""
         running, self.running = self.running, {}
         in_parallel(process.stop for process in running.values())
         shutil.rmtree(self.home, ignore_errors=True)

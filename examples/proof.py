@@ -35,19 +35,19 @@ select version,
 
 
 @asynccontextmanager
-async def views(upto: int, patience: float) -> AsyncIterator[asyncpg.Pool]:
+async def views(upto: int, seconds: float) -> AsyncIterator[asyncpg.Pool]:
     """A pool, as soon as the views contain the facts up to this position."""
     async with await connect(settings().postgres_url.get_secret_value(), settings().postgres_role) as pool:
         try:
-            await wait_until(pool, upto, patience)
+            await wait_until(pool, upto, seconds)
         except TimeoutError as error:
             raise DemoError(str(error)) from None
         yield pool
 
 
-async def rebuilt(upto: int, patience: float) -> Sequence[Report]:
+async def rebuilt(upto: int, seconds: float) -> Sequence[Report]:
     """Drop every view, build it again from the log, and raise DemoError unless its rows are equal to those before."""
-    async with views(upto, patience) as pool:
+    async with views(upto, seconds) as pool:
         before = await digests(pool)
         reports = await rebuild(pool, drop=True)
         after = await digests(pool)
@@ -56,9 +56,9 @@ async def rebuilt(upto: int, patience: float) -> Sequence[Report]:
     return reports
 
 
-async def versions(model: str, upto: int, patience: float) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+async def versions(model: str, upto: int, seconds: float) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Head and rows of the table of all versions."""
-    async with views(upto, patience) as pool:
+    async with views(upto, seconds) as pool:
         rows = await pool.fetch(VERSIONS, model)
     texts = [
         [str(row["version"]), row["status"], row["stage"], shown(json.loads(row["metrics"])), row["who"], row["why"]]

@@ -32,11 +32,11 @@ select meta ->> 'causation' as cause, meta ->> 'source' as source, array_agg(kin
   from log.event where meta ->> 'actor' = '/pipelines' group by 1, 2
 """
 UNANSWERED = """
-select heard.stream, heard.version, count(answer.id) as answers
-  from log.event heard
-  left join log.event answer on answer.stream = heard.stream
-       and answer.meta ->> 'causation' = heard.id::text and answer.meta ->> 'source' = $2
- where heard.kind = $1 group by heard.position, heard.stream, heard.version having count(answer.id) <> 1
+select fact.stream, fact.version, count(answer.id) as answers
+  from log.event fact
+  left join log.event answer on answer.stream = fact.stream
+       and answer.meta ->> 'causation' = fact.id::text and answer.meta ->> 'source' = $2
+ where fact.kind = $1 group by fact.position, fact.stream, fact.version having count(answer.id) <> 1
 """
 HOLES = """
 select stream from log.event join log.stream head using (stream) group by stream, head.version

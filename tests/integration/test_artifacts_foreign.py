@@ -31,7 +31,7 @@ async def test_a_foreign_folder_is_copied_in(store: CountingStore, foreign: Coun
     pinned = await pin(store, uri=f"s3://{foreign.bucket}/runs/a b+?#ü")
     assert pinned.files == tuple(file(content, path) for path, content in contents.items())
     assert pinned.heads == contents
-    assert keys(store) == {blob_key(one.sha256) for one in pinned.files} | {manifest_key(pinned.manifest)}
+    assert keys(store) == {blob_key(file.sha256) for file in pinned.files} | {manifest_key(pinned.manifest)}
     assert await pin(store, uri=f"s3://{foreign.bucket}/runs/a b+?#ü/") == pinned
 
 

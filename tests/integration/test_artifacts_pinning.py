@@ -47,7 +47,7 @@ async def test_bytes_that_were_read_are_not_read_again(store: CountingStore) -> 
 
     with pinning(store) as artifacts:
         pinned = await asyncio.gather(*(artifacts.pin(Artifact(files=(file,))) for file in files))
-    assert len({one.manifest for one in pinned if isinstance(one, Pinned)}) == 50
+    assert len({answer.manifest for answer in pinned if isinstance(answer, Pinned)}) == 50
     assert store.read[blob_key(model.sha256)] == 1
 
 

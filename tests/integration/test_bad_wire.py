@@ -1,4 +1,4 @@
-"""Records that are hard to take off the wire, or to put on again: the partition moves on behind them."""
+"""Records that are hard to read from Kafka, or to write again: the records behind them are answered."""
 
 from __future__ import annotations
 
