@@ -50,6 +50,7 @@ test-sdk: $(READY) ## build the SDK's wheel and test it alone, on the oldest Pyt
 
 FROM ?= ea756c9
 
+.PHONY: test-upgrade
 test-upgrade: $(READY) ## run the services of an older commit beside today's, under load (FROM=ea756c9)
 	@$(PYTHON) -m tests.upgrade $(FROM)
 

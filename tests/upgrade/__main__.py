@@ -20,16 +20,10 @@ from tests.e2e.invariants import check
 from tests.e2e.load import Load
 from tests.e2e.process import until
 from tests.e2e.watching import quiet
-from tests.upgrade.checkout import ROOT, Checkout
+from tests.upgrade.checkout import ROOT, SNAPSHOT_OFTEN, Checkout
 
 MESSAGES_PER_SECOND = 20
 MODELS = 20
-SNAPSHOT_OFTEN = """
-try: import shared.handling as handler
-except ImportError: import shared.deciding.command_handler as handler
-handler.EVERY = 30
-"""
-"""Run by old processes, so that there are old snapshots."""
 PROGRESS = {
     "ingestion": "model.registered",
     "validation": "model.validated",
