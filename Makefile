@@ -1,6 +1,6 @@
-# modelog: everything one can ask of this checkout. `make` alone lists it.
+# modelog: what this checkout can do. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk check format bench bench-quick soak rebuild parked lock generate clean
+.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk test-upgrade check format bench bench-quick soak rebuild parked lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -10,26 +10,32 @@ ARGS   ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(READY) ## start everything, train a toy model and narrate every fact as it passes
+demo: $(READY) ## start everything, train a toy model and print every event as it passes
 	@$(PYTHON) -m examples.demo $(ARGS)
 
 up: $(READY) ## start Kafka, Postgres, S3 and every service; returns when all are ready
 	@$(PYTHON) -m stack up $(ARGS)
 
-down: $(READY) ## end what `make up` began; the data stays
+down: $(READY) ## end what `make up` started; the data stays
 	@$(PYTHON) -m stack down $(ARGS)
 
-test: $(READY) ## run every test: unit, sdk, integration, e2e
-	@$(PYTHON) -m pytest -q tests $(ARGS)
+# Two workers on the servers of a single stack; a module stays in its worker. The longest groups come first.
+WORKERS := -n 2 --dist loadgroup --no-loadscope-reorder
+
+test: $(READY) ## run every test but the long ones: unit, sdk, integration, e2e
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests $(ARGS)
+
+test-long: $(READY) ## run the long tests: storms, thousands of random cases, upgrades (up to 40 minutes)
+	@$(PYTHON) -m pytest -q --durations=10 -m long tests $(ARGS)
 
 test-unit: $(READY) ## run the tests that need nothing running
-	@$(PYTHON) -m pytest -q tests/unit $(ARGS)
+	@$(PYTHON) -m pytest -q --durations=10 -m "not long" tests/unit $(ARGS)
 
 test-integration: $(READY) ## run the tests on real servers, the SDK's among them
-	@$(PYTHON) -m pytest -q tests/integration tests/sdk $(ARGS)
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/integration tests/sdk $(ARGS)
 
 test-e2e: $(READY) ## run the tests on real servers and real services
-	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/e2e $(ARGS)
 
 SDK_TESTS := pytest pytest-asyncio hypothesis cloudevents jsonschema
 
@@ -54,23 +60,23 @@ check: $(READY) ## lint, formatting, types, and who may import whom
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 
-format: $(READY) ## format the code and mend what ruff can mend
+format: $(READY) ## format the code and fix what ruff can fix
 	@.venv/bin/ruff format --quiet .
 	@.venv/bin/ruff check --quiet --fix .
 
 bench: $(READY) ## measure, each number beside a peer's in the same run
 	@$(PYTHON) -m bench $(ARGS)
 
-bench-quick: $(READY) ## measure less of everything, in two minutes
+bench-quick: $(READY) ## measure less, in two minutes
 	@$(PYTHON) -m bench --quick $(ARGS)
 
-soak: $(READY) ## run everything under a steady load for ten minutes, then look for what leaked (ARGS="--minutes 60")
+soak: $(READY) ## run everything under a steady load for ten minutes, then look for leaks (ARGS="--minutes 60")
 	@$(PYTHON) -m bench.soak $(ARGS)
 
-rebuild: $(READY) ## build every view again from the log, beside the old ones, then swap
+rebuild: $(READY) ## build every view again from the log, beside the tables in use, then swap
 	@$(PYTHON) -m operations rebuild $(ARGS)
 
-parked: $(READY) ## list what could not be read and why (ARGS="--help" for more)
+parked: $(READY) ## list the parked records with their reasons (ARGS="--help" for more)
 	@$(PYTHON) -m operations parked $(ARGS)
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock
@@ -86,11 +92,11 @@ clean: ## end what runs, then delete its data, the caches and .venv
 	@rm -rf .venv .modelog .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment, from nothing but Python and make: uv first, by the hash the lock holds for it, then all the rest by theirs.
-# pip finishes what uv could not (a mirror that only pip was told of).
+# The environment, from nothing but Python and make: uv first, with its hash in the lock, then all other packages with theirs.
+# pip installs what uv could not (for a mirror that only pip is configured for).
 GOOD_PYTHON := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
-FIND_PYTHON := for one in python3 python3.13 python3.12 python3.11 python3.14 python; do \
-    "$$one" -c '$(GOOD_PYTHON)' 2>/dev/null && command -v "$$one" && break; done
+FIND_PYTHON := for program in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+    "$$program" -c '$(GOOD_PYTHON)' 2>/dev/null && command -v "$$program" && break; done
 PIP         := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 LOG         := .venv/install.log
 NO_PYTHON   := modelog needs Python 3.11 to 3.14 with its venv module (on Debian and Ubuntu: apt install python3-venv).

@@ -1,1 +1,1 @@
-"""Measurements, each beside what bare drivers and, where there is one, a peer do in the same run on this machine."""
+"""Measurements, each beside those of bare drivers and, where there is one, of a peer in the same run."""

@@ -1,4 +1,4 @@
-"""Percentiles, and curves of something that moves."""
+"""Percentiles, and curves of a growing number."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.cores import Cores
 
 
 class Stuck(RuntimeError):
-    """What should move stands still."""
+    """A number that should grow does not."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of the values that so many are not above."""
+    """The smallest of the values that this share of them does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -34,14 +34,14 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 
 @dataclass
 class Curve:
-    """Where something stood, when that was first seen, and who used the processors from the first to the last."""
+    """The number at each moment at which it had grown, and the cores that were used from the first to the last."""
 
     seen: list[tuple[float, int]] = field(default_factory=list)
     used: dict[str, float] = field(default_factory=dict)
 
     @property
     def speed(self) -> float:
-        """How far it came a second, from the first to the last time that it had moved."""
+        """Growth a second, from the first to the last moment."""
         (began, first), (ended, last) = self.seen[0], self.seen[-1]
         return (last - first) / (ended - began) if ended > began else float("nan")
 
@@ -49,33 +49,26 @@ class Curve:
     def position(self) -> int:
         return self.seen[-1][1]
 
+    async def latest(self) -> int:
+        """The position, for another curve of this curve."""
+        return self.position
+
     def slowest(self, seconds: float) -> float:
-        """The speed of the slowest stretch of so many seconds; of all of it if it is shorter."""
+        """The speed of the slowest stretch of this length; of the whole curve if that is shorter."""
         times = [at for at, _ in self.seen]
         ends = [bisect_left(times, at + seconds) for at in times]
         stretches = [Curve(self.seen[n : end + 1]).speed for n, end in enumerate(ends) if end < len(times)]
         return min(stretches, default=self.speed)
 
     def reached(self, position: int) -> float:
-        """When it was first seen there or beyond."""
-        return self.seen[bisect_left(self.seen, position, key=lambda one: one[1])][0]
-
-
-async def until(ask: Callable[[], int], enough: int, patience: float = 30) -> None:
-    """Return when so many are there; raise Stuck if none come for too long."""
-    seen, moved = ask(), time.monotonic()
-    while seen < enough:
-        await asyncio.sleep(0.005)
-        if (found := ask()) > seen:
-            seen, moved = found, time.monotonic()
-        elif time.monotonic() - moved > patience:
-            raise Stuck(f"expected {enough:,}, found {seen:,} and no more for {patience:.0f} s")
+        """When the number was first seen at `position` or above."""
+        return self.seen[bisect_left(self.seen, position, key=lambda point: point[1])][0]
 
 
 async def drawn(
-    ask: Callable[[], Awaitable[int]], upto: int, *, every: float = 0.02, patience: float = 30, since: int = 0
+    ask: Callable[[], Awaitable[int]], upto: int, *, every: float = 0.02, stuck_seconds: float = 30, since: int = 0
 ) -> Curve:
-    """The curve from the first movement above `since` until `upto`; raise Stuck if it stands still for too long."""
+    """The curve from the first number above `since` to `upto`; raise Stuck if it does not grow for too long."""
     curve, cores, position, moved = Curve(), None, since, time.perf_counter()
     while position < upto:
         found, now = await ask(), time.perf_counter()
@@ -83,8 +76,8 @@ async def drawn(
             cores = cores or Cores()
             position, moved = found, now
             curve.seen.append((now, found))
-        elif now - moved > patience:
-            raise Stuck(f"expected to reach {upto:,}, found it standing at {position:,} for {patience:.0f} s")
+        elif now - moved > stuck_seconds:
+            raise Stuck(f"expected {upto:,}, found {position:,} and no more for {stuck_seconds:.0f} s")
         await asyncio.sleep(every)
     curve.used = cores.used() if cores else {}
     return curve
@@ -92,7 +85,7 @@ async def drawn(
 
 @asynccontextmanager
 async def watched(ask: Callable[[], Awaitable[int]], every: float = 0.001) -> AsyncIterator[Curve]:
-    """A curve that is drawn as long as the block runs."""
+    """The curve for the time of the block."""
     curve = Curve([(time.perf_counter(), await ask())])
 
     async def draw() -> None:

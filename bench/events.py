@@ -1,14 +1,11 @@
-"""Reports as pipelines and monitors send them, and the histories that the deciders make of such."""
+"""Reports as pipelines and monitors send them, and the histories that the deciders make of them."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from modelog.events import DriftDetected, Fact, ModelTrained
+from modelog.events import DriftDetected, ModelTrained
 from modelog.policy import DEFAULT
 from modelog.values import Artifact, Code, Dataset, File, Framework, Window
 
@@ -17,12 +14,11 @@ from services.promotion.decision import Promote, promotion
 from services.retirement.decision import Retire, retirement
 from services.retraining.decision import Consider, retraining
 from services.validation.decision import Judge, validation
-from shared.domain.decider import Decider
+from tests.histories import History
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 DIGEST = "5e" * 32
 FILES = (File(path="model.joblib", size=1024, sha256=DIGEST),)
-DECIDERS: tuple[Decider[Any, Any], ...] = (registration, validation, promotion, retraining, retirement)
 
 
 def trained(model: str, run: str, artifact: Artifact | None = None) -> ModelTrained:
@@ -59,41 +55,26 @@ def drifted(model: str, version: int = 1, score: float = 0.31) -> DriftDetected:
     )
 
 
-class History:
-    """One model's stream, said by the real deciders."""
+def history(model: str) -> History:
+    """The stream of a model that is trained again and again."""
+    return History(model, mix={_train: 1})
 
-    def __init__(self, model: str) -> None:
-        self.model = model
-        self.dice = random.Random(model)
-        self.facts: list[Fact] = []
-        self.states = [decider.initial for decider in DECIDERS]
-        self.latest = 0
 
-    def grow(self, facts: int) -> Sequence[Fact]:
-        """The first so many facts of a model that is trained again and again."""
-        while len(self.facts) < facts:
-            self._train()
-        return self.facts[:facts]
-
-    def _train(self) -> None:
-        """A version, its verdict, mostly its promotion, some drift, and the end of an old one."""
-        self.latest += 1
-        manifest, uri = f"sha256:{DIGEST}", f"s3://modelog/manifests/sha256/{DIGEST}"
-        run = trained(self.model, f"run-{self.latest}")
-        self._ask(registration, Register(run, manifest, uri, 1024, "joblib", FILES))
-        faults = ("expected model.joblib, found no object: upload it again",) if self.dice.random() < 0.1 else ()
-        self._ask(validation, Judge(self.model, self.latest, manifest, faults, DEFAULT))
-        if self.dice.random() < 0.8:
-            reason = f"every check of policy {DEFAULT.digest} passed"
-            self._ask(promotion, Promote(self.model, self.latest, "production", "policy", reason, DEFAULT))
-        for _ in range(self.dice.randrange(3)):
-            at = BEGAN + timedelta(minutes=len(self.facts))
-            report = drifted(self.model, self.latest, self.dice.random())
-            self._ask(retraining, Consider(report, UUID(int=self.dice.getrandbits(128)), DEFAULT, at))
-        if self.latest > 5 and self.dice.random() < 0.5:
-            self._ask(retirement, Retire(self.model, self.latest - 5, "grace", "nobody asks for it any more"))
-
-    def _ask(self, decider: Decider[Any, Any], command: object) -> None:
-        said = decider.decide(self.states[DECIDERS.index(decider)], command)
-        self.facts += said
-        self.states = [one.after(state, said) for one, state in zip(DECIDERS, self.states, strict=True)]
+def _train(history: History) -> None:
+    """A version, its verdict, mostly its promotion, some drift, and the retirement of an old version."""
+    model, dice = history.model, history.random
+    history.latest += 1
+    manifest, uri = f"sha256:{DIGEST}", f"s3://modelog/manifests/sha256/{DIGEST}"
+    run = trained(model, f"run-{history.latest}")
+    history.ask(registration, Register(run, manifest, uri, 1024, "joblib", FILES))
+    faults = ("expected model.joblib, found no object: upload it again",) if dice.random() < 0.1 else ()
+    history.ask(validation, Judge(model, history.latest, manifest, faults, DEFAULT))
+    if dice.random() < 0.8:
+        reason = f"every check of policy {DEFAULT.digest} passed"
+        history.ask(promotion, Promote(model, history.latest, "production", "policy", reason, DEFAULT))
+    for _ in range(dice.randrange(3)):
+        at = BEGAN + timedelta(minutes=len(history.facts))
+        report = drifted(model, history.latest, dice.random())
+        history.ask(retraining, Consider(report, UUID(int=dice.getrandbits(128)), DEFAULT, at))
+    if history.latest > 5 and dice.random() < 0.5:
+        history.ask(retirement, Retire(model, history.latest - 5, "grace", "nobody asks for it any more"))

@@ -1,4 +1,4 @@
-"""Kafka without us: aiokafka's own producer and consumer, set as ours are."""
+"""aiokafka's own producer and consumer, with the settings of ours."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from modelog.envelope import Header, encode
 from modelog.events import Event
 
-from bench.place import Place
+from stack.disposable import Sandbox
 
 Sent = tuple[str, bytes, bytes, list[Header]]
 AT_ONCE = 2_000
 
 
-def records(place: Place, events: Iterable[Event]) -> Iterator[Sent]:
-    """What has to be sent: topic, key, value and headers."""
-    return ((place.settings.topic_prefix + event.type, *encode(event, source="/bench")) for event in events)
+def records(sandbox: Sandbox, events: Iterable[Event]) -> Iterator[Sent]:
+    """Topic, key, value and headers of these events."""
+    return ((sandbox.settings.topic_prefix + event.type, *encode(event, source="/bench")) for event in events)
 
 
 @asynccontextmanager
-async def producing(place: Place) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer that waits for all replicas, repeats nothing and does not linger."""
+async def producing(sandbox: Sandbox) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that waits for all replicas, is idempotent and does not linger."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=place.settings.kafka_servers, acks="all", enable_idempotence=True, linger_ms=0
+        bootstrap_servers=sandbox.settings.kafka_servers, acks="all", enable_idempotence=True, linger_ms=0
     )
     await producer.start()
     try:
@@ -37,11 +37,11 @@ async def producing(place: Place) -> AsyncIterator[AIOKafkaProducer]:
 
 
 @asynccontextmanager
-async def consuming(place: Place, *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def consuming(sandbox: Sandbox, *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of whole topics, from their beginning."""
     consumer = AIOKafkaConsumer(
-        *(place.settings.topic_prefix + topic for topic in topics),
-        bootstrap_servers=place.settings.kafka_servers,
+        *(sandbox.settings.topic_prefix + topic for topic in topics),
+        bootstrap_servers=sandbox.settings.kafka_servers,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * 1024 * 1024,
     )
@@ -53,7 +53,7 @@ async def consuming(place: Place, *topics: str) -> AsyncIterator[AIOKafkaConsume
 
 
 async def send_all(producer: AIOKafkaProducer, sending: Iterable[Sent]) -> float:
-    """Send in order, a batch's acknowledgements awaited before the next; return the records a second."""
+    """Send in order and await the acknowledgements of each batch; return the records a second."""
     began, sent, waiting = time.perf_counter(), 0, iter(sending)
     while batch := list(islice(waiting, AT_ONCE)):
         await asyncio.gather(
@@ -63,11 +63,11 @@ async def send_all(producer: AIOKafkaProducer, sending: Iterable[Sent]) -> float
     return sent / (time.perf_counter() - began)
 
 
-async def batches(consumer: AIOKafkaConsumer, upto: int, most: int = 500) -> AsyncIterator[list[ConsumerRecord]]:
-    """So many records, as they come."""
+async def batches(consumer: AIOKafkaConsumer, upto: int, max_records: int = 500) -> AsyncIterator[list[ConsumerRecord]]:
+    """The first `upto` records, as they come."""
     seen = 0
     while seen < upto:
-        found = await consumer.getmany(timeout_ms=5_000, max_records=most)
+        found = await consumer.getmany(timeout_ms=5_000, max_records=max_records)
         if batch := [record for records in found.values() for record in records]:
             seen += len(batch)
             yield batch

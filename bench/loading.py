@@ -1,4 +1,4 @@
-"""Facts into the log by the hundred thousand: what the services would have said, copied under other names."""
+"""Hundred thousands of facts for the log: histories of a few models, copied under other names."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from bench.events import History
-from bench.place import Place
+from bench.events import history
 from shared.log import Append, Entry
+from stack.disposable import Sandbox
 
 META = json.dumps(
     {
@@ -32,51 +32,51 @@ select stream || '-' || copy, max(version) from floor.template, generate_series(
     on conflict (stream) do update set version = excluded.version
 """
 # All streams grow side by side: LATERAL takes fact by fact and puts it into every stream, OFFSET keeps them sorted.
-# Ids are hashed: drawing one at random is a call to the kernel.
+# Ids are hashed: a random id is a call to the kernel.
 FACTS = """
 insert into {partition} (stream, version, kind, id, data, meta)
 select model, version, kind, md5(model || '/' || version)::uuid, data || jsonb_build_object('model', model), $1::jsonb
-  from (select stream, version, kind, data::jsonb as data from floor.template order by version, stream offset 0) said
+  from (select stream, version, kind, data::jsonb as data from floor.template order by version, stream offset 0) fact
  cross join lateral (select stream || '-' || copy as model from generate_series($2::int, $3, $4) copy offset 0) named
 """
 WRITERS = 2
-"""Connections that write at once; a stream belongs to one of them."""
+"""Connections that write at the same time, each its own streams."""
 
 
 def appends(models: Sequence[str], each: int) -> Iterator[Append]:
-    """The same, one fact an append."""
-    for model, version, kind, data in told(models, each):
+    """The same rows, each as an append."""
+    for model, version, kind, data in rows(models, each):
         yield Append(model, version - 1, [Entry(kind, uuid.uuid4(), data, META)])
 
 
-def told(models: Sequence[str], each: int, templates: int = 40) -> Iterator[tuple[str, int, str, str]]:
-    """Stream, version, kind and data: the models' histories side by side, so many facts of each."""
+def rows(models: Sequence[str], each: int, templates: int = 40) -> Iterator[tuple[str, int, str, str]]:
+    """Stream, version, kind and data: the first `each` facts of every model, the models in turn."""
     names = [f"template-{n}" for n in range(min(templates, len(models)))]
-    said = [[(fact.type, fact.model_dump_json()) for fact in History(name).grow(each)] for name in names]
+    histories = [[(fact.type, fact.model_dump_json()) for fact in history(name).grow(each)] for name in names]
     for n in range(each):
         for m, model in enumerate(models):
-            kind, data = said[m % len(names)][n]
+            kind, data = histories[m % len(names)][n]
             yield model, n + 1, kind, data.replace(names[m % len(names)], model)
 
 
-async def load(place: Place, facts: int, models: int = 400, templates: int = 40, since: int = 0) -> list[str]:
-    """At least so many facts of so many models' histories, without the first `since` of each; return the models."""
+async def load(sandbox: Sandbox, facts: int, models: int = 400, templates: int = 40, since: int = 0) -> list[str]:
+    """Add at least `facts` facts of `models` models, without the first `since` of each; return the models' names."""
     each, copies = -(-facts // models), models // templates
     names = [f"model-{n}" for n in range(templates)]
-    await copy(place, [row for row in told(names, each) if row[1] > since], copies)
+    await copy(sandbox, [row for row in rows(names, each) if row[1] > since], copies)
     return [f"{name}-{n}" for n in range(1, copies + 1) for name in names]
 
 
-async def copy(place: Place, rows: Sequence[tuple[str, int, str, str]], copies: int) -> None:
-    """Stream, version, kind and data: so many copies of these facts, and what the planner should know of them.
+async def copy(sandbox: Sandbox, template: Sequence[tuple[str, int, str, str]], copies: int) -> None:
+    """Add copies of these facts (stream, version, kind and data), and update the planner's statistics.
 
-    They go into the log's partition while it is apart, without its indexes, which are made afterwards.
+    They go into the log's partition while that is detached and without indexes, which are made afterwards.
     """
-    async with place.owner(WRITERS) as pool:
+    async with sandbox.owner(WRITERS) as pool:
         await pool.execute(TEMPLATE)
-        await pool.copy_records_to_table("template", schema_name="floor", records=rows)
+        await pool.copy_records_to_table("template", schema_name="floor", records=template)
         await pool.execute(HEADS, copies)
-        async with _apart(pool) as partition:
+        async with _detached(pool) as partition:
             await asyncio.gather(*(_write(pool, partition, first, copies) for first in range(1, WRITERS + 1)))
         await pool.execute("drop table floor.template")
         await pool.execute("select log.extend()")
@@ -91,8 +91,8 @@ async def _write(pool: asyncpg.Pool, partition: str, first: int, copies: int) ->
 
 
 @asynccontextmanager
-async def _apart(pool: asyncpg.Pool) -> AsyncIterator[str]:
-    """The log's first partition, detached and bare; its bounds are still checked, and afterwards it is whole again."""
+async def _detached(pool: asyncpg.Pool) -> AsyncIterator[str]:
+    """The log's first partition, detached and without indexes; afterwards it is attached again."""
     await pool.execute("alter table log.event detach partition log.event_0")
     await pool.execute("alter table log.event_0 drop constraint event_0_pkey")
     await pool.execute("drop index log.event_0_stream_version_idx")
@@ -105,5 +105,5 @@ async def _apart(pool: asyncpg.Pool) -> AsyncIterator[str]:
 
 
 async def logged(pool: asyncpg.Pool) -> int:
-    """The last position that was drawn."""
+    """The last position that was given to a fact."""
     return int(await pool.fetchval("select coalesce(pg_sequence_last_value('log.position'), 0)"))

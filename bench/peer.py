@@ -29,7 +29,7 @@ from eventsourcing.projection import Projection, ProjectionRunner
 from psycopg.sql import SQL, Identifier
 
 from bench.events import drifted
-from bench.place import Place
+from stack.disposable import Sandbox
 
 CALLERS = 16
 AT_ONCE = 500
@@ -37,7 +37,7 @@ REPORT = drifted("fraud").model_dump(mode="json", exclude={"model"})
 
 
 class Monitored(Aggregate):
-    """A model that reports are recorded for, and what is remembered of them."""
+    """A model with the number and the last score of its reports."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -56,7 +56,7 @@ class Monitored(Aggregate):
         window: Mapping[str, str],
         report: str,
     ) -> None:
-        """Remember one more report."""
+        """Record a report."""
         self.reports += 1
         self.score = score
 
@@ -66,11 +66,11 @@ class Monitoring(Application[UUID]):
 
 
 class Followed(Monitoring):
-    """The same with a table of its own, so that what is projected is what was meant to be."""
+    """The same with a table of its own, so that nothing else is projected."""
 
 
 class Shown(PostgresTrackingRecorder):
-    """The view: one row a model, upserted with each event in the transaction that tracks it."""
+    """The view: a row for each model, upserted with each event in the transaction that tracks it."""
 
     def __init__(self, datastore: PostgresDatastore, **kwargs: Any) -> None:
         super().__init__(datastore, **kwargs)
@@ -91,7 +91,7 @@ class Shown(PostgresTrackingRecorder):
 
 
 class Showing(Projection[Shown]):
-    """Every event into the view, and when it was there: `ProjectionRunner.wait` looks too seldom to tell."""
+    """Every event into the view, with the time: `ProjectionRunner.wait` looks too seldom to measure it."""
 
     def __init__(self, view: Shown) -> None:
         super().__init__(view)
@@ -99,40 +99,40 @@ class Showing(Projection[Shown]):
 
     @singledispatchmethod
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
-        """Show what the event says."""
+        """Write the event into the view."""
         score = getattr(domain_event, "score", 0.0)
         self.view.show(domain_event.originator_id, domain_event.originator_version, score, tracking)
         self.shown.append(time.perf_counter())
 
 
-async def saves(place: Place, seconds: float, callers: int = CALLERS, same: bool = False) -> float:
-    """Events a second, one a save: by so many threads, each with an aggregate of its own or all with the same.
+async def saves(sandbox: Sandbox, seconds: float, callers: int = CALLERS, same: bool = False) -> float:
+    """Events a second, a save for each: by `callers` threads, each with its own aggregate or all with the same.
 
-    Who has its own keeps it in hand and only saves. Those that share one get it from the repository's cache,
-    fast-forwarded, and do it again when another was faster.
+    A thread with its own aggregate only saves. Threads that share an aggregate get it from the repository's cache,
+    fast-forwarded, and try again when another thread was faster.
     """
-    return await asyncio.to_thread(_saves, place, seconds, callers, same)
+    return await asyncio.to_thread(_saves, sandbox, seconds, callers, same)
 
 
-async def folded(place: Place, events: int) -> float:
-    """Milliseconds of `repository.get` for an aggregate of so many events, without cache and without snapshot."""
-    return await asyncio.to_thread(_folded, place, events)
+async def folded(sandbox: Sandbox, events: int) -> float:
+    """Milliseconds of `repository.get` for an aggregate of this many events, without cache and without snapshot."""
+    return await asyncio.to_thread(_folded, sandbox, events)
 
 
-async def projected(place: Place, events: int, models: int = 400) -> float:
-    """Events a second into the view, from the first to the last of so many."""
-    return await asyncio.to_thread(_projected, place, events, models)
+async def projected(sandbox: Sandbox, events: int, models: int = 400) -> float:
+    """Events a second into the view, from the first to the last."""
+    return await asyncio.to_thread(_projected, sandbox, events, models)
 
 
-def _saves(place: Place, seconds: float, callers: int, same: bool) -> float:
-    with _monitoring(place, callers, AGGREGATE_CACHE_MAXSIZE="100" if same else "") as app, _threads(callers) as pool:
+def _saves(sandbox: Sandbox, seconds: float, callers: int, same: bool) -> float:
+    with _monitoring(sandbox, callers, AGGREGATE_CACHE_MAXSIZE="100" if same else "") as app, _threads(callers) as pool:
         shared = Monitored("shared")
         app.save(shared)
         list(pool.map(lambda _: app.save(Monitored("warm")), range(2 * callers)))
         until = time.perf_counter() + seconds
-        one = (lambda _: _share(app, shared.id, until)) if same else (lambda _: _own(app, until))
+        call = (lambda _: _share(app, shared.id, until)) if same else (lambda _: _own(app, until))
         began = time.perf_counter()
-        done = sum(pool.map(one, range(callers)))
+        done = sum(pool.map(call, range(callers)))
         return done / (time.perf_counter() - began)
 
 
@@ -158,8 +158,8 @@ def _share(app: Monitoring, shared: UUID, until: float) -> int:
     return done
 
 
-def _folded(place: Place, events: int) -> float:
-    with _monitoring(place) as app:
+def _folded(sandbox: Sandbox, events: int) -> float:
+    with _monitoring(sandbox) as app:
         model = Monitored("long")
         for n in range(1, events):
             model.record(**REPORT)
@@ -173,8 +173,8 @@ def _folded(place: Place, events: int) -> float:
         return took
 
 
-def _projected(place: Place, events: int, models: int) -> float:
-    with Followed(env=_env(place)) as app:
+def _projected(sandbox: Sandbox, events: int, models: int) -> float:
+    with Followed(env=_env(sandbox)) as app:
         every = [Monitored(f"model-{n}") for n in range(models)]
         for _ in range(events // models - 1):
             for model in every:
@@ -183,7 +183,7 @@ def _projected(place: Place, events: int, models: int) -> float:
         last = app.recorder.max_notification_id()
         assert last is not None
     runner = ProjectionRunner[Followed, Shown](
-        application_class=Followed, projection_class=Showing, view_class=Shown, env=_env(place)
+        application_class=Followed, projection_class=Showing, view_class=Shown, env=_env(sandbox)
     )
     with runner:
         runner.wait(last, timeout=600)
@@ -194,8 +194,8 @@ def _projected(place: Place, events: int, models: int) -> float:
 
 
 @contextmanager
-def _monitoring(place: Place, connections: int = 4, **env: str) -> Iterator[Monitoring]:
-    with Monitoring(env=_env(place) | {"POSTGRES_POOL_SIZE": str(connections)} | env) as app:
+def _monitoring(sandbox: Sandbox, connections: int = 4, **env: str) -> Iterator[Monitoring]:
+    with Monitoring(env=_env(sandbox) | {"POSTGRES_POOL_SIZE": str(connections)} | env) as app:
         yield app
 
 
@@ -203,8 +203,8 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="peer")
 
 
-def _env(place: Place) -> dict[str, str]:
-    url = urlsplit(place.addresses.postgres)
+def _env(sandbox: Sandbox) -> dict[str, str]:
+    url = urlsplit(sandbox.addresses.postgres)
     return {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
         "POSTGRES_DBNAME": url.path.removeprefix("/"),

@@ -1,7 +1,7 @@
-"""`python -m bench.picture`: what `make bench` kept, as a picture for people.
+"""`python -m bench.picture`: the numbers of `make bench` as a picture.
 
-Written by hand: on a log axis only points can be compared, for a bar there has no honest beginning. pygal, the small
-library for this, draws bars or lines, begins the axis at the smallest value, and cannot put two panels in one file.
+Written by hand: on a log axis only points can be compared, because a bar has no zero to begin at. pygal, the small
+library for this, draws bars or lines, begins the axis at the smallest value, and cannot put two panels in a file.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ LEGEND = (("ours", "modelog"), ("peer", "eventsourcing, the library"), ("floor",
 
 
 Mark = tuple[str, float, float | None, float]
-"""A kind, where it stands, where its line ends if it has one, and how far below the middle."""
+"""A kind, its number, the number at which its line ends if it has a line, and pixels below the middle."""
 Line = tuple[str, str, list[Mark]]
-"""A path, our number in words, and its marks."""
+"""A path, our number as text, and its marks."""
 
 
-def draw(kept: Path, to: Path) -> None:
-    """One SVG with a panel for what is done in a second, and one for how long a thing takes."""
-    told = json.loads(kept.read_text())
-    rows: dict[str, Mapping[str, Any]] = {row["path"]: row for row in told["rows"]}
+def draw(file: Path, to: Path) -> None:
+    """Write an SVG with a panel for rates and a panel for latencies."""
+    kept = json.loads(file.read_text())
+    rows: dict[str, Mapping[str, Any]] = {row["path"]: row for row in kept["rows"]}
     rates = [_rate(row) for row in rows.values() if row["unit"].endswith("/s") and row["aim"]]
     heads = [path.removesuffix(", p50") for path in rows if path.endswith(", p50")]
     waits = [_wait(head, rows[f"{head}, p50"], rows[f"{head}, p99"]) for head in heads if f"{head}, p99" in rows]
@@ -52,7 +52,7 @@ def draw(kept: Path, to: Path) -> None:
         if lines:
             parts += [_text(20, y, head, "head"), _text(LEFT, y, hint, "soft"), *_panel(lines, y + 16)]
             y += 64 + STEP * len(lines)
-    by = f"make bench, {told['at'][:10]}: servers, services and load share {told['machine']['cores']} cores."
+    by = f"make bench, {kept['at'][:10]}: servers, services and load share {kept['machine']['cores']} cores."
     frame = f'<rect class="paper" x="0.5" y="0.5" width="{WIDE - 1}" height="{y + 17}" rx="6"/>'
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {y + 18}" width="{WIDE}" role="img">'
     title = "<title>modelog beside a library like it and beside bare drivers</title>"
@@ -73,7 +73,7 @@ def _wait(path: str, p50: Mapping[str, Any], p99: Mapping[str, Any]) -> Line:
 
 
 def _panel(lines: Sequence[Line], top: float) -> list[str]:
-    """The lines, and behind them a grid from the decade below the least number to the one above the greatest."""
+    """The lines, and behind them a grid from the decade below the least number to the decade above the greatest."""
     numbers = [number for *_, marks in lines for _, at, end, _ in marks for number in (at, end) if number]
     low, high = floor(log10(min(numbers))), ceil(log10(max(numbers)))
     bottom = top + STEP * len(lines)
@@ -86,9 +86,9 @@ def _panel(lines: Sequence[Line], top: float) -> list[str]:
         at = x(10.0**power)
         drawn.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{top - 4}" y2="{bottom}"/>')
         drawn.append(_text(at, bottom + 16, f"{10.0**power:,.10g}", "soft", "middle"))
-    for n, (path, told, marks) in enumerate(lines):
+    for n, (path, number, marks) in enumerate(lines):
         y = top + STEP * (n + 0.5)
-        drawn += [_text(20, y + 4, path), _text(WIDE - 20, y + 4, told, "number", "end")]
+        drawn += [_text(20, y + 4, path), _text(WIDE - 20, y + 4, number, "number", "end")]
         drawn += [_mark(kind, x(at), y + down, x(end) if end else None) for kind, at, end, down in marks]
     return drawn
 
@@ -113,18 +113,18 @@ def _mark(kind: str, x: float, y: float, end: float | None = None) -> str:
     return f'{line}{point}<circle class="{kind} end hollow" cx="{end}" cy="{y}" r="4.5"/>'
 
 
-def _text(x: float, y: float, told: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x}" y="{y}" class="{kind}" text-anchor="{anchor}">{escape(told)}</text>'
+def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
+    return f'<text x="{x}" y="{y}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def main() -> None:
-    """Draw what was kept."""
-    parser = argparse.ArgumentParser(description="Draw what `make bench` kept.")
-    parser.add_argument("kept", nargs="?", type=Path, default=Path(".modelog/bench.json"))
+    """Draw the numbers of a file."""
+    parser = argparse.ArgumentParser(description="Draw the numbers of `make bench`.")
+    parser.add_argument("numbers", nargs="?", type=Path, default=Path(".modelog/bench.json"))
     parser.add_argument("picture", nargs="?", type=Path, default=Path("docs/bench.svg"))
-    asked = parser.parse_args()
-    draw(asked.kept, asked.picture)
-    print(f"Drawn in {asked.picture}.")
+    arguments = parser.parse_args()
+    draw(arguments.numbers, arguments.picture)
+    print(f"Drawn in {arguments.picture}.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an append and a read take now: asked of a short log and of a long one, the answers should be the same."""
+"""Milliseconds of an append and of a read: they should be the same for a short log and for a long log."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DATA = drifted("fraud").model_dump_json()
 
 @dataclass(frozen=True)
 class Probe:
-    """Milliseconds that the middle one of many calls took, by what was called."""
+    """The median of the milliseconds of many calls, for each kind of call."""
 
     facts: int
     took: dict[str, float]
 
     def beside(self, short: Probe) -> list[Row]:
-        """This log's milliseconds beside those of a shorter one."""
+        """This log's milliseconds beside those of a shorter log."""
         note = f"with {self.facts:,} facts in the log; floor: the same with {short.facts:,}"
         return [Row(f"{name}, long log", "ms", ms, short.took[name], note=note) for name, ms in self.took.items()]
 
@@ -41,7 +41,7 @@ async def probe(log: Log, models: Sequence[str], facts: int) -> Probe:
         {
             "append one fact": median([await _ms(log.append(_append(single, n))) for n in range(SINGLES)]),
             f"append to {STREAMS} streams": median([await _ms(log.append(_append(many, n))) for n in range(BATCHES)]),
-            f"read a stream of {BATCHES}": median([await _ms(_read(log, one, 0)) for one in many]),
+            f"read a stream of {BATCHES}": median([await _ms(_read(log, stream, 0)) for stream in many]),
             "read a stream's last fact": median([await _ms(_read(log, *head)) for head in _before(heads)]),
         },
     )

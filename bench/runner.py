@@ -1,4 +1,4 @@
-"""What every path is handed: servers, a scale, and a way to say how far it is."""
+"""What every path gets: servers, a scale, and a way to print its progress."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from bench.place import Place, placed
 from bench.row import Row
+from bench.sandbox import bench_sandbox
 from bench.scale import Scale
 from stack import Addresses
+from stack.disposable import Sandbox
 
 
 @dataclass
 class Bench:
-    """One run over the paths."""
+    """A run over the paths."""
 
     addresses: Addresses
     scale: Scale
-    lent: bool = False
     began: float = field(default_factory=time.monotonic)
 
-    def place(self) -> AbstractAsyncContextManager[Place]:
-        """A registry for one path."""
-        return placed(self.addresses, self.lent)
+    def sandbox(self) -> AbstractAsyncContextManager[Sandbox]:
+        """A registry for a single path."""
+        return bench_sandbox(self.addresses)
 
-    def say(self, sentence: str) -> None:
-        """Tell whoever waits what happens now."""
+    def progress(self, sentence: str) -> None:
+        """Print what happens now to stderr."""
         print(f"{time.monotonic() - self.began:6.1f} s  {sentence}", file=sys.stderr, flush=True)
 
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 def begin(work: Coroutine[Any, Any, T]) -> T:
-    """Run this on the loop of the services, so that neither side has a faster one."""
+    """Run this on the event loop that the services use, so that both have the same speed."""
     try:
         import uvloop  # noqa: PLC0415  (not on Windows)
     except ImportError:

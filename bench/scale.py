@@ -1,4 +1,4 @@
-"""How much is measured: little, to see where one stands, or enough to quote."""
+"""How much is measured: little, for a first look, or enough to be published."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers of things, and seconds. Where it says 0, nothing of the kind is measured."""
+    """Numbers of items, and seconds; 0 leaves a path out."""
 
     drift_reports: int
     trained_reports: int

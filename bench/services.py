@@ -1,4 +1,4 @@
-"""The services under test: `python -m services …`, each process ended with its block."""
+"""The services under test: `python -m services …`, a process for the time of a block."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from pathlib import Path
 
 import psutil
 
-from bench.place import Place
-from stack.daemon import ready
+from stack.disposable import Sandbox
 from stack.ports import free_port
+from stack.probes import wait_for_services
 from stack.supervisor import Guarded
+from stack.terminal import StackError
 
-PATIENCE = 60.0
+READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Running:
-    """A process that answers for some services, and how many seconds it took from its start until it was ready."""
+    """A process with some services, and the seconds from its start until it was ready."""
 
     process: Guarded
     seconds: float
@@ -37,20 +38,21 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(place: Place, *names: str) -> AsyncIterator[Running]:
-    """These services, or all, in one process, from when it says that it is ready."""
+async def serving(sandbox: Sandbox, *names: str) -> AsyncIterator[Running]:
+    """These services, or all, in a single process that is ready."""
     port, folder = free_port(), Path(tempfile.mkdtemp(prefix="modelog-")) / "services"
     folder.mkdir()
-    own = {**place.addresses.env, "MODELOG_HEALTH_PORT": str(port)}
+    own = {**sandbox.addresses.env, "MODELOG_HEALTH_PORT": str(port)}
     began = time.perf_counter()
     process = Guarded(
-        [sys.executable, "-m", "services", *names], folder / "log", env=os.environ | own, patience=5, erase=folder
+        [sys.executable, "-m", "services", *names], folder / "log", env=os.environ | own, stop_seconds=5, erase=folder
     )
     try:
-        while not await asyncio.to_thread(ready, str(port)):
-            if not process.alive or time.perf_counter() - began > PATIENCE:
-                raise RuntimeError(f"{' '.join(names) or 'services'} did not become ready: {process.last_words()}")
-            await asyncio.sleep(0.01)
+        title = " ".join(names) or "services"
+        try:
+            await asyncio.to_thread(wait_for_services, title, process, port, READY_SECONDS)
+        except StackError as error:
+            raise StackError(f"{error}; the log ends with: {process.last_lines()}") from error
         yield Running(process, time.perf_counter() - began)
     finally:
         await asyncio.to_thread(process.stop)

@@ -1,23 +1,22 @@
-"""`python -m bench.soak`: every service in one process under a steady load, and what must hold of it for ever."""
+"""`python -m bench.soak`: every service in a single process under a steady load; memory and lags must not grow."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
-import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import asyncpg
 
 from bench.clock import median, slope
-from bench.cores import Cores, told
-from bench.place import Place
+from bench.cores import Cores, described
 from bench.row import Row, keep, table
 from bench.runner import Bench, begin
 from bench.scale import FULL
@@ -28,15 +27,15 @@ from services.views.engine.cursors import wait_until
 from services.views.engine.definition import VIEWS
 from services.views.engine.rebuild import rebuild
 from stack import Addresses, StackError, running
-from stack.selection import choose
+from stack.disposable import Sandbox
+from stack.waiting import until
 
-EVERY = 10.0
+SAMPLE_SECONDS = 10.0
 """Seconds between two samples."""
-PATIENCE = 60.0
-"""Seconds that the last messages may take to be answered."""
-MEMORY, EACH = 250, 100
-"""Megabytes at the end, and bytes for each fact that was logged meanwhile: sixteen for its id, the rest for what the
-deciders remember of a version."""
+ANSWER_SECONDS = 60.0
+"""How long the last messages may take to be answered."""
+MAX_MEGABYTES, MAX_BYTES_PER_FACT = 250, 100
+"""At the end, and as growth: sixteen bytes for the id of a fact, the rest for the deciders' state of a version."""
 SAMPLE = """
 select coalesce(pg_sequence_last_value('log.position'), 0) as facts,
        settled - coalesce((select position from log.cursor where follower = 'relay'), 0) as relay,
@@ -55,7 +54,7 @@ select (select $2 - count(distinct meta ->> 'causation') from log.event where me
 
 @dataclass(frozen=True)
 class Sample:
-    """What was seen at once: minutes since the beginning, megabytes, and how far the followers were behind."""
+    """A moment: minutes since the start, megabytes, facts, how many facts relay and views are behind, connections."""
 
     minutes: float
     memory: float
@@ -66,43 +65,49 @@ class Sample:
 
 
 def main() -> int:
-    """Soak; 1 if an aim was missed, for here each of them is a promise."""
+    """Soak; return 1 if an aim was missed."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=200, help="messages a second")
-    parser.add_argument("--models", type=int, default=300, help="of how many models; none is added on the way")
-    parser.add_argument("--json", type=Path, default=Path(".modelog/soak.json"), help="where the numbers are kept")
-    asked = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it tells of every leader that is not elected yet
+    parser.add_argument("--models", type=int, default=300, help="number of models; it stays the same")
+    parser.add_argument("--json", type=Path, default=Path(".modelog/soak.json"), help="the file for the numbers")
+    arguments = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it logs every leader that is not elected yet
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with running() as addresses:
-            rows, samples = begin(soak(addresses, asked.minutes, asked.rate, asked.models))
-    except StackError as sentence:
-        print(sentence, file=sys.stderr)
+            rows, samples = begin(soak(addresses, arguments.minutes, arguments.rate, arguments.models))
+    except StackError as error:
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    keep(asked.json, rows, rate=asked.rate, models=asked.models, samples=[asdict(one) for one in samples])
+    keep(
+        arguments.json,
+        rows,
+        rate=arguments.rate,
+        models=arguments.models,
+        samples=[asdict(sample) for sample in samples],
+    )
     print(table(rows))
-    print(f"\nKept in {asked.json}, with a sample every {EVERY:.0f} s.")
+    print(f"\nWritten to {arguments.json}, with a sample every {SAMPLE_SECONDS:.0f} s.")
     return 1 if any(row.met is False for row in rows) else 0
 
 
 async def soak(addresses: Addresses, minutes: float, rate: float, models: int) -> tuple[list[Row], list[Sample]]:
-    """Send and sample for so many minutes, wait for the last answer, and look at what is left."""
-    bench = Bench(addresses, FULL, lent=choose(os.environ) == "given")
-    async with bench.place() as place, place.owner() as owner, serving(place) as services:
-        bench.say(f"soak: {rate:.0f} messages/s on {models} models for {minutes:g} minutes")
-        steady, cores = Steady(place, rate, models), Cores()
+    """Send and sample for `minutes`, wait for the last answer, then count what is unanswered, parked or different."""
+    bench = Bench(addresses, FULL)
+    async with bench.sandbox() as sandbox, sandbox.owner() as owner, serving(sandbox) as services:
+        bench.progress(f"soak: {rate:.0f} messages/s on {models} models for {minutes:g} minutes")
+        steady, cores = Steady(sandbox, rate, models), Cores()
         sending = asyncio.create_task(steady.run(minutes * 60))
         samples = await _sampled(bench, owner, services, sending)
         await sending
-        used = told(cores.used())
+        used = described(cores.used())
         unanswered = await _unanswered(owner, steady.sent)
-        bench.say(f"soak: {steady.sent:,} messages sent, {unanswered:,} unanswered; now the views")
-        differ = await _differing(place, owner)
-        left = await parked(place.settings)
+        bench.progress(f"soak: {steady.sent:,} messages sent, {unanswered:,} unanswered; now the views")
+        differ = await _differing(sandbox, owner)
+        left = await parked(sandbox.settings)
     return _rows(steady, samples, used, unanswered, len(left), differ), samples
 
 
@@ -113,30 +118,34 @@ async def _sampled(bench: Bench, owner: asyncpg.Pool, services: Running, sending
         row = await owner.fetchrow(SAMPLE)
         samples.append(Sample((time.monotonic() - began) / 60, services.memory / 1e6, *row))
         now = samples[-1]
-        if len(samples) % round(60 / EVERY) == 1:
-            bench.say(
+        if len(samples) % round(60 / SAMPLE_SECONDS) == 1:
+            bench.progress(
                 f"soak: {now.memory:.0f} MB, {now.facts:,} facts, relay {now.relay:,} behind, "
                 f"views {now.views:,} behind, {now.connections} connections"
             )
         if sending.done():
             return samples
-        await asyncio.wait([sending], timeout=EVERY)
+        await asyncio.wait([sending], timeout=SAMPLE_SECONDS)
 
 
 async def _unanswered(owner: asyncpg.Pool, sent: int) -> int:
-    """How many have no answer when all have, or when that takes too long."""
-    began = time.monotonic()
-    while True:
-        unanswered = int(await owner.fetchval(UNANSWERED, SOURCE, sent))
-        if not unanswered or time.monotonic() - began > PATIENCE:
-            return unanswered
-        await asyncio.sleep(1)
+    """How many have no answer, zero or after waiting for them."""
+
+    async def count() -> int:
+        return int(await owner.fetchval(UNANSWERED, SOURCE, sent))
+
+    async def none() -> bool:
+        return not await count()
+
+    with suppress(TimeoutError):
+        await until(none, "an answer to every message", seconds=ANSWER_SECONDS, every=1)
+    return await count()
 
 
-async def _differing(place: Place, owner: asyncpg.Pool) -> list[str]:
-    """The views that do not show what the log says."""
-    async with await place.service() as pool:
-        await wait_until(pool, await owner.fetchval("select log.settled()"), PATIENCE)
+async def _differing(sandbox: Sandbox, owner: asyncpg.Pool) -> list[str]:
+    """The views that differ from a rebuild."""
+    async with await sandbox.service() as pool:
+        await wait_until(pool, await owner.fetchval("select log.settled()"), ANSWER_SECONDS)
         return [report.view for report in await rebuild(pool, VIEWS) if not report.equal]
 
 
@@ -145,12 +154,12 @@ def _rows(
 ) -> list[Row]:
     half = samples[len(samples) // 2 :]
     growth, facts = (
-        slope([(one.minutes, one.memory) for one in half]),
-        slope([(one.minutes, one.facts) for one in half]),
+        slope([(sample.minutes, sample.memory) for sample in half]),
+        slope([(sample.minutes, sample.facts) for sample in half]),
     )
     grows = (
         f"by {growth:.1f} MB/min over the second half, by least squares, with {facts:,.0f} facts/min. The models stay "
-        "the same; their histories remember each version, and the id of each fact that was said"
+        "the same; their histories keep each version, and the id of each fact"
     )
     first, last = samples[0], samples[-1]
     sent = f"{steady.sent:,} in {last.minutes:.1f} min; {used}"
@@ -159,14 +168,21 @@ def _rows(
         Row("soak, unanswered", "messages", unanswered, aim=0),
         Row("soak, parked", "records", left, aim=0),
         Row("soak, views unlike a rebuild", "views", len(differ), aim=0, note=", ".join(differ)),
-        Row("soak, memory at the end", "MB", last.memory, None, MEMORY, note=f"{first.memory:.0f} MB before"),
-        Row("soak, memory grows, for each fact", "bytes", growth / max(facts, 1) * 1e6, None, EACH, note=grows),
+        Row("soak, memory at the end", "MB", last.memory, None, MAX_MEGABYTES, note=f"{first.memory:.0f} MB before"),
+        Row(
+            "soak, memory grows, for each fact",
+            "bytes",
+            growth / max(facts, 1) * 1e6,
+            None,
+            MAX_BYTES_PER_FACT,
+            note=grows,
+        ),
         *(
             Row(name, unit, max(values), note=f"the most of {len(values)} samples; the median is {median(values):,.0f}")
             for name, unit, values in (
-                ("soak, relay behind", "facts", [one.relay for one in samples]),
-                ("soak, views behind", "facts", [one.views for one in samples]),
-                ("soak, Postgres connections", "connections", [one.connections for one in samples]),
+                ("soak, relay behind", "facts", [sample.relay for sample in samples]),
+                ("soak, views behind", "facts", [sample.views for sample in samples]),
+                ("soak, Postgres connections", "connections", [sample.connections for sample in samples]),
             )
         ),
     ]

@@ -1,4 +1,4 @@
-"""A load that goes on: pipelines, monitors and people at a steady rate, on the same models for ever."""
+"""A steady load: messages of pipelines, monitors and people about the same models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelog.values import Artifact
 
 from bench.events import drifted, trained
 from bench.kafka import producing
-from bench.place import Place
+from stack.disposable import Sandbox
 
 SOURCE = "/soak"
 ARTIFACTS = 8
@@ -23,10 +23,10 @@ MIX = ("trained", "drift", "drift", "trained", "drift", "promotion", "drift", "t
 
 
 class Steady:
-    """So many messages a second; each has its number for an id."""
+    """Messages at a rate a second; the number of a message is its id."""
 
-    def __init__(self, place: Place, rate: float, models: int) -> None:
-        self.place = place
+    def __init__(self, sandbox: Sandbox, rate: float, models: int) -> None:
+        self.sandbox = sandbox
         self.rate = rate
         self.models = [f"model-{n}" for n in range(models)]
         self.dice = random.Random(1)
@@ -35,9 +35,9 @@ class Steady:
         self.sent = 0
 
     async def run(self, seconds: float) -> None:
-        """Send for so long, whether or not the answers keep up; return when Kafka has every message."""
-        self.artifacts = await asyncio.to_thread(self._uploaded)
-        async with producing(self.place) as producer:
+        """Send for `seconds`, however slow the answers are; return when Kafka has acknowledged every message."""
+        self.artifacts = await asyncio.to_thread(self._upload)
+        async with producing(self.sandbox) as producer:
             began = time.monotonic()
             while (passed := time.monotonic() - began) < seconds:
                 while self.sent < passed * self.rate:
@@ -48,7 +48,7 @@ class Steady:
     async def _send(self, producer: AIOKafkaProducer) -> None:
         event = self._event(MIX[self.sent % len(MIX)])
         key, value, headers = encode(event, source=SOURCE, id=str(self.sent))
-        topic = self.place.settings.topic_prefix + event.type
+        topic = self.sandbox.settings.topic_prefix + event.type
         await producer.send(topic, value, key=key, headers=headers)
         self.sent += 1
 
@@ -67,11 +67,11 @@ class Steady:
             case _:
                 return drifted(model, version, self.dice.random())
 
-    def _uploaded(self) -> list[Artifact]:
-        made = []
+    def _upload(self) -> list[Artifact]:
+        uploaded = []
         with TemporaryDirectory() as folder:
             for n in range(ARTIFACTS):
                 file = Path(folder, f"model-{n}.pkl")
                 file.write_bytes(b"\x80\x04" + bytes(n) + b"N.")
-                made.append(self.place.settings.store().upload(file))
-        return made
+                uploaded.append(self.sandbox.settings.store().upload(file))
+        return uploaded

@@ -1,4 +1,4 @@
-"""A pipeline, a monitor and a deployer to copy, and the demo that lets them play together."""
+"""A pipeline, a monitor and a deployer to copy, and the demo that runs them together."""
 
 MODEL = "tumours"
-"""The model that all of them are about."""
+"""The model of all examples."""

@@ -1,4 +1,4 @@
-"""The data of the examples: measured tumours, some to train on, the others held out. It comes with scikit-learn."""
+"""The data of the examples: measured tumours, for training and for testing. It comes with scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split  # type: ignore[import-unty
 
 @dataclass(frozen=True)
 class Biopsies:
-    """One row a tumour: what was measured, and whether it turned out benign (1) or malignant (0)."""
+    """A row for each tumour: its measures, and whether it is benign (1) or malignant (0)."""
 
     measured: NDArray[np.float64]
     benign: NDArray[np.int64]
@@ -30,14 +30,14 @@ class Biopsies:
 
     @property
     def dataset(self) -> Dataset:
-        """What a run says of the data that it used."""
+        """The description of this data in a run."""
         digest = hashlib.sha256(self.measured.tobytes() + self.benign.tobytes()).hexdigest()
         return Dataset(name="biopsies", version=f"{len(self)} rows", digest=f"sha256:{digest}")
 
 
 @cache
 def biopsies() -> tuple[Biopsies, Biopsies]:
-    """Those to train on and those held out, the same at every call."""
+    """The rows for training and the rows for testing, the same at every call."""
     data: Any = load_breast_cancer()
     split = train_test_split(data.data, data.target, test_size=0.3, random_state=0, stratify=data.target)
     train_measured, test_measured, train_benign, test_benign = split
@@ -46,5 +46,5 @@ def biopsies() -> tuple[Biopsies, Biopsies]:
 
 @cache
 def features() -> tuple[str, ...]:
-    """The names of what is measured, in the order of the columns."""
+    """The names of the measures, in the order of the columns."""
     return tuple(str(name) for name in load_breast_cancer().feature_names)

@@ -1,6 +1,6 @@
-"""scikit-learn takes seconds to import: one process imports it, and everybody who needs it is forked from that one.
+"""scikit-learn takes seconds to import: this process imports it once, and each example is a fork of it.
 
-It is asked over a Unix socket with a line of JSON, `{"argv": ["deployer", …], "env": {…}}`, and answers with what
+A request over its Unix socket is a line of JSON, `{"argv": ["deployer", …], "env": {…}}`; the answer is what
 `python -m examples.deployer …` prints.
 """
 
@@ -13,25 +13,25 @@ from socketserver import ForkingMixIn, StreamRequestHandler, UnixStreamServer
 
 from examples import deployer, monitor, pipeline
 
-PLAYS = {"deployer": deployer.main, "monitor": monitor.main, "pipeline": pipeline.main}
+EXAMPLES = {"deployer": deployer.main, "monitor": monitor.main, "pipeline": pipeline.main}
 
 
-class Play(StreamRequestHandler):
-    """One of them, in a process of its own."""
+class RunExample(StreamRequestHandler):
+    """Runs an example in the fork."""
 
     def handle(self) -> None:
-        asked = json.loads(self.rfile.readline())
-        os.environ.update(asked["env"])
+        request = json.loads(self.rfile.readline())
+        os.environ.update(request["env"])
         os.dup2(self.connection.fileno(), sys.stdout.fileno())
-        sys.argv = asked["argv"]
-        PLAYS[sys.argv[0]]()
+        sys.argv = request["argv"]
+        EXAMPLES[sys.argv[0]]()
         sys.stdout.flush()
 
 
 class ForkServer(ForkingMixIn, UnixStreamServer):
-    """Forks for every request; whoever ends it ends its process group."""
+    """Forks for every request; a signal to its process group ends the forks too."""
 
 
 if __name__ == "__main__":
-    with ForkServer(sys.argv[1], Play) as fork_server:
+    with ForkServer(sys.argv[1], RunExample) as fork_server:
         fork_server.serve_forever()

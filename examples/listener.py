@@ -1,4 +1,4 @@
-"""What is said on the bus, remembered from the first word on, each with the moment at which it was heard here."""
+"""Every event on the bus from the beginning, with the time at which it was received here."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ E = TypeVar("E", bound=Event, covariant=True)
 
 
 @dataclass(frozen=True)
-class Heard(Generic[E]):
-    """A message, and when it was heard, in seconds since 1970."""
+class Received(Generic[E]):
+    """A message, and when it was received, in seconds since 1970."""
 
     message: Message[E]
     at: float
@@ -27,30 +27,30 @@ class Heard(Generic[E]):
 
 @dataclass
 class Listener:
-    """Listens to every topic, `parked` too, and answers when somebody asks what was said."""
+    """Reads every topic, `parked` too, and waits for the events that it is asked for, at most `seconds` for each."""
 
     servers: str
     prefix: str
-    patience: float
-    heard: list[Heard[Event]] = field(default_factory=list)
+    seconds: float
+    received: list[Received[Event]] = field(default_factory=list)
     parked: list[tuple[str, float]] = field(default_factory=list)
-    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
     def position(self) -> int:
         """The position in the log of the last fact."""
-        return max((one.message.sequence or 0 for one in self.heard), default=0)
+        return max((received.message.sequence or 0 for received in self.received), default=0)
 
-    async def listen(self) -> None:
-        """Hear every event, until cancelled."""
+    async def read_events(self) -> None:
+        """Receive every event, until cancelled."""
         async with Registry(self.servers, prefix=self.prefix, source="demo") as registry:
             async for message in registry.subscribe(*EVENTS, group=None):
-                async with self.news:
-                    self.heard.append(Heard(message, time.time()))
-                    self.news.notify_all()
+                async with self.changed:
+                    self.received.append(Received(message, time.time()))
+                    self.changed.notify_all()
 
-    async def listen_to_parked(self) -> None:
-        """Hear why records were parked, until cancelled."""
+    async def read_parked(self) -> None:
+        """Receive the reason of every parked record, until cancelled."""
         consumer = AIOKafkaConsumer(
             self.prefix + PARKED, bootstrap_servers=self.servers, group_id=None, auto_offset_reset="earliest"
         )
@@ -58,34 +58,36 @@ class Listener:
         try:
             async for record in consumer:
                 reason = dict(record.headers)["parked_reason"].decode()
-                async with self.news:
+                async with self.changed:
                     self.parked.append((reason, time.time()))
-                    self.news.notify_all()
+                    self.changed.notify_all()
         finally:
             await consumer.stop()
 
-    async def hear(self, type: type[E], **fields: object) -> Heard[E]:
-        """The first event of this type with these fields, now or as soon as it is said."""
+    async def wait_for(self, type: type[E], **fields: object) -> Received[E]:
+        """The first event of this type with these fields; wait for it if it has not come yet."""
 
-        def matching() -> Iterator[Heard[Event]]:
-            for one in self.heard:
-                event = one.message.event
+        def matching() -> Iterator[Received[Event]]:
+            for received in self.received:
+                event = received.message.event
                 if isinstance(event, type) and all(getattr(event, name) == value for name, value in fields.items()):
-                    yield one
+                    yield received
 
-        told = " and ".join(f"{name} {value}" for name, value in fields.items())
-        await self._wait(lambda: any(matching()), f"{type.type} with {told}")
-        return cast("Heard[E]", next(matching()))
+        described = " and ".join(f"{name} {value}" for name, value in fields.items())
+        await self._wait(lambda: any(matching()), f"{type.type} with {described}")
+        return cast("Received[E]", next(matching()))
 
-    async def hear_parked(self) -> tuple[str, float]:
-        """Why the first record was parked, and when that was heard."""
+    async def wait_for_parked(self) -> tuple[str, float]:
+        """Why the first record was parked, and when that was received."""
         await self._wait(lambda: bool(self.parked), "the garbage on `parked`")
         return self.parked[0]
 
-    async def _wait(self, come: Callable[[], bool], what: str) -> None:
-        async with self.news:
+    async def _wait(self, condition: Callable[[], bool], expected: str) -> None:
+        async with self.changed:
             try:
-                await asyncio.wait_for(self.news.wait_for(come), self.patience)
+                await asyncio.wait_for(self.changed.wait_for(condition), self.seconds)
             except TimeoutError:
-                latest = ", ".join(one.message.event.type for one in self.heard[-5:]) or "nothing"
-                raise DemoError(f"{what} did not come within {self.patience:.0f} s; heard last: {latest}") from None
+                latest = ", ".join(received.message.event.type for received in self.received[-5:]) or "nothing"
+                raise DemoError(
+                    f"{expected} did not come within {self.seconds:.0f} s; the last were: {latest}"
+                ) from None

@@ -1,4 +1,4 @@
-"""A monitor: `python -m examples.monitor --version 2` compares what a version sees with what it was trained on."""
+"""A monitor: `python -m examples.monitor --version 2` compares the data of the last hour with the training data."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ THRESHOLD = 0.2
 
 
 def watch(registry: SyncRegistry, version: int, feature: str, scale: float) -> Message[DriftDetected]:
-    """Report how far one feature of the last hour is from the data that `version` was trained on.
+    """Report how far a feature of the last hour is from the data that `version` was trained on.
 
-    The last hour's data is made up: what a scanner would measure that is off by the factor `scale`.
+    The data of the last hour is made up: the measures of a scanner that is wrong by the factor `scale`.
     """
-    collected, held_out = biopsies()
+    training, test = biopsies()
     column = features().index(feature)
-    seen: NDArray[np.float64] = held_out.measured[:, column] * scale
-    score = float(ks_2samp(collected.measured[:, column], seen).statistic)
+    seen: NDArray[np.float64] = test.measured[:, column] * scale
+    score = float(ks_2samp(training.measured[:, column], seen).statistic)
     now = datetime.now(UTC)
     report = DriftDetected(
         model=MODEL,
@@ -43,10 +43,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.monitor", description="Look for drift once.")
     parser.add_argument("--version", type=int, required=True)
     parser.add_argument("--feature", default="mean radius", choices=features(), metavar="NAME")
-    parser.add_argument("--scale", type=float, default=1.0, help="how much too long the scanner measures")
-    told = parser.parse_args()
+    parser.add_argument("--scale", type=float, default=1.0, help="the factor by which the scanner is wrong")
+    arguments = parser.parse_args()
     with SyncRegistry(source="tumours-monitor") as registry:
-        print(watch(registry, told.version, told.feature, told.scale).id)
+        print(watch(registry, arguments.version, arguments.feature, arguments.scale).id)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How the story looks: colours, wrapping and a box on a terminal, plain lines elsewhere."""
+"""The output of the demo: colours, wrapping and a box on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import psutil
 
 Tone = Literal["plain", "good", "bad", "dim", "bold"]
 CODES: dict[Tone, str] = {"plain": "0", "good": "32", "bad": "33", "dim": "2", "bold": "1"}
-PAGE = 200
-"""The columns of a table where there is no terminal to ask."""
-NARROWEST = 12
-"""The columns that a cell keeps on the narrowest terminal."""
+TABLE_COLUMNS = 200
+"""The width of a table where there is no terminal."""
+MIN_CELL_COLUMNS = 12
+"""The width that a cell keeps on a narrow terminal."""
 MARGIN = 36
-"""The columns in front of a sentence: when, and who says it."""
+"""The columns in front of a sentence: the time, and the name of the event."""
 
 
 class Narrator:
@@ -38,41 +38,43 @@ class Narrator:
         return time.time() - psutil.Process().create_time()
 
     def progress(self, sentence: str) -> None:
-        """Something that had to be done before the story."""
+        """A step of the preparation."""
         self.aside(f"  {self.seconds:4.1f} s  {sentence}")
 
     def logs(self, lines: Mapping[str, Sequence[str]]) -> None:
-        """What the processes said last."""
-        for name, said in lines.items():
-            self.scene(f"The log of {name} ends with" if said else f"The log of {name} is empty")
-            for line in said:
+        """The last log lines of the processes."""
+        for name, last in lines.items():
+            self.scene(f"The log of {name} ends with" if last else f"The log of {name} is empty")
+            for line in last:
                 self.aside(f"  {line}")
 
     def command(self, *argv: str) -> None:
-        """What somebody could type."""
+        """A command that the reader could type too."""
         self.aside(f"  $ python -m examples.{shlex.join(argv)}")
 
     def scene(self, sentence: str) -> None:
-        """What comes now."""
+        """The title of a scene."""
         self._write("")
         self._write(self._paint(sentence, "bold"))
 
     def aside(self, sentence: str) -> None:
-        """Something beside the story."""
+        """A line in dim text."""
         self._write(self._paint(sentence, "dim"))
 
-    def said(self, seconds: float, who: str, sentence: str, tone: Tone = "plain") -> None:
-        """A fact as it passes: how long after the first message of its chain, its name, and what it means."""
+    def event(self, seconds: float, name: str, sentence: str, tone: Tone = "plain") -> None:
+        """An event: the time since the first message of its chain, its name, and its meaning."""
         room = max(self.width - MARGIN, 30) if self.width else None
         first, *rest = textwrap.wrap(sentence, room) if room else [sentence]
-        self._write(f"  {self._paint(f'{seconds * 1000:+6.0f} ms', 'dim')}  {self._paint(f'{who:<22}', tone)}  {first}")
+        self._write(
+            f"  {self._paint(f'{seconds * 1000:+6.0f} ms', 'dim')}  {self._paint(f'{name:<22}', tone)}  {first}"
+        )
         for line in rest:
             self._write(" " * MARGIN + line)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Rows under their heads; what is too wide is wrapped."""
+        """Rows under their heads; text that is too wide is wrapped."""
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        while sum(widths) + 3 * len(widths) + 1 > (self.width or PAGE) and max(widths) > NARROWEST:
+        while sum(widths) + 3 * len(widths) + 1 > (self.width or TABLE_COLUMNS) and max(widths) > MIN_CELL_COLUMNS:
             widths[widths.index(max(widths))] -= 1
         bar, dash, crosses = ("│", "─", ("┌┬┐", "├┼┤", "└┴┘")) if self.rich else ("|", "-", ("", "|||", ""))
 

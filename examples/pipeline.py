@@ -1,4 +1,4 @@
-"""A training pipeline: `python -m examples.pipeline train --trees 50 --depth 4`; `serve` trains when it is asked to.
+"""A training pipeline: `python -m examples.pipeline train --trees 50 --depth 4`; `serve` trains at each request.
 
 The addresses come from the environment, as `make up` writes them: `set -a; . .modelog/env; set +a`.
 """
@@ -36,9 +36,9 @@ class Recipe(BaseModel, frozen=True):
 def train(
     registry: SyncRegistry, recipe: Recipe, *, author: str, rows: int | None = None, answers: UUID | None = None
 ) -> Message[ModelTrained]:
-    """Train on the first `rows` biopsies, or all there are, and tell modelog everything about it."""
-    collected, held_out = biopsies()
-    data = collected.first(rows)
+    """Train on the first `rows` biopsies, or on all, and publish the run with all that describes it."""
+    training, test = biopsies()
+    data = training.first(rows)
     forest = RandomForestClassifier(n_estimators=recipe.trees, max_depth=recipe.depth, random_state=recipe.seed)
     forest.fit(data.measured, data.benign)
     trained_at = datetime.now(UTC)
@@ -47,10 +47,10 @@ def train(
         joblib.dump(forest, file)
         return registry.trained(
             MODEL,
-            # Named after the request that it answers: a request that is heard twice is one run, and one version.
+            # Named after the request that it answers, so a request that is received twice makes a single version.
             run=f"retraining-{answers}" if answers else f"{trained_at:%Y-%m-%dT%H:%M:%S.%f}",
             files=file,
-            metrics=scores(forest, held_out) | {"train_accuracy": forest.score(data.measured, data.benign)},
+            metrics=scores(forest, test) | {"train_accuracy": forest.score(data.measured, data.benign)},
             parameters=recipe.model_dump(),
             datasets=[data.dataset],
             features=features(),
@@ -64,18 +64,18 @@ def train(
         )
 
 
-def scores(forest: RandomForestClassifier, held_out: Biopsies) -> dict[str, float]:
-    """How good the forest is on biopsies that it has not seen."""
-    benign = forest.predict_proba(held_out.measured)[:, 1]
+def scores(forest: RandomForestClassifier, test: Biopsies) -> dict[str, float]:
+    """The metrics of the forest on biopsies that it was not trained on."""
+    benign = forest.predict_proba(test.measured)[:, 1]
     return {
-        "accuracy": float(accuracy_score(held_out.benign, benign > 0.5)),
-        "f1": float(f1_score(held_out.benign, benign > 0.5)),
-        "roc_auc": float(roc_auc_score(held_out.benign, benign)),
+        "accuracy": float(accuracy_score(test.benign, benign > 0.5)),
+        "f1": float(f1_score(test.benign, benign > 0.5)),
+        "roc_auc": float(roc_auc_score(test.benign, benign)),
     }
 
 
 def code() -> Code | None:
-    """The commit that runs, where there is one."""
+    """The commit of this checkout, if it is a git repository."""
     git = shutil.which("git")
     if git is None:
         return None
@@ -85,32 +85,32 @@ def code() -> Code | None:
 
 
 def serve(registry: SyncRegistry, *, group: str) -> None:
-    """Train again, on all the biopsies there are by now, whenever modelog asks for it."""
+    """Train again, on all biopsies, at each request of modelog."""
     for request in registry.subscribe(RetrainingRequested, group=group):
-        wanted = request.event
-        if wanted.model == MODEL:
-            print(f"{MODEL}/{wanted.version} is to be trained again: {wanted.why}", flush=True)
-            train(registry, Recipe.model_validate(wanted.parameters), author="pipeline", answers=wanted.retraining)
+        event = request.event
+        if event.model == MODEL:
+            print(f"{MODEL}/{event.version} is to be trained again: {event.why}", flush=True)
+            train(registry, Recipe.model_validate(event.parameters), author="pipeline", answers=event.retraining)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.pipeline", description="Train the tumours model.")
-    orders = parser.add_subparsers(dest="order", required=True)
-    once = orders.add_parser("train", help="train once and publish model.trained")
-    once.add_argument("--trees", type=int, default=50)
-    once.add_argument("--depth", type=int, default=4)
-    once.add_argument("--rows", type=int, help="use only the first rows of the data")
-    once.add_argument("--author", default=getpass.getuser())
-    always = orders.add_parser("serve", help="train again at every retraining.requested")
-    always.add_argument("--group", default="tumours-pipeline", help="members of one group share the requests")
-    order = parser.parse_args()
+    commands = parser.add_subparsers(dest="command", required=True)
+    train_once = commands.add_parser("train", help="train once and publish model.trained")
+    train_once.add_argument("--trees", type=int, default=50)
+    train_once.add_argument("--depth", type=int, default=4)
+    train_once.add_argument("--rows", type=int, help="use only the first rows of the data")
+    train_once.add_argument("--author", default=getpass.getuser())
+    serve_requests = commands.add_parser("serve", help="train again at every retraining.requested")
+    serve_requests.add_argument("--group", default="tumours-pipeline", help="members of one group share the requests")
+    arguments = parser.parse_args()
     with SyncRegistry(source="tumours-pipeline") as registry:
-        if order.order == "serve":
-            serve(registry, group=order.group)
+        if arguments.command == "serve":
+            serve(registry, group=arguments.group)
         else:
-            recipe = Recipe(trees=order.trees, depth=order.depth)
-            told = train(registry, recipe, author=order.author, rows=order.rows)
-            print(told.event.run)
+            recipe = Recipe(trees=arguments.trees, depth=arguments.depth)
+            message = train(registry, recipe, author=arguments.author, rows=arguments.rows)
+            print(message.event.run)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Looking at the views: what they say of every version, and that they say the same once they are built again."""
+"""Reads the views: the table of all versions, and the proof that rebuilt views are equal."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ select version,
        concat_ws(', ', author || ' trained', promoted_by || ' promoted', retired_by || ' retired') as who,
        concat_ws('; ',
                  case when verdict = 'rejected' then split_part(findings #>> '{-1,sentence}', ';', 1) end,
-                 case when answers is not null then 'asked for by a drift report' end,
-                 case when stage = 'archived' then 'replaced by a better one' end,
+                 case when answers is not null then 'requested after a drift report' end,
+                 case when stage = 'archived' then 'replaced by a better version' end,
                  case when drifted then 'drifted' end,
                  retired_reason,
                  'not retired: ' || refusal) as why
@@ -35,33 +35,33 @@ select version,
 
 
 @asynccontextmanager
-async def views(upto: int, patience: float) -> AsyncIterator[asyncpg.Pool]:
-    """The views, as soon as they show the facts up to this position."""
+async def views(upto: int, seconds: float) -> AsyncIterator[asyncpg.Pool]:
+    """A pool, as soon as the views contain the facts up to this position."""
     async with await connect(settings().postgres_url.get_secret_value(), settings().postgres_role) as pool:
         try:
-            await wait_until(pool, upto, patience)
-        except TimeoutError as late:
-            raise DemoError(str(late)) from None
+            await wait_until(pool, upto, seconds)
+        except TimeoutError as error:
+            raise DemoError(str(error)) from None
         yield pool
 
 
-async def rebuilt(upto: int, patience: float) -> Sequence[Report]:
-    """Drop every view, fold the log anew, and raise DemoError unless each shows what it showed before."""
-    async with views(upto, patience) as pool:
+async def rebuilt(upto: int, seconds: float) -> Sequence[Report]:
+    """Drop every view, build it again from the log, and raise DemoError unless its rows are equal to those before."""
+    async with views(upto, seconds) as pool:
         before = await digests(pool)
         reports = await rebuild(pool, drop=True)
         after = await digests(pool)
     if different := [name for name in before if before[name] != after.get(name)]:
-        raise DemoError(f"the views {', '.join(different)} are not what they were before they were built again")
+        raise DemoError(f"the views {', '.join(different)} are not equal to those before the rebuild")
     return reports
 
 
-async def versions(model: str, upto: int, patience: float) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+async def versions(model: str, upto: int, seconds: float) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Head and rows of the table of all versions."""
-    async with views(upto, patience) as pool:
+    async with views(upto, seconds) as pool:
         rows = await pool.fetch(VERSIONS, model)
-    told = [
+    texts = [
         [str(row["version"]), row["status"], row["stage"], shown(json.loads(row["metrics"])), row["who"], row["why"]]
         for row in rows
     ]
-    return ["version", "status", "stage", "metrics", "who", "why"], told
+    return ["version", "status", "stage", "metrics", "who", "why"], texts

@@ -1,4 +1,4 @@
-"""Each event as a sentence for people."""
+"""Each event as a sentence."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def tone(event: Event) -> Tone:
 
 
 def shown(metrics: Mapping[str, float]) -> str:
-    """The metrics that versions are compared by."""
+    """The metrics by which versions are compared."""
     return ", ".join(f"{name} {value:.3f}" for name, value in sorted(metrics.items()) if not name.startswith("train_"))
 
 
-def tell(event: Event) -> str:
-    """What the event means."""
+def sentence(event: Event) -> str:
+    """The meaning of the event."""
     match event:
         case ModelTrained():
             return f"{event.author} trained {event.model}, {event.description}: {shown(event.metrics)}"
         case ModelRegistered():
             kind = f"{event.size / 1000:.0f} kB of {event.format}"
-            return f"the run is {event.model}/{event.version} now, {kind} pinned as {event.manifest[:15]}…"
+            return f"registered as {event.model}/{event.version}, {kind}, pinned as {event.manifest[:15]}…"
         case ModelValidated():
             return f"{event.model}/{event.version} passed {len(event.findings)} checks: {event.findings[-1].sentence}"
         case ModelRejected():
@@ -57,17 +57,19 @@ def tell(event: Event) -> str:
             instead = f" instead of {event.replaces}" if event.replaces else ""
             return f"{event.model}/{event.version} serves {event.stage}{instead}, by {event.by}"
         case DriftDetected():
-            looked = f"{', '.join(event.features)} of {event.model}/{event.version}"
-            return f"{event.detector} scored {event.score:.3f} for {looked}, threshold {event.threshold}"
+            scored = f"{', '.join(event.features)} of {event.model}/{event.version}"
+            return f"{event.detector} scored {event.score:.3f} for {scored}, threshold {event.threshold}"
         case DriftRecorded():
-            return f"on the record of {event.model}/{event.version}"
+            return f"drift of {event.model}/{event.version} is recorded"
         case RetrainingRequested():
-            given = ", ".join(f"{name} {value}" for name, value in event.parameters.items())
-            return f"train {event.model} again as {event.version} was, {given}: {event.why}"
+            parameters = ", ".join(f"{name} {value}" for name, value in event.parameters.items())
+            return f"train {event.model} again with the parameters of {event.version}, {parameters}: {event.why}"
         case ModelRetired():
-            return f"{event.model}/{event.version} is used no more, by {event.by}: {event.reason}"
-        case PromotionRequested() | RetirementRequested():
-            return f"{event.by} wishes it for {event.model}/{event.version}: {event.reason}"
+            return f"{event.model}/{event.version} is retired, by {event.by}: {event.reason}"
+        case PromotionRequested():
+            return f"{event.by} requests {event.stage} for {event.model}/{event.version}: {event.reason}"
+        case RetirementRequested():
+            return f"{event.by} requests the retirement of {event.model}/{event.version}: {event.reason}"
         case RegistrationRefused() | PromotionRefused() | RetirementRefused() | RetrainingDeclined():
             return f"{', '.join(event.reasons)}: {event.sentence}"
         case _:

@@ -1,7 +1,7 @@
 """Kafka, Postgres and S3 on this machine, with or without Docker: for `make up`, the demo, the bench and the tests."""
 
 from stack.addresses import Addresses
-from stack.lifetime import running
+from stack.selection import running
 from stack.servers import Servers
 from stack.terminal import StackError
 

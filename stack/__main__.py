@@ -9,26 +9,26 @@ from stack.up import down, up
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m stack", description="Kafka, Postgres, S3 and the services, here.")
-    orders = parser.add_subparsers(dest="order", required=True)
-    begin = orders.add_parser("up", help="start everything, return when it answers, and print where")
-    finish = orders.add_parser("down", help="end what `up` began; the data stays")
-    finish.add_argument("--erase", action="store_true", help="delete the data too")
-    keep = orders.add_parser("daemon", help="what `up` leaves in the background")
-    for one in (begin, keep):
-        one.add_argument("--servers-only", action="store_true", help="only Kafka, Postgres and S3, not the services")
-    order = parser.parse_args()
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("up", help="start everything, return when it is ready, and print the addresses")
+    stop = commands.add_parser("down", help="end what `up` started; the data stays")
+    stop.add_argument("--erase", action="store_true", help="delete the data too")
+    daemon = commands.add_parser("daemon", help="the process that `up` leaves in the background")
+    for command in (start, daemon):
+        command.add_argument("--servers-only", action="store_true", help="Kafka, Postgres and S3, without the services")
+    arguments = parser.parse_args()
     try:
-        match order.order:
+        match arguments.command:
             case "up":
-                up(servers_only=order.servers_only)
+                up(servers_only=arguments.servers_only)
             case "daemon":
-                run_daemon(servers_only=order.servers_only)
+                run_daemon(servers_only=arguments.servers_only)
             case "down":
-                down(erase=order.erase)
-    except StackError as sentence:
-        say(str(sentence))
+                down(erase=arguments.erase)
+    except StackError as error:
+        say(str(error))
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,4 +1,4 @@
-"""Root and Postgres: Postgres refuses to run as root, so root runs it as nobody, at a place nobody can reach."""
+"""Postgres refuses to run as root, so root runs it as the user `nobody`, in a folder that `nobody` can reach."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from stack.terminal import StackError
 
 Account = tuple[int, int]
-COMMON = Path("/var/tmp")
+COMMON_FOLDER = Path("/var/tmp")
 
 
 def account_for_postgres() -> Account | None:
@@ -22,23 +22,23 @@ def account_for_postgres() -> Account | None:
 
 def reachable(path: Path) -> bool:
     """Whether any user may walk to this path."""
-    return all(one.stat().st_mode & 0o001 for one in (path, *path.parents) if one.is_dir())
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents) if folder.is_dir())
 
 
-def neutral(home: Path) -> Path:
-    """Where nobody can reach what would be at `home`: there, or in a folder under /var/tmp that is named after it."""
+def reachable_home(home: Path) -> Path:
+    """`home` if the user `nobody` can reach it, else a folder under /var/tmp that is named after it."""
     if reachable(home.parent):
         return home
-    place = Path(COMMON, f"modelog-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}")
-    place.mkdir(exist_ok=True)
-    if place.is_symlink() or place.stat().st_uid != os.geteuid():
-        raise StackError(f"{place} belongs to someone else: it has to go before root's Postgres can live there.")
-    place.chmod(0o711)
-    return place / home.name
+    folder = Path(COMMON_FOLDER, f"modelog-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}")
+    folder.mkdir(exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise StackError(f"{folder} belongs to another user: delete it, root's Postgres needs this folder.")
+    folder.chmod(0o711)
+    return folder / home.name
 
 
-def throwaway() -> Path:
-    """A fresh folder for servers that leave nothing behind; only root's has to be walked through by nobody."""
+def temporary_folder() -> Path:
+    """A fresh folder for servers whose data is deleted with them; the user `nobody` must be able to enter root's."""
     folder = Path(tempfile.mkdtemp(prefix="modelog-"))
     if os.geteuid() == 0:
         folder.chmod(0o711)

@@ -1,4 +1,4 @@
-"""Where the three servers answer."""
+"""The addresses of the three servers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ MASK = "****"
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where Kafka, Postgres and S3 answer, and with which keys."""
+    """The addresses of Kafka, Postgres and S3, with the keys."""
 
     kafka: str
     postgres: str
@@ -23,7 +23,7 @@ class Addresses:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """The addresses a set of MODELOG_* strings tells."""
+        """Read them from MODELOG_* variables."""
         return cls(
             kafka=env["MODELOG_KAFKA_SERVERS"],
             postgres=env["MODELOG_POSTGRES_URL"],
@@ -36,7 +36,7 @@ class Addresses:
 
     @property
     def env(self) -> dict[str, str]:
-        """The same as MODELOG_* strings, for processes."""
+        """The same as MODELOG_* variables, for processes."""
         return {
             "MODELOG_KAFKA_SERVERS": self.kafka,
             "MODELOG_POSTGRES_URL": self.postgres,
@@ -49,7 +49,7 @@ class Addresses:
 
     @property
     def masked(self) -> Self:
-        """The same for eyes: no password, no secret key."""
+        """The same, safe to print: password and secret key masked."""
         password = urlsplit(self.postgres).password
         url = self.postgres.replace(f":{password}@", f":{MASK}@") if password else self.postgres
         return replace(self, postgres=url, s3_secret_key=MASK)

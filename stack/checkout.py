@@ -22,7 +22,7 @@ STACK_LOG = FOLDER / "stack.log"
 
 @dataclass(frozen=True)
 class Record:
-    """What `up` began: the process that holds everything, known by its id and the moment it started."""
+    """What `up` started: the daemon, identified by its process id and its start time."""
 
     source: Source
     pid: int
@@ -35,37 +35,37 @@ class Record:
 
     @property
     def process(self) -> psutil.Process | None:
-        """The process while it runs; another one that was lent the same id is not it."""
+        """The process while it runs; None if another process has the same id by now."""
         try:
             process = psutil.Process(self.pid)
-            mine = abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return None
-        return process if mine else None
+        return process if same else None
 
 
 def read_record() -> Record | None:
-    """What the last `up` began and no `down` has ended."""
+    """What the last `up` started and no `down` has ended."""
     return Record(**json.loads(RECORD.read_text())) if RECORD.exists() else None
 
 
 def write_record(record: Record) -> None:
-    """Remember what `up` began."""
+    """Write down what `up` started."""
     write_privately(RECORD, json.dumps(asdict(record)))
 
 
 def read_env() -> dict[str, str]:
-    """The strings `up` wrote."""
+    """The variables that `up` wrote."""
     return dict(line.split("=", 1) for line in ENV.read_text().splitlines())
 
 
 def write_env(env: Mapping[str, str]) -> None:
-    """Write the addresses as KEY=VALUE, for their owner's eyes only."""
+    """Write the addresses as KEY=VALUE, readable by their owner only."""
     write_privately(ENV, "".join(f"{key}={value}\n" for key, value in env.items()))
 
 
 def forget() -> None:
-    """Forget what `up` began; the data stays."""
+    """Delete what `up` wrote; the data stays."""
     ENV.unlink(missing_ok=True)
     RECORD.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ SETTINGS = FOLDER / "compose.env"
 
 
 def up(*, servers_only: bool) -> Addresses:
-    """Start the containers, wait until all are healthy, and say where they answer on this machine."""
+    """Start the containers, wait until all are healthy, and return their addresses on this machine."""
     kafka, postgres, s3 = (kept_port(FOLDER / f"compose-{name}-port") for name in SERVERS)
     password, secret = (kept_secret(FOLDER / f"compose-{name}-secret") for name in ("postgres", "s3"))
     settings = {
@@ -40,8 +40,8 @@ def down(*, erase: bool) -> None:
     compose("down", *(["--volumes"] if erase else []))
 
 
-def compose(*order: str) -> None:
-    """Give Docker Compose an order; it speaks for itself."""
-    done = subprocess.run(["docker", "compose", "--env-file", str(SETTINGS), *order], cwd=ROOT, check=False)
+def compose(*command: str) -> None:
+    """Run Docker Compose, which prints its own progress and errors."""
+    done = subprocess.run(["docker", "compose", "--env-file", str(SETTINGS), *command], cwd=ROOT, check=False)
     if done.returncode:
-        raise StackError(f"docker compose {order[0]} failed, and says above why. MODELOG_STACK=native does without it.")
+        raise StackError(f"docker compose {command[0]} failed, see above. MODELOG_STACK=native works without Docker.")

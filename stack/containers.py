@@ -1,6 +1,5 @@
 """The same servers in Docker, for tests; testcontainers' own reaper ends them when this process dies."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -11,13 +10,14 @@ from stack.addresses import Addresses
 from stack.kafka import BROKER, CLUSTER
 from stack.ports import free_port
 from stack.terminal import StackError
+from stack.waiting import wait_until
 
-PATIENCE = 120.0
+START_SECONDS = 120.0
 
 
 @contextmanager
 def containers() -> Iterator[Addresses]:
-    """Kafka, Postgres and S3 in containers of their own, answering."""
+    """Kafka, Postgres and S3 in containers of their own, ready for work."""
     kafka, postgres, s3 = free_port(), free_port(), free_port()
     addresses = Addresses(
         kafka=f"127.0.0.1:{kafka}",
@@ -26,9 +26,9 @@ def containers() -> Iterator[Addresses]:
         s3_access_key="modelog",
         s3_secret_key="modelog-secret",
     )
-    with ExitStack() as held:
+    with ExitStack() as ends:
         for container in (kafka_container(kafka), postgres_container(postgres), s3_container(s3)):
-            held.enter_context(container)
+            ends.enter_context(container)
         wait_for("kafka", lambda: probes.kafka(addresses.kafka))
         wait_for("postgres", lambda: probes.postgres(addresses.postgres))
         wait_for("s3", lambda: probes.s3(addresses.s3_endpoint, addresses.s3_access_key, addresses.s3_secret_key))
@@ -36,7 +36,7 @@ def containers() -> Iterator[Addresses]:
 
 
 def kafka_container(port: int) -> DockerContainer:
-    """Kafka, with the settings it has without Docker too."""
+    """Kafka, with the same settings as without Docker."""
     settings = {
         **BROKER,
         "controller.quorum.voters": "1@127.0.0.1:9093",
@@ -54,18 +54,19 @@ def postgres_container(port: int) -> DockerContainer:
 
 
 def s3_container(port: int) -> DockerContainer:
-    """rclone, speaking S3 over a folder of its container."""
+    """rclone, which serves a folder of its container by the S3 protocol."""
     container = DockerContainer("rclone/rclone:1.75.2").with_bind_ports(8080, port)
     return container.with_command(["serve", "s3", "--addr", ":8080", "--auth-key", "modelog,modelog-secret", "/data"])
 
 
 def wait_for(name: str, ask: Callable[[], None]) -> None:
-    """Return when the server probes."""
-    limit = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return ask()
-        except Exception as reason:  # each client has its own way to say "not yet"
-            if time.monotonic() > limit:
-                raise StackError(f"{name} did not answer within {PATIENCE:.0f} seconds: {reason}") from reason
-        time.sleep(0.2)
+    """Return when the server answers."""
+
+    def answers() -> bool:
+        ask()
+        return True
+
+    try:
+        wait_until(answers, f"{name} to answer", seconds=START_SECONDS, every=0.2, not_yet=Exception)
+    except TimeoutError as error:
+        raise StackError(str(error)) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from stack.terminal import StackError, say
 
 VERSION = "4.3.1"  # 4.4.0 is listed, but incomplete
-COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without the second it is mute
+COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without slf4j it logs nothing
 DIGEST = "929899bc0205a413e019af82b4ea9cd72ca842beec55d2912c6e09780eb2d3d6"
 
 
@@ -24,7 +24,7 @@ def cache_directory() -> Path:
 
 
 def kafka_jars() -> Path:
-    """The folder of Kafka's jars, fetched now if this machine has not got them yet."""
+    """The folder of Kafka's jars; fetched now if this machine does not have them yet."""
     folder = cache_directory() / f"kafka-{VERSION}-{DIGEST[:8]}"
     if folder.exists():
         return folder
@@ -34,18 +34,18 @@ def kafka_jars() -> Path:
             if not folder.exists():
                 fetch(folder)
     except OSError as reason:
-        raise StackError(f"{folder.parent} cannot keep Kafka ({reason}): set MODELOG_CACHE.") from reason
+        raise StackError(f"{folder.parent} cannot store Kafka ({reason}): set MODELOG_CACHE.") from reason
     return folder
 
 
 def fetch(folder: Path) -> None:
-    """Fetch the jars beside the folder, look at each, and only then give them its name."""
+    """Fetch the jars beside the folder, check their digest, and only then move them there."""
     say(f"Fetching Kafka {VERSION} (45 MB, only this once) into {folder.parent}.")
-    # The resolver serves what a failed attempt left as if it were whole, so each attempt starts from nothing.
+    # The resolver takes files of a failed attempt for complete, so each attempt starts with an empty folder.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as scratch:
         jars = resolve(Path(scratch))
         if digest(jars) != DIGEST:
-            raise StackError(f"What was fetched is not the Kafka {VERSION} we know ({len(jars)} jars): try again.")
+            raise StackError(f"The {len(jars)} jars of Kafka {VERSION} do not have the expected digest: try again.")
         whole = Path(scratch, "whole")
         whole.mkdir()
         for jar in jars:
@@ -71,19 +71,19 @@ def resolve(scratch: Path) -> list[Path]:
 
 
 def digest(jars: Iterable[Path]) -> str:
-    """One digest over the names and the bytes of all jars."""
+    """The digest of the names and the bytes of all jars."""
     lines = (f"{jar.name} {hashlib.sha256(jar.read_bytes()).hexdigest()}\n" for jar in jars)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def short(reason: Exception) -> str:
-    """The reason in one line of bearable length."""
+    """The reason in a single line of at most 200 characters."""
     return " ".join(f"{type(reason).__name__}: {reason}".split())[:200]
 
 
 @contextmanager
 def one_process_at_a_time(file: Path) -> Iterator[None]:
-    """Wait for any other process that holds this file, then hold it."""
+    """Lock this file for the time of the block, after any other process that has locked it."""
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

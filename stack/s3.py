@@ -24,7 +24,7 @@ class S3(Server):
 
     @property
     def keys(self) -> tuple[str, str]:
-        """Access key and secret key, drawn once."""
+        """Access key and secret key."""
         return "modelog", kept_secret(self.home / "secret")
 
     @property
@@ -41,7 +41,7 @@ class S3(Server):
 
     @override
     def env(self) -> Mapping[str, str]:
-        # By the environment, since every user may read a command line; quoted, or the comma would part the two.
+        # Not as arguments, which every user can read; quoted, because the comma separates key and secret.
         return os.environ | {
             "RCLONE_AUTH_KEY": f'"{",".join(self.keys)}"',
             "RCLONE_CONFIG": str(self.home / "rclone.conf"),

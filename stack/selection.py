@@ -1,11 +1,15 @@
 """Where the servers come from: addresses in the environment, else Docker, else this machine."""
 
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, cast
 
-from stack.addresses import NEEDED
+from stack.addresses import NEEDED, Addresses
+from stack.servers import Servers
 from stack.terminal import StackError
 
 Source = Literal["given", "docker", "native"]
@@ -22,8 +26,8 @@ def docker_answers() -> bool:
         return False
 
 
-def choose(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) -> Source:
-    """Choose the first source there is; MODELOG_STACK=docker or native skips the question about Docker."""
+def select(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) -> Source:
+    """The first source there is; MODELOG_STACK=docker or native skips the question about Docker."""
     missing = [name for name in NEEDED if not env.get(name)]
     if not missing:
         return "given"
@@ -34,3 +38,22 @@ def choose(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) 
     if wanted not in (None, "", "docker", "native"):
         raise StackError(f"MODELOG_STACK is {wanted!r}: say docker or native, or leave it out.")
     return cast(Source, wanted) if wanted else "docker" if docker() else "native"
+
+
+@contextmanager
+def running(directory: Path | None = None) -> Iterator[Addresses]:
+    """Kafka, Postgres and S3 for the time of the block, ready for work.
+
+    Those of this machine keep their data in `directory`; without one they use a fresh folder, which is deleted.
+    """
+    match select(os.environ):
+        case "given":
+            yield Addresses.from_env(os.environ)
+        case "docker":
+            from stack.containers import containers
+
+            with containers() as addresses:
+                yield addresses
+        case "native":
+            with Servers(directory) as servers:
+                yield servers.addresses

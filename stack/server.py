@@ -1,7 +1,6 @@
-"""One server on this machine: its folder, its port, its process."""
+"""A server on this machine: its folder, its port, its process."""
 
 import socket
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +11,13 @@ from stack.account import Account
 from stack.ports import is_free, kept_port
 from stack.supervisor import Guarded
 from stack.terminal import StackError
+from stack.waiting import wait_until
 
-PATIENCE = 60.0
+START_SECONDS = 60.0
 
 
 class Server(ABC):
-    """A server with a folder of its own and a port it keeps; `home` remembers both it and its data."""
+    """A server with a folder of its own, `home`, in which its port and its data are kept."""
 
     name: ClassVar[str]
     stop_signal: Signals = SIGTERM
@@ -32,7 +32,7 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make ready what the first start needs; called before each start."""
+        """Prepare what a first start needs; called before each start."""
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -40,7 +40,7 @@ class Server(ABC):
 
     @abstractmethod
     def ask(self) -> None:
-        """Ask a question only a server ready for work answers; raise otherwise."""
+        """Ask something that only a server ready for work answers; raise otherwise."""
 
     def env(self) -> Mapping[str, str] | None:
         """The environment of the program; None is the present one."""
@@ -69,7 +69,7 @@ class Server(ABC):
         self._wait_until_it_answers()
 
     def stop(self) -> None:
-        """End it in good order."""
+        """Ask it to end, and wait for that."""
         if self._process:
             self._process.stop()
 
@@ -79,16 +79,18 @@ class Server(ABC):
             self._process.kill()
 
     def _wait_until_it_answers(self) -> None:
-        assert self._process
-        limit = time.monotonic() + PATIENCE
-        while time.monotonic() < limit:
-            if not self._process.alive:
-                raise StackError(f"{self.name} ended while it started; its log says: {self._process.last_words()}")
-            try:
+        process = self._process
+        assert process
+
+        def answered() -> bool:
+            if process.alive:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return self.ask()
-            except Exception as reason:  # each client has its own way to say "not yet"
-                doubt = reason
-            time.sleep(0.02)
-        words = self._process.last_words()
-        raise StackError(f"{self.name} did not answer within {PATIENCE:.0f} seconds ({doubt}); its log says: {words}")
+                self.ask()
+            return True
+
+        try:
+            wait_until(answered, f"{self.name} to answer", seconds=START_SECONDS, every=0.02, not_yet=Exception)
+        except TimeoutError as error:
+            raise StackError(f"{error}; its log ends with: {process.last_lines()}") from error
+        if not process.alive:
+            raise StackError(f"{self.name} ended while starting; its log ends with: {process.last_lines()}")

@@ -1,4 +1,4 @@
-"""All three servers on this machine, started together, and each at hand to be stopped, killed and started again."""
+"""The three servers of this machine: started together, and each can be stopped, killed and started again."""
 
 import shutil
 from collections.abc import Callable, Iterable
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Self
 
-from stack.account import throwaway
+from stack.account import temporary_folder
 from stack.addresses import Addresses
 from stack.kafka import Kafka
 from stack.postgres import Postgres, postgres_home
@@ -15,18 +15,20 @@ from stack.server import Server
 from stack.terminal import StackError
 
 Name = Literal["kafka", "postgres", "s3"]
-SPACE = 1024**3
+MIN_FREE_BYTES = 1024**3
 
 
 class Servers:
-    """Kafka, Postgres and S3 of this machine, in a folder that is kept, or in a fresh one that goes with them."""
+    """Kafka, Postgres and S3 of this machine, in a folder that is kept, or in a fresh one that is deleted with them."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self.directory = directory.resolve() if directory else throwaway()
+        self.directory = directory.resolve() if directory else temporary_folder()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._erase = directory is None
-        if shutil.disk_usage(self.directory).free < SPACE:
-            raise StackError(f"Less than 1 GB is free where {self.directory} is: the servers need room.")
+        if shutil.disk_usage(self.directory).free < MIN_FREE_BYTES:
+            raise StackError(
+                f"Less than 1 GB is free on the disk of {self.directory}: free some space for the servers."
+            )
         self._kafka = Kafka(self.directory / "kafka", erase=self._erase)
         self._postgres = Postgres(self.directory / "postgres", erase=self._erase)
         self._s3 = S3(self.directory / "s3", erase=self._erase)
@@ -34,7 +36,7 @@ class Servers:
 
     @property
     def addresses(self) -> Addresses:
-        """Where they answer."""
+        """Their addresses."""
         return Addresses(self._kafka.address, self._postgres.url, self._s3.endpoint, *self._s3.keys)
 
     def start(self, name: Name) -> None:
@@ -42,7 +44,7 @@ class Servers:
         self._all[name].start()
 
     def stop(self, name: Name) -> None:
-        """End this server in good order."""
+        """Ask this server to end, and wait for that."""
         self._all[name].stop()
 
     def kill(self, name: Name) -> None:
@@ -55,7 +57,7 @@ class Servers:
 
     def __enter__(self) -> Self:
         try:
-            together(server.start for server in self._all.values())
+            in_parallel(server.start for server in self._all.values())
         except BaseException:
             self.close()
             raise
@@ -66,26 +68,26 @@ class Servers:
 
     def close(self) -> None:
         """End all three; a fresh folder is deleted."""
-        # Good order keeps data whole. Where the data goes too, only Postgres needs it, to free its shared memory.
+        # Asking first keeps the data whole. Where it is deleted, only Postgres needs that, to free its shared memory.
         kill = {"kafka", "s3"} if self._erase else set()
         try:
-            together(server.kill if name in kill else server.stop for name, server in self._all.items())
+            in_parallel(server.kill if name in kill else server.stop for name, server in self._all.items())
         finally:
             if self._erase:
                 erase(self.directory)
 
 
 def erase(directory: Path) -> None:
-    """Delete what servers kept in this folder."""
+    """Delete the data of servers in this folder."""
     postgres = postgres_home(directory / "postgres")
     shutil.rmtree(directory, ignore_errors=True)
     if directory not in postgres.parents:
         shutil.rmtree(postgres.parent, ignore_errors=True)
 
 
-def together(actions: Iterable[Callable[[], None]]) -> None:
+def in_parallel(actions: Iterable[Callable[[], None]]) -> None:
     """Do all at once, wait for all, then raise the first failure."""
     with ThreadPoolExecutor() as pool:
         running = [pool.submit(action) for action in actions]
-    for one in running:
-        one.result()
+    for action in running:
+        action.result()

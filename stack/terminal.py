@@ -1,16 +1,12 @@
-"""What the stack says to people."""
+"""What the stack prints."""
 
 import sys
-from collections.abc import Callable
 
 
 class StackError(Exception):
-    """A sentence for whoever waits at the terminal: what is wrong, and what to do."""
-
-
-Say = Callable[[str], None]
+    """A sentence for the person at the terminal: what is wrong, and what to do."""
 
 
 def say(sentence: str) -> None:
-    """Tell the terminal what takes its time, without disturbing what is printed as a result."""
+    """Print progress to stderr; stdout is for results."""
     print(sentence, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""`make up` and `make down`: begin it all, end exactly that."""
+"""`make up` and `make down`: start everything, end exactly that."""
 
 import os
 import subprocess
@@ -24,15 +24,16 @@ from stack.checkout import (
     write_env,
     write_record,
 )
-from stack.daemon import DRAINING, ready
+from stack.daemon import STOP_SECONDS
 from stack.jars import one_process_at_a_time
-from stack.selection import Source, choose
+from stack.probes import services_are_ready
+from stack.selection import Source, select
 from stack.servers import erase as erase_data
 from stack.terminal import StackError, say
 
 
 def up(*, servers_only: bool) -> None:
-    """Start everything unless it runs already, return when it answers, and print where."""
+    """Start everything unless it runs already, return when it is ready, and print the addresses."""
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     with one_process_at_a_time(LOCK):
         record = read_record()
@@ -40,22 +41,22 @@ def up(*, servers_only: bool) -> None:
             say("Already up.")
         else:
             forget()
-            source = choose(os.environ)
+            source = select(os.environ)
             if source == "docker":
                 write_record(Record(source, pid=0, started=0))
                 write_env(compose.up(servers_only=servers_only).env)
             else:
-                begin(source, servers_only=servers_only)
+                start_daemon(source, servers_only=servers_only)
         env = read_env()
     port = env.get("MODELOG_HEALTH_PORT")
-    if port and not ready(port):
-        raise StackError(f"The services stopped answering; {SERVICES_LOG} may tell why. `make down`, then `make up`.")
+    if port and not services_are_ready(port):
+        raise StackError(f"The services do not answer, see {SERVICES_LOG}. Run `make down`, then `make up`.")
     print(card(env))
 
 
-def begin(source: Source, *, servers_only: bool) -> None:
-    """Start the process that holds everything, and pass on what it says until it is ready or gone."""
-    holder = subprocess.Popen(
+def start_daemon(source: Source, *, servers_only: bool) -> None:
+    """Start the daemon, and print its progress until it is ready or has ended."""
+    daemon = subprocess.Popen(
         [sys.executable, "-m", "stack", "daemon", *(["--servers-only"] if servers_only else [])],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -64,25 +65,25 @@ def begin(source: Source, *, servers_only: bool) -> None:
         text=True,
         start_new_session=True,
     )
-    write_record(Record.of(source, holder.pid))
-    assert holder.stdout
+    write_record(Record.of(source, daemon.pid))
+    assert daemon.stdout
     try:
-        for sentence in holder.stdout:
-            say(sentence.rstrip())
+        for line in daemon.stdout:
+            say(line.rstrip())
     except KeyboardInterrupt:
-        holder.terminate()
-        holder.wait()
+        daemon.terminate()
+        daemon.wait()
         raise
     finally:
         if not ENV.exists():
-            holder.wait()
+            daemon.wait()
             forget()
     if not ENV.exists():
         raise StackError("Nothing was left running.")
 
 
 def down(*, erase: bool) -> None:
-    """End what `up` began and nothing else; with `erase`, delete its data too."""
+    """End what `up` started and nothing else; with `erase`, delete its data too."""
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     with one_process_at_a_time(LOCK):
         record = read_record()
@@ -91,25 +92,25 @@ def down(*, erase: bool) -> None:
         elif record and (process := record.process):
             end(process)
         else:
-            say("Nothing that `make up` began is running.")
+            say("Nothing that `make up` started is running.")
         forget()
         if erase:
             erase_data(DATA)
 
 
-def end(holder: psutil.Process) -> None:
-    """End the process that holds everything; when it takes too long, by force, and the guards end the rest."""
+def end(daemon: psutil.Process) -> None:
+    """Ask the daemon to end; when that takes too long, kill it, and the guards end the rest."""
     say("Ending the services and the servers.")
-    holder.terminate()
-    _, stubborn = psutil.wait_procs([holder], timeout=DRAINING + 30)
-    for one in stubborn:
-        one.kill()
+    daemon.terminate()
+    _, alive = psutil.wait_procs([daemon], timeout=STOP_SECONDS + 30)
+    for process in alive:
+        process.kill()
 
 
 def card(env: Mapping[str, str]) -> str:
-    """The addresses for a person to read; the secrets stay in the file."""
+    """The addresses for a person to read; the secrets are only in the file."""
     masked = Addresses.from_env(env).masked
-    lines = {
+    addresses = {
         "kafka": masked.kafka,
         "postgres": masked.postgres,
         "s3": f"{masked.s3_endpoint}   bucket {masked.s3_bucket}   key {masked.s3_access_key}",
@@ -117,5 +118,5 @@ def card(env: Mapping[str, str]) -> str:
         "addresses": f"{ENV.relative_to(ROOT)} (with the secrets)",
         "logs": f"{STACK_LOG.relative_to(ROOT)}, {SERVICES_LOG.relative_to(ROOT)}",
     }
-    told = (f"  {name:<10} {what}" for name, what in lines.items() if what)
-    return "\n".join(["modelog is up; `make down` ends it.", *told])
+    lines = (f"  {name:<10} {text}" for name, text in addresses.items() if text)
+    return "\n".join(["modelog is up; `make down` ends it.", *lines])

@@ -1,10 +1,9 @@
-"""What every test may ask for: real servers, a database and a topic prefix of its own."""
+"""Fixtures for every test: real servers, and a database, a topic prefix and a bucket of its own."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit
+from contextlib import ExitStack
 
 import asyncpg
 import pytest
@@ -13,58 +12,44 @@ pytest.register_assert_rewrite("tests.spec")
 
 from shared.log import Log  # noqa: E402  (asserts in tests.spec must be rewritten before anything imports it)
 from shared.log.migrations import migrate  # noqa: E402
-from shared.runtime.postgres import connect  # noqa: E402
 from shared.runtime.settings import Settings  # noqa: E402
 from stack import Addresses, running  # noqa: E402
+from stack.disposable import Sandbox, disposable  # noqa: E402
+from tests.workers import pytest_collection_modifyitems, pytest_configure, pytest_configure_node  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Addresses]:
-    """Kafka, Postgres and S3 for the whole run."""
-    with running() as addresses:
-        yield addresses
+def stack(pytestconfig: pytest.Config) -> Iterator[Addresses]:
+    """Kafka, Postgres and S3 for the whole run; workers share those of the controller."""
+    with ExitStack() as ends:
+        shared: dict[str, str] | None = getattr(pytestconfig, "workerinput", {}).get("stack")
+        yield Addresses.from_env(shared) if shared else ends.enter_context(running())
 
 
 @pytest.fixture
-async def database(stack: Addresses) -> AsyncIterator[str]:
-    """The address of an empty database with the log's schema in it."""
-    name = f"test_{secrets.token_hex(6)}"
-    owner = await asyncpg.connect(stack.postgres)
-    try:
-        await owner.execute(f"create database {name}")
-        url = urlsplit(stack.postgres)._replace(path=f"/{name}").geturl()
-        connection = await asyncpg.connect(url)
+async def sandbox(stack: Addresses) -> AsyncIterator[Sandbox]:
+    """A registry of the test's own: the log's schema is there, topics and bucket are not."""
+    async with disposable(stack, "test", set_up=False, MODELOG_TOPIC_PARTITIONS="3") as sandbox:
+        connection = await asyncpg.connect(sandbox.addresses.postgres)
         await migrate(connection)
         await connection.close()
-        yield url
-        await owner.execute(f"drop database {name} with (force)")
-    finally:
-        await owner.close()
+        yield sandbox
 
 
 @pytest.fixture
-async def log(database: str) -> AsyncIterator[Log]:
-    """The log in a database of its own, as the services reach it."""
-    pool = await connect(database, "modelog_service", size=16)
-    try:
+def database(sandbox: Sandbox) -> str:
+    """The URL of a database with the log's schema in it."""
+    return sandbox.addresses.postgres
+
+
+@pytest.fixture
+async def log(sandbox: Sandbox) -> AsyncIterator[Log]:
+    """The log in a database of its own, with the role of the services."""
+    async with await sandbox.service(16) as pool:
         yield Log(pool)
-    finally:
-        await pool.close()
 
 
 @pytest.fixture
-def settings(stack: Addresses, database: str) -> Settings:
-    """A registry of its own on the shared servers: database, topic prefix and bucket."""
-    tag = secrets.token_hex(4)
-    return Settings.model_validate(
-        {
-            "kafka_servers": stack.kafka,
-            "postgres_url": database,
-            "s3_endpoint": stack.s3_endpoint,
-            "s3_access_key": stack.s3_access_key,
-            "s3_secret_key": stack.s3_secret_key,
-            "s3_bucket": f"test-{tag}",
-            "topic_prefix": f"{tag}.",
-            "topic_partitions": 3,
-        }
-    )
+def settings(sandbox: Sandbox) -> Settings:
+    """The settings of a process of this registry."""
+    return sandbox.settings

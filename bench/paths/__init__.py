@@ -1,4 +1,4 @@
-"""One file a path; each measures the floor and us, and knows what we aim at."""
+"""A file for each path; it measures the floor and us, and contains the aim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts into the log: one at a time from many callers who share a log, and many streams in one call."""
+"""Facts into the log: a fact a call from many callers who share a log, and many streams in a call."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ CONNECTIONS = 16
 CALLERS = (16, 256)
 STREAMS = 100
 ROUNDS = 3
-TIMES = 10
-"""How many times the peer, which saves with 16 threads, each its own aggregate or all the same."""
+TIMES_PEER = 10
+"""How many times the peer's rate; it saves with 16 threads, each its own aggregate or all the same."""
 ONE = "insert into floor.event (stream, version, kind, id, data, meta) values ($1, $2, $3, $4, $5, $6)"
 MANY = """
 insert into floor.event (stream, version, kind, id, data, meta)
@@ -36,19 +36,26 @@ Call = Callable[[str, int, Iterator[int], Iterator[int]], Awaitable[int]]
 
 
 async def measure(bench: Bench) -> list[Row]:
-    async with bench.place() as place, place.owner(CONNECTIONS) as bare, await place.service(CONNECTIONS) as pool:
-        await asyncio.gather(*(one.execute("select pg_sleep(0.1)") for one in (bare, pool) for _ in range(CONNECTIONS)))
+    async with (
+        bench.sandbox() as sandbox,
+        sandbox.owner(CONNECTIONS) as bare,
+        await sandbox.service(CONNECTIONS) as pool,
+    ):
+        await asyncio.gather(
+            *(idle.execute("select pg_sleep(0.1)") for idle in (bare, pool) for _ in range(CONNECTIONS))
+        )
         log, tag, seconds = Log(pool), (f"s{n}" for n in count()), bench.scale.append_seconds
-        bench.say("append: eventsourcing, 16 threads")
-        each_, same = [await saves(place, bench.scale.peer_seconds, same=same) for same in (False, True)]
-        one, many = _insert_one(bare), _insert_many(bare)
+        bench.progress("append: eventsourcing, 16 threads")
+        each_, same = [await saves(sandbox, bench.scale.peer_seconds, same=same) for same in (False, True)]
+        single, many = _insert_one(bare), _insert_many(bare)
         rows = []
         for path, callers, aim, peer, floor, ours in (
-            *((f"append, {n} callers, a stream each", n, 15_000, each_, one, _alone(log)) for n in CALLERS),
-            *((f"append, {n} callers, all one stream", n, 8_000, same, one, _shared(log)) for n in CALLERS),
+            *((f"append, {n} callers, a stream each", n, 15_000, each_, single, _alone(log)) for n in CALLERS),
+            *((f"append, {n} callers, all one stream", n, 8_000, same, single, _shared(log)) for n in CALLERS),
             (f"append, {STREAMS} streams, 1 caller", 1, None, None, many, _many(log)),
+            (f"append, {STREAMS} facts of one stream, 1 caller", 1, None, None, many, _batch(log)),
         ):
-            bench.say(path)
+            bench.progress(path)
             theirs, mine, used, waits = [], [], "", list[float]()
             for _ in range(ROUNDS):
                 theirs.append(await _rate(floor, next(tag), callers, seconds, []))
@@ -57,13 +64,22 @@ async def measure(bench: Bench) -> list[Row]:
                 used = each(cores.used(), mine[-1])
             note = f"p50 {median(waits):.1f} ms, p99 {percentile(waits, 0.99):.1f} ms a call; {used}"
             rows.append(
-                Row(path, "facts/s", median(mine), median(theirs), aim, peer=peer, and_peer=peer and TIMES, note=note)
+                Row(
+                    path,
+                    "facts/s",
+                    median(mine),
+                    median(theirs),
+                    aim,
+                    peer=peer,
+                    and_peer=peer and TIMES_PEER,
+                    note=note,
+                )
             )
     return rows
 
 
 async def _rate(call: Call, tag: str, callers: int, seconds: float, waits: list[float]) -> float:
-    """Facts a second by so many callers, who write streams of this tag; a call returns how many facts it wrote."""
+    """Facts a second by `callers` callers that write streams with this tag; a call returns how many facts it wrote."""
     began, done = time.perf_counter(), 0
     shared = count()
 
@@ -91,10 +107,22 @@ def _alone(log: Log) -> Call:
 
 
 def _shared(log: Log) -> Call:
-    """Each decides behind the facts that the one before is about to append, as callers of one process can."""
+    """The callers take turns, as commands for the same stream do in a service."""
+    turn = asyncio.Lock()
 
     async def call(tag: str, _caller: int, _own: Iterator[int], shared: Iterator[int]) -> int:
-        return len(await log.append([Append(tag, next(shared), [_entry()])]))
+        async with turn:
+            return len(await log.append([Append(tag, next(shared), [_entry()])]))
+
+    return call
+
+
+def _batch(log: Log) -> Call:
+    """What a service does with the commands of a slice: all facts of a stream in an append, all streams in a call."""
+
+    async def call(tag: str, _caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
+        expected = next(own) * STREAMS
+        return STREAMS * len(await log.append([Append(tag, expected, [_entry() for _ in range(STREAMS)])]))
 
     return call
 

@@ -15,29 +15,29 @@ from bench.clock import median
 from bench.events import DIGEST, FILES, trained
 from bench.loading import copy
 from bench.peer import folded
-from bench.place import Place
 from bench.row import Row
 from bench.runner import Bench
 from services.promotion.decision import Candidates, Promote, promotion
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import Cause, CausedCommand
 from shared.log import Log
+from stack.disposable import Sandbox
 
 COMMANDS = 2_000
-SOME = 3
+REPEATS = 3
 SIZE = "select pg_column_size(blocks) from log.state_snapshot where stream = $1"
 STREAM = "select kind, data from log.event where stream = $1 order by version"
 
 
 async def measure(bench: Bench) -> list[Row]:
     rows: list[Row] = []
-    async with bench.place() as place:
+    async with bench.sandbox() as sandbox:
         for versions in bench.scale.versions:
-            bench.say(f"decide: a model with {versions:,} versions")
-            await copy(place, _template(f"m{versions}", versions), 1)
-            bench.say("decide: an aggregate of eventsourcing with as many events")
-            peer = await folded(place, 3 * versions - 1)
-            rows += await _measured(place, f"m{versions}-1", versions, rows[0].ours if rows else None, peer)
+            bench.progress(f"decide: a model with {versions:,} versions")
+            await copy(sandbox, _template(f"m{versions}", versions), 1)
+            bench.progress("decide: an aggregate of eventsourcing with as many events")
+            peer = await folded(sandbox, 3 * versions - 1)
+            rows += await _measured(sandbox, f"m{versions}-1", versions, rows[0].ours if rows else None, peer)
     return rows
 
 
@@ -57,29 +57,29 @@ def _template(model: str, versions: int) -> list[tuple[str, int, str, str]]:
     for n in range(1, versions + 1):
         digest = dice.randbytes(32).hex()
         for fact, json in ((ModelRegistered, registered), (ModelValidated, validated), (ModelPromoted, promoted)):
-            told = json.replace('"version":1,', f'"version":{n},').replace('"run":"run"', f'"run":"run-{n}"')
-            told = told.replace(DIGEST, digest).replace('"auc":0.912', f'"auc":{dice.random()}')
+            text = json.replace('"version":1,', f'"version":{n},').replace('"run":"run"', f'"run":"run-{n}"')
+            text = text.replace(DIGEST, digest).replace('"auc":0.912', f'"auc":{dice.random()}')
             if n > 1:
-                told = told.replace('"replaces":null', f'"replaces":{n - 1}')
-            rows.append((model, len(rows) + 1, fact.type, told))
+                text = text.replace('"replaces":null', f'"replaces":{n - 1}')
+            rows.append((model, len(rows) + 1, fact.type, text))
     return rows[:-1]
 
 
-async def _measured(place: Place, model: str, versions: int, few: float | None, peer: float) -> list[Row]:
-    """The first answer finds no snapshot, and leaves one if the stream is long; those after it begin there."""
-    async with await place.service() as pool:
+async def _measured(sandbox: Sandbox, model: str, versions: int, few: float | None, peer: float) -> list[Row]:
+    """The first answer finds no snapshot, and writes it if the stream is long; later answers begin there."""
+    async with await sandbox.service() as pool:
         log = Log(pool)
         folded, answering = await _answered(log, model, versions)
         if answering.writing_snapshot:
             await answering.writing_snapshot
-        cold = [(await _answered(log, model, versions))[0] for _ in range(SOME)]
-        floor = [await _fetched(pool, model) for _ in range(SOME)]
+        cold = [(await _answered(log, model, versions))[0] for _ in range(REPEATS)]
+        floor = [await _fetched(pool, model) for _ in range(REPEATS)]
         size = await pool.fetchval(SIZE, model) or 0
-    command = _asked(model, versions).command
+    command = _question(model, versions).command
     history = answering.histories.get(model)
     assert history
-    warm = median([_warm(history.state, command) for _ in range(SOME)])
-    whole = f"{3 * versions - 1:,} facts read, folded, and one appended; floor: the same rows fetched"
+    warm = median([_warm(history.state, command) for _ in range(REPEATS)])
+    whole = f"{3 * versions - 1:,} facts read, folded, and a fact appended; floor: the same rows fetched"
     return [
         Row(
             f"decide, warm, {versions:,} versions",
@@ -103,10 +103,10 @@ async def _measured(place: Place, model: str, versions: int, few: float | None, 
 
 
 async def _answered(log: Log, model: str, version: int) -> tuple[float, CommandHandler[Candidates, Promote]]:
-    """Milliseconds that a process which knows nothing yet takes for its first answer."""
-    answering, asked = CommandHandler(log, promotion), _asked(model, version, stage="nowhere")
+    """Milliseconds of the first answer of a process, and its handler."""
+    answering, question = CommandHandler(log, promotion), _question(model, version, stage="nowhere")
     began = time.perf_counter()
-    await answering.answer([asked])
+    await answering.answer([question])
     return (time.perf_counter() - began) * 1000, answering
 
 
@@ -116,10 +116,11 @@ async def _fetched(pool: asyncpg.Pool, model: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _asked(model: str, version: int, stage: str = "production") -> CausedCommand[Promote]:
-    wish = PromotionRequested(model=model, version=version, stage=stage, by="ada")
-    message = Message(event=wish, id=str(uuid.uuid4()), source="/bench")
-    return CausedCommand(Promote(model, version, stage, wish.by, wish.reason, DEFAULT), Cause.of(message))
+def _question(model: str, version: int, stage: str = "production") -> CausedCommand[Promote]:
+    request = PromotionRequested(model=model, version=version, stage=stage, by="ada")
+    message = Message(event=request, id=str(uuid.uuid4()), source="/bench")
+    command = Promote(model, version, stage, request.by, request.reason, DEFAULT)
+    return CausedCommand(command, Cause.of(message))
 
 
 def _warm(state: Candidates, command: Promote) -> float:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from bench.clock import median, percentile, until, watched
+from bench.clock import drawn, median, percentile, watched
 from bench.cores import Cores
 from bench.loading import appends, load
 from bench.row import Row
@@ -23,8 +23,8 @@ AIM = 10
 
 async def measure(bench: Bench) -> list[Row]:
     facts = round(RATE * bench.scale.lag_seconds)
-    async with bench.place() as place, await place.service(6) as pool:
-        await load(place, 40_000)
+    async with bench.sandbox() as sandbox, await sandbox.service(6) as pool:
+        await load(sandbox, 40_000)
         log = Log(pool)
         await log.settled()
 
@@ -32,17 +32,15 @@ async def measure(bench: Bench) -> list[Row]:
             return int(await pool.fetchval(sql))
 
         before, meanwhile = _appends("bare", facts), _appends("shown", facts)
-        bench.say(f"lag: {facts:,} facts at {RATE:,}/s, seen by a bare poll")
+        bench.progress(f"lag: {facts:,} facts at {RATE:,}/s, seen by a bare poll")
         bare, _ = await _lags(log, before, lambda: ask(SETTLED))
-        async with serving(place, "views"):
+        async with serving(sandbox, "views"):
             await wait_until(pool, await log.settled(), 30)
-            bench.say("lag: the same, seen in the views")
+            bench.progress("lag: the same, seen in the views")
             cores = Cores()
             shown, rate = await _lags(log, meanwhile, lambda: ask(SHOWN))
-            told = cores.told()
-    note = (
-        f"{rate:,.0f} facts/s in appends of {BATCH}, looked at each ms; {told}; floor: a bare poll of the settled log"
-    )
+            used = cores.described()
+    note = f"{rate:,.0f} facts/s in appends of {BATCH}, read each ms; {used}; floor: a bare poll of the settled log"
     return [
         Row("views' lag, p50", "ms", median(shown), median(bare), note=note),
         Row("views' lag, p99", "ms", percentile(shown, 0.99), percentile(bare, 0.99), AIM),
@@ -50,7 +48,7 @@ async def measure(bench: Bench) -> list[Row]:
 
 
 def _appends(tag: str, facts: int) -> list[list[Append]]:
-    """Many models' histories side by side, a few facts of different models in one append."""
+    """Histories of many models, a few facts of different models in an append."""
     single = list(appends([f"{tag}-{n}" for n in range(MODELS)], -(-facts // MODELS)))
     return [single[n : n + BATCH] for n in range(0, facts, BATCH)]
 
@@ -58,7 +56,7 @@ def _appends(tag: str, facts: int) -> list[list[Append]]:
 async def _lags(
     log: Log, waiting: Sequence[list[Append]], ask: Callable[[], Awaitable[int]]
 ) -> tuple[list[float], float]:
-    """Milliseconds from each commit until `ask` tells of it, and the facts a second that were appended."""
+    """Milliseconds from each commit until `ask` returns it, and the facts a second that were appended."""
     committed: list[tuple[float, int]] = []
     async with watched(ask) as curve:
         began = time.perf_counter()
@@ -67,5 +65,5 @@ async def _lags(
             heads = await log.append(batch)
             committed.append((time.perf_counter(), max(head.position for head in heads.values())))
         rate = len(waiting) * BATCH / (time.perf_counter() - began)
-        await until(lambda: curve.position, committed[-1][1])
+        await drawn(curve.latest, committed[-1][1], every=0.001)
     return [max(0.0, curve.reached(position) - at) * 1000 for at, position in committed], rate

@@ -1,4 +1,4 @@
-"""Every view, built again and swapped under readers; and what a log of ten million facts costs its callers."""
+"""Every view, rebuilt and swapped while it is read; and what a log of ten million facts costs its callers."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ select sum(pg_table_size(inhrelid))::float8 / count, sum(pg_indexes_size(inhreli
  where inhparent = 'log.event'::regclass
  group by count
 """
-AIM, TIMES_PEER, SWAP = 150_000, 100, 50
+AIM, TIMES_PEER, MAX_SWAP_MS = 150_000, 100, 50
 SHORT, MANY, FEW = 10_000, 10_000, 400
-"""Facts of the short log; models of a long log, and of one that is not."""
+"""Facts of the short log; models of a long log, and of a shorter log."""
 
 
 @dataclass
 class Reads:
-    """Milliseconds of every read, and of those around the swaps: the first of a new table and some before it."""
+    """Milliseconds of every read, and of the reads around a swap: the first of a new table and some before it."""
 
     took: list[float] = field(default_factory=list)
     swapping: list[float] = field(default_factory=list)
@@ -49,15 +49,15 @@ class Reads:
 async def measure(bench: Bench) -> list[Row]:
     sizes, rows = bench.scale.rebuild_facts, list[Row]()
     models = MANY if sizes[-1] > 1_000_000 else FEW
-    async with bench.place() as place, place.owner() as owner, await place.service(12) as pool:
-        peer = await projected(place, bench.scale.peer_events)
-        names, since = await load(place, SHORT, models), SHORT // models
+    async with bench.sandbox() as sandbox, sandbox.owner() as owner, await sandbox.service(12) as pool:
+        peer = await projected(sandbox, bench.scale.peer_events)
+        names, since = await load(sandbox, SHORT, models), SHORT // models
         short = await probe(Log(pool), names, await logged(owner))
         for facts in sizes:
             began = time.perf_counter()
-            await load(place, facts, models, since=since)
+            await load(sandbox, facts, models, since=since)
             since = -(-facts // models)
-            bench.say(f"rebuild: {await logged(owner):,} facts are logged, in {time.perf_counter() - began:.0f} s")
+            bench.progress(f"rebuild: {await logged(owner):,} facts are logged, in {time.perf_counter() - began:.0f} s")
             rows += await (_first if facts == sizes[0] else _grown)(bench, owner, pool, peer)
         long = await probe(Log(pool), names, await logged(owner))
         table, indexes = await owner.fetchrow(SIZE)
@@ -68,9 +68,9 @@ async def measure(bench: Bench) -> list[Row]:
 
 
 async def _first(bench: Bench, owner: asyncpg.Pool, pool: asyncpg.Pool, peer: float) -> list[Row]:
-    """From nothing, then again beside the tables in use, which are read meanwhile."""
+    """From an empty database, then again beside the tables in use, which are read meanwhile."""
     rows = await _built(bench, owner, pool, peer, "rebuild, all views")
-    bench.say("rebuild: now beside those in use, under readers")
+    bench.progress("rebuild: now beside the tables in use, which are read meanwhile")
     began = time.perf_counter()
     async with _reading(pool) as reads:
         reports = await rebuild(pool)
@@ -83,12 +83,12 @@ async def _first(bench: Bench, owner: asyncpg.Pool, pool: asyncpg.Pool, peer: fl
     return [
         *rows,
         Row("rebuild, all views, read, proven, swapped", "facts/s", reports[0].facts / whole, rows[0].floor),
-        Row("rebuild, the slowest swap", "ms", swapped, aim=SWAP, note=seen),
+        Row("rebuild, the slowest swap", "ms", swapped, aim=MAX_SWAP_MS, note=seen),
     ]
 
 
 async def _grown(bench: Bench, owner: asyncpg.Pool, pool: asyncpg.Pool, peer: float) -> list[Row]:
-    """From nothing, of a longer log."""
+    """From an empty database, of a longer log."""
     await owner.execute(FORGET)
     return await _built(bench, owner, pool, peer, "rebuild, all views, a long log")
 
@@ -96,19 +96,21 @@ async def _grown(bench: Bench, owner: asyncpg.Pool, pool: asyncpg.Pool, peer: fl
 async def _built(bench: Bench, owner: asyncpg.Pool, pool: asyncpg.Pool, peer: float, name: str) -> list[Row]:
     facts = await logged(owner)
     floor = facts / min([await _touched(owner, facts) for _ in range(2)])
-    bench.say(f"rebuild: Postgres touches {floor:,.0f} facts/s; now the views")
+    bench.progress(f"rebuild: Postgres touches {floor:,.0f} facts/s; now the views")
     cores, began = Cores(), time.perf_counter()
     reports = await rebuild(pool)
-    told = each(cores.used(), facts / (time.perf_counter() - began))
+    used = each(cores.used(), facts / (time.perf_counter() - began))
     seconds = max(report.seconds for report in reports)  # they are built at the same time
-    tables = ", ".join(f"{one.view} {one.digest.rows:,} rows in {one.seconds:.1f} s" for one in reports)
-    note = f"{facts:,} facts; {tables}; {told}; floor: count(*) and 4 keys; peer: its ProjectionRunner into one view"
+    tables = ", ".join(f"{made.view} {made.digest.rows:,} rows in {made.seconds:.1f} s" for made in reports)
+    note = (
+        f"{facts:,} facts; {tables}; {used}; floor: count(*) and 4 keys; peer: its ProjectionRunner into a single view"
+    )
     return [Row(name, "facts/s", facts / seconds, floor, AIM, peer=peer, and_peer=TIMES_PEER, note=note)]
 
 
 @asynccontextmanager
 async def _reading(pool: asyncpg.Pool) -> AsyncIterator[Reads]:
-    """One reader of each view, at it as fast as it can; an error of theirs is raised at the end."""
+    """A reader for each view, as fast as it can; their errors are raised at the end."""
     done, reads = asyncio.Event(), Reads()
     readers = [asyncio.create_task(_read(pool, view.name, done, reads)) for view in VIEWS]
     try:

@@ -1,4 +1,4 @@
-"""A backlog of facts, spoken on Kafka."""
+"""A backlog of facts, published on Kafka."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bench.clock import drawn
 from bench.cores import each
 from bench.kafka import Sent, producing, send_all
 from bench.loading import load, logged
-from bench.place import Place
 from bench.row import Row
 from bench.runner import Bench
 from bench.services import serving
+from stack.disposable import Sandbox
 
 CURSOR = "select coalesce((select position from log.cursor where follower = 'relay'), 0)"
 AIM = 30_000
@@ -21,15 +21,15 @@ VALUES = "select stream, kind, data from log.event where position <= $1 order by
 
 
 async def measure(bench: Bench) -> list[Row]:
-    async with bench.place() as place, place.owner() as pool:
-        await load(place, bench.scale.relay_facts)
+    async with bench.sandbox() as sandbox, sandbox.owner() as pool:
+        await load(sandbox, bench.scale.relay_facts)
         last = await logged(pool)
-        bench.say(f"relay: {last:,} facts wait to be spoken")
+        bench.progress(f"relay: {last:,} facts wait to be published")
         drawing = asyncio.create_task(drawn(lambda: _cursor(pool), last))
-        async with serving(place, "relay"):
+        async with serving(sandbox, "relay"):
             curve = await drawing
-        sending = await _values(place, pool, min(last, 50_000))
-        async with producing(place) as producer:
+        sending = await _values(sandbox, pool, min(last, 50_000))
+        async with producing(sandbox) as producer:
             await send_all(producer, sending[:2_000])
             floor = await send_all(producer, sending)
     note = f"{each(curve.used, curve.speed)}; floor: aiokafka sends the same keys and values, without headers"
@@ -40,7 +40,7 @@ async def _cursor(pool: asyncpg.Pool) -> int:
     return int(await pool.fetchval(CURSOR))
 
 
-async def _values(place: Place, pool: asyncpg.Pool, upto: int) -> list[Sent]:
-    prefix = place.settings.topic_prefix
+async def _values(sandbox: Sandbox, pool: asyncpg.Pool, upto: int) -> list[Sent]:
+    prefix = sandbox.settings.topic_prefix
     rows = await pool.fetch(VALUES, upto)
     return [(prefix + kind, stream.encode(), data.encode(), []) for stream, kind, data in rows]

@@ -17,12 +17,12 @@ from bench.clock import Curve, drawn
 from bench.cores import each
 from bench.events import drifted, trained
 from bench.kafka import batches, consuming, producing, records, send_all
-from bench.loading import META, copy, logged, told
+from bench.loading import META, copy, logged, rows
 from bench.paths.append import MANY
-from bench.place import Place
 from bench.row import Row
 from bench.runner import Bench
 from bench.services import serving
+from stack.disposable import Sandbox
 
 NAMES = [f"model-{n}" for n in range(400)]
 MODELS = [f"{name}-1" for name in NAMES]
@@ -30,10 +30,10 @@ MODELS = [f"{name}-1" for name in NAMES]
 DECLINED = RetrainingDeclined(
     model="model-0", version=1, reasons=("one is open",), sentence=f"retraining {uuid.UUID(int=7)} is not answered yet"
 )
-HEARD = {"retraining": "drift.detected", "ingestion": "model.trained"}
+TOPICS = {"retraining": "drift.detected", "ingestion": "model.trained"}
 AIM, OR_FLOOR = 10_000, 0.5
-STRETCH = 10
-"""Seconds: what is sustained is so in the slowest of such stretches."""
+STRETCH_SECONDS = 10
+"""Seconds of a stretch; the slowest stretch is the sustained rate."""
 
 
 async def measure(bench: Bench) -> list[Row]:
@@ -41,53 +41,53 @@ async def measure(bench: Bench) -> list[Row]:
 
 
 async def _drift(bench: Bench) -> Row:
-    """Each report is recorded and, but for the first of a model, declined: one request is open."""
-    async with bench.place() as place:
-        await copy(place, list(told(NAMES, 3)), 1)
+    """Each report is recorded and, except the first of a model, declined: a request is open."""
+    async with bench.sandbox() as sandbox:
+        await copy(sandbox, list(rows(NAMES, 3)), 1)
         count = bench.scale.drift_reports
-        return await _row(bench, place, "retraining", count, monitored(count), [DriftRecorded, RetrainingDeclined])
+        return await _row(bench, sandbox, "retraining", count, monitored(count), [DriftRecorded, RetrainingDeclined])
 
 
 async def _trained(bench: Bench) -> Row:
-    """Each run brings the same bytes, so that it is the service that is measured and not the store."""
-    async with bench.place() as place:
-        artifact = await asyncio.to_thread(uploaded, place)
+    """Each run has the same bytes, so that the service is measured and not the store."""
+    async with bench.sandbox() as sandbox:
+        artifact = await asyncio.to_thread(uploaded, sandbox)
         count = bench.scale.trained_reports
         runs = (trained(MODELS[n % len(MODELS)], f"run-{n}", artifact) for n in range(count))
-        return await _row(bench, place, "ingestion", count, runs, [ModelTrained])
+        return await _row(bench, sandbox, "ingestion", count, runs, [ModelTrained])
 
 
 def monitored(count: int) -> Iterator[DriftDetected]:
-    """So many reports of drift, of every model in turn. They are told apart by the ids that they are sent with."""
+    """`count` reports of drift, of every model in turn. They differ by the ids that they are sent with."""
     return islice(cycle([drifted(model, score=0.2 + n % 100 / 100) for n, model in enumerate(MODELS, 1)]), count)
 
 
-def uploaded(place: Place) -> Artifact:
+def uploaded(sandbox: Sandbox) -> Artifact:
     """A small pickle in the store."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "model.pkl")
         file.write_bytes(b"\x80\x04N.")
-        return place.settings.store().upload(file)
+        return sandbox.settings.store().upload(file)
 
 
 async def _row(
-    bench: Bench, place: Place, service: str, count: int, events: Iterator[Event], answers: Sequence[type[Event]]
+    bench: Bench, sandbox: Sandbox, service: str, count: int, events: Iterator[Event], answers: Sequence[type[Event]]
 ) -> Row:
-    topic, first = HEARD[service], min(count, bench.scale.floor_reports)
-    async with producing(place) as producer:
-        rate = await send_all(producer, records(place, events))
-    bench.say(f"reports: {count:,} {topic} are on the topic, sent at {rate:,.0f}/s")
-    floor = await _floor(place, topic, first, answers)
-    bench.say(f"reports: bare drivers answer {floor:,.0f}/s; now the {service} service")
-    async with place.owner() as pool:
+    topic, first = TOPICS[service], min(count, bench.scale.floor_reports)
+    async with producing(sandbox) as producer:
+        rate = await send_all(producer, records(sandbox, events))
+    bench.progress(f"reports: {count:,} {topic} are on the topic, sent at {rate:,.0f}/s")
+    floor = await _floor(sandbox, topic, first, answers)
+    bench.progress(f"reports: bare drivers answer {floor:,.0f}/s; now the {service} service")
+    async with sandbox.owner() as pool:
         before = await logged(pool)
         last = before + count * len(answers)
         drawing = asyncio.create_task(drawn(lambda: logged(pool), last, since=before))
-        async with serving(place, service):
+        async with serving(sandbox, service):
             curve = await drawing
-    ours, slowest = curve.speed / len(answers), curve.slowest(STRETCH) / len(answers)
+    ours, slowest = curve.speed / len(answers), curve.slowest(STRETCH_SECONDS) / len(answers)
     seconds = count / ours
-    sustained = f", the slowest {STRETCH} s at {slowest:,.0f}/s" if seconds > 2 * STRETCH else ""
+    sustained = f", the slowest {STRETCH_SECONDS} s at {slowest:,.0f}/s" if seconds > 2 * STRETCH_SECONDS else ""
     note = (
         f"{count:,} in {seconds:.0f} s{sustained}; {curve.speed:,.0f} facts/s; {each(curve.used, ours)}; "
         f"floor, over the first {first:,}: consume, validate, insert by unnest"
@@ -96,11 +96,11 @@ async def _row(
     return Row(f"{topic} logged", "reports/s", ours, floor, AIM, or_floor=OR_FLOOR, note=note, detail=detail)
 
 
-async def _floor(place: Place, topic: str, count: int, answers: Sequence[type[Event]]) -> float:
+async def _floor(sandbox: Sandbox, topic: str, count: int, answers: Sequence[type[Event]]) -> float:
     """Reports a second: consumed in batches, validated, and as many rows inserted as there are answers."""
     curve, seen, event = Curve(), 0, BY_TYPE[topic]
     declined = DECLINED.model_dump_json()
-    async with consuming(place, topic) as consumer, place.owner() as pool:
+    async with consuming(sandbox, topic) as consumer, sandbox.owner() as pool:
         async for batch in batches(consumer, count):
             streams, kinds, data = [], [], []
             for record in batch:

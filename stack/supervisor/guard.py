@@ -1,7 +1,8 @@
-"""Run one server and see that it ends: when told, when its owner dies, or when this guard itself is killed.
+"""Run a program that ends when its owner asks for it, when its owner dies, or when this guard itself is killed.
 
-A program of its own, started by `stack.supervisor`. Its standard input is a pipe only the owner holds: a byte
-on it is the order to end the server; its end without one is the owner's death, which may take the server's folder too.
+`stack.supervisor.process` starts this as a process of its own. Only the owner has the other end of its standard input:
+a byte means that the program should end; end of file without a byte means that the owner died, and then the folder
+`erase` is deleted too.
 """
 
 import ctypes
@@ -18,13 +19,15 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 
 
-def run(*, argv: list[str], log: str, account: list[int] | None, stop: int, patience: float, erase: str | None) -> int:
-    """Run the server to its end, which comes `patience` seconds after the order at the latest."""
+def run(
+    *, argv: list[str], log: str, account: list[int] | None, stop: int, stop_seconds: float, erase: str | None
+) -> int:
+    """Run the program and return its exit code; once asked to end it gets at most `stop_seconds`."""
     guard, orphaned = os.getpid(), threading.Event()
-    os.umask(0o077)  # logs and data are their owner's
+    os.umask(0o077)  # logs and data are readable by their owner only
 
     def die_with_the_guard() -> None:
-        # Runs after the change of user, which would clear it; a guard already dead by now sends no signal any more.
+        # After the change of user, which would clear it. A guard that has died by now sends no signal any more.
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, stop)
             if os.getppid() != guard:
@@ -32,7 +35,7 @@ def run(*, argv: list[str], log: str, account: list[int] | None, stop: int, pati
 
     user, group = account or (None, None)
     with Path(log).open("ab") as output:
-        server = subprocess.Popen(
+        program = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -43,21 +46,21 @@ def run(*, argv: list[str], log: str, account: list[int] | None, stop: int, pati
             process_group=0,
             preexec_fn=die_with_the_guard,  # noqa: PLW1509  (no thread runs yet)
         )
-    print(server.pid, flush=True)
+    print(program.pid, flush=True)
 
-    def end_when_told() -> None:
+    def end_when_asked() -> None:
         if not os.read(0, 1):
             orphaned.set()
-        server.send_signal(stop)
+        program.send_signal(stop)
         try:
-            server.wait(patience)
+            program.wait(stop_seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
+            os.killpg(program.pid, signal.SIGKILL)
 
-    threading.Thread(target=end_when_told, daemon=True).start()
-    code = server.wait()
+    threading.Thread(target=end_when_asked, daemon=True).start()
+    code = program.wait()
     with suppress(OSError):
-        os.killpg(server.pid, signal.SIGKILL)
+        os.killpg(program.pid, signal.SIGKILL)
     if erase and orphaned.is_set():
         shutil.rmtree(erase, ignore_errors=True)
         with suppress(OSError):

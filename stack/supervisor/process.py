@@ -14,7 +14,11 @@ from stack.terminal import StackError
 
 
 class Guarded:
-    """A program under a guard: however this process ends, also by kill -9, so does that one."""
+    """A program under a guard: it ends when this process ends, also by kill -9.
+
+    `stop` is the signal that asks it to end, SIGKILL follows after `stop_seconds`. `erase` is a folder that is deleted
+    when this process dies without stopping it; what the program prints is appended to `log`.
+    """
 
     def __init__(
         self,
@@ -24,22 +28,22 @@ class Guarded:
         env: Mapping[str, str] | None = None,
         account: tuple[int, int] | None = None,
         stop: signal.Signals = signal.SIGTERM,
-        patience: float = 20,
+        stop_seconds: float = 20,
         erase: Path | None = None,
     ) -> None:
-        order = {
+        options = {
             "argv": list(argv),
             "log": str(log),
             "account": account,
             "stop": int(stop),
-            "patience": patience,
+            "stop_seconds": stop_seconds,
             "erase": erase and str(erase),
         }
         self.log = log
         log.touch(mode=0o600)
         with log.open("ab") as errors:
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", guard.__file__, json.dumps(order)],
+                [sys.executable, "-I", "-S", guard.__file__, json.dumps(options)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -50,7 +54,7 @@ class Guarded:
         pid = self._guard.stdout.readline()
         if not pid:
             self._guard.wait()
-            raise StackError(f"{argv[0]} could not be started: {self.last_words()}")
+            raise StackError(f"{argv[0]} could not be started: {self.last_lines()}")
         self.pid = int(pid)
 
     @property
@@ -59,27 +63,27 @@ class Guarded:
         return self._guard.poll() is None
 
     def stop(self) -> None:
-        """End the program in good order, or by force when its patience is over; wait until it is gone."""
+        """Ask the program to end, kill it when that takes too long; return when it has ended."""
         assert self._guard.stdin
         if not self._guard.stdin.closed:
             self._guard.communicate(b".")
 
     def kill(self) -> None:
-        """SIGKILL the program and all it started, as when the machine fails; wait until they are gone."""
+        """SIGKILL the program and all it started, as when the machine fails; return when they have ended."""
         try:
             program = psutil.Process(self.pid)
             family = [program, *program.children(recursive=True)]
         except psutil.NoSuchProcess:
             family = []
-        for one in family:
+        for process in family:
             try:
-                one.kill()
+                process.kill()
             except psutil.NoSuchProcess:
                 continue
         psutil.wait_procs(family, timeout=10)
         self.stop()
 
-    def last_words(self) -> str:
-        """The end of its log, in which a failure tells its reason."""
+    def last_lines(self) -> str:
+        """The last three lines of its log, which show the reason of a failure."""
         lines = self.log.read_bytes()[-4000:].decode(errors="replace").strip().splitlines()
         return " / ".join(lines[-3:]) or "its log is empty"

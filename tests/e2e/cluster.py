@@ -1,88 +1,68 @@
-"""A registry in which every service is its own process, on servers that may be killed under it."""
+"""A registry whose services are processes, on servers that may be killed."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import asyncpg
 from modelog import Registry
 from modelog.events import BY_TYPE, Fact
 
-from operations.setup import setup
-from services import names
-from shared.runtime.settings import Settings
+from services import component, names
+from shared.deciding.service import Service
 from stack import Addresses
-from stack.servers import together
-from tests.e2e.process import Running, until
+from stack.disposable import Sandbox
+from stack.servers import in_parallel
+from stack.waiting import until
+from tests.e2e.process import ServiceProcess
 
-DECIDING = tuple(name for name in names() if name not in ("relay", "views"))
-EVERY = tuple(names())
+EVERY_SERVICE = tuple(names())
+DECIDING = tuple(name for name in names() if isinstance(component(name), Service))
 
 
 class Cluster:
-    """Processes by title: `ingestion` is one of ingestion, `ingestion-2` another, `all` runs every service."""
+    """Processes by title: `ingestion` runs ingestion, `ingestion-2` too, `all` runs every service."""
 
-    def __init__(self, addresses: Addresses, logs: Path, **told: str) -> None:
-        tag = secrets.token_hex(3)
+    def __init__(self, servers: Addresses, logs: Path, **env: str) -> None:
+        limits = {"MODELOG_TOPIC_PARTITIONS": "4", "MODELOG_GRACEFUL_SECONDS": "5", "MODELOG_HEALTH_PORT": "0"}
+        self.sandbox = Sandbox.named(servers, "e2e", **limits, **env)
         self.logs = logs
-        self.env = {
-            **addresses.env,
-            "MODELOG_POSTGRES_URL": urlsplit(addresses.postgres)._replace(path=f"/e2e_{tag}").geturl(),
-            "MODELOG_TOPIC_PREFIX": f"cluster-{tag}.",
-            "MODELOG_S3_BUCKET": f"cluster-{tag}",
-            "MODELOG_TOPIC_PARTITIONS": "4",
-            "MODELOG_GRACEFUL_SECONDS": "5",
-            "MODELOG_HEALTH_PORT": "0",
-            **told,
-        }
-        self.owner = addresses.postgres
-        self.settings = Settings.model_validate({n.removeprefix("MODELOG_").lower(): v for n, v in self.env.items()})
+        self.env = self.sandbox.env
+        self.settings = self.sandbox.settings
         self.prefix = self.settings.topic_prefix
-        self.running: dict[str, Running] = {}
-
-    async def create(self) -> None:
-        """The database, and nothing in it."""
-        owner = await asyncpg.connect(self.owner)
-        await owner.execute(f"create database {urlsplit(self.env['MODELOG_POSTGRES_URL']).path[1:]}")
-        await owner.close()
-
-    async def set_up(self) -> None:
-        """Schema, topics and bucket."""
-        await setup(self.settings)
+        self.running: dict[str, ServiceProcess] = {}
 
     def start(self, *titles: str) -> None:
         """Start these, each as a process of its own."""
         for title in titles:
             name = title.partition("-")[0]
             names = () if name == "all" else (name,)
-            self.running[title] = Running(title, names, os.environ | self.env, self.logs / f"{title}.log")
+            self.running[title] = ServiceProcess(title, names, os.environ | self.env, self.logs / f"{title}.log")
 
-    async def ready(self, *titles: str, limit: float = 90.0) -> None:
+    async def ready(self, *titles: str, seconds: float = 90.0) -> None:
         """Wait until these are ready."""
         for title in titles:
+            await until(partial(self._is_ready, title), f"{title} ready ({self.logs})", seconds=seconds)
 
-            async def is_ready(title: str = title) -> bool:
-                assert self.running[title].alive, f"{title} ended: {self.running[title].lines()[-3:]}, see {self.logs}"
-                return (await asyncio.to_thread(self.running[title].ready))[0]
-
-            await until(is_ready, f"{title} ready ({self.logs})", limit)
+    async def _is_ready(self, title: str) -> bool:
+        process = self.running[title]
+        assert process.alive, f"{title} ended: {process.lines()[-3:]}, see {self.logs}"
+        return await asyncio.to_thread(process.is_ready)
 
     async def kill(self, *titles: str) -> None:
         """kill -9, all at once."""
-        await asyncio.to_thread(together, [self.running[title].kill for title in titles])
+        await asyncio.to_thread(in_parallel, [self.running[title].kill for title in titles])
 
     async def stop(self, *titles: str) -> None:
-        """SIGTERM, all at once, and wait until they are gone."""
-        await asyncio.to_thread(together, [partial(self._end, title) for title in titles])
+        """SIGTERM, all at once, and wait until they have ended."""
+        await asyncio.to_thread(in_parallel, [partial(self._stop, title) for title in titles])
 
-    def _end(self, title: str) -> None:
+    def _stop(self, title: str) -> None:
         self.running[title].stop()
 
     def registry(self) -> Registry:
@@ -96,21 +76,25 @@ class Cluster:
         return await asyncpg.connect(self.env["MODELOG_POSTGRES_URL"])
 
     async def logged(self, kind: str) -> int:
-        """How many facts of a kind there are."""
+        """The number of facts of this kind."""
         connection = await self.log()
         try:
             return int(await connection.fetchval("select count(*) from log.event where kind = $1", kind))
         finally:
             await connection.close()
 
-    async def grows(self, kind: str, by: int = 5, limit: float = 90.0) -> None:
-        """Wait until so many more facts of a kind are logged."""
+    async def grows(self, kind: str, by: int = 5, seconds: float = 90.0) -> None:
+        """Wait until there are `by` more facts of this kind."""
         before = await self.logged(kind)
 
         async def more() -> bool:
             return await self.logged(kind) >= before + by
 
-        await until(more, f"{by} more {kind} behind the {before} ({self.logs})", limit, every=0.5)
+        await until(more, f"{by} more {kind} than {before} ({self.logs})", seconds=seconds, every=0.2)
+
+    def bugs(self) -> list[dict[str, object]]:
+        """The bugs in all logs."""
+        return [line for process in self.running.values() for line in process.lines() if line.get("event") == "bug"]
 
 
 def facts() -> list[str]:
@@ -119,12 +103,14 @@ def facts() -> list[str]:
 
 
 @asynccontextmanager
-async def new_cluster(addresses: Addresses, logs: Path, **told: str) -> AsyncIterator[Cluster]:
-    """A registry that is set up; whatever was started in it is ended."""
-    cluster = Cluster(addresses, logs, **told)
-    await cluster.create()
-    await cluster.set_up()
+async def new_cluster(servers: Addresses, logs: Path, *, set_up: bool = True, **env: str) -> AsyncIterator[Cluster]:
+    """A registry for the time of the block; its processes end with it."""
+    cluster = Cluster(servers, logs, **env)
+    await cluster.sandbox.create()
     try:
+        if set_up:
+            await cluster.sandbox.set_up()
         yield cluster
     finally:
         await cluster.kill(*cluster.running)
+        await cluster.sandbox.remove()

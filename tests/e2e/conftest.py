@@ -1,4 +1,4 @@
-"""Servers of these tests' own, because they are killed."""
+"""Servers for these tests alone, because they are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold of a registry once it is quiet, whatever happened to it before."""
+"""What is always true of an idle registry, whatever happened to it before."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from modelog.events import Event
 
 from shared.bus.topics import PARKED
 from tests.e2e.cluster import Cluster, facts
+from tests.e2e.load import Load
 from tests.e2e.watching import records
 
 DECLINED = "retraining.declined"
@@ -24,25 +25,26 @@ ANSWERS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
         {(DECLINED,), ("drift.recorded", DECLINED), ("drift.recorded", "retraining.requested")},
     ),
 }
-"""Who answers what, and how an answer may look."""
+"""For each message the service that answers it, and the kinds of fact that an answer may have."""
 
 BY_CAUSE = """
 select meta ->> 'causation' as cause, meta ->> 'source' as source, array_agg(kind order by position) as kinds
   from log.event where coalesce(meta ->> 'causation_source', meta ->> 'actor') = '/pipelines' group by 1, 2
 """
 UNANSWERED = """
-select heard.stream, heard.version, count(answer.id) as answers
-  from log.event heard
-  left join log.event answer on answer.stream = heard.stream
-       and answer.meta ->> 'causation' = heard.id::text and answer.meta ->> 'source' = $2
- where heard.kind = $1 group by heard.position, heard.stream, heard.version having count(answer.id) <> 1
+select fact.stream, fact.version, count(answer.id) as answers
+  from log.event fact
+  left join log.event answer on answer.stream = fact.stream
+       and answer.meta ->> 'causation' = fact.id::text and answer.meta ->> 'source' = $2
+ where fact.kind = $1 group by fact.position, fact.stream, fact.version having count(answer.id) <> 1
 """
 HOLES = """
 select stream from log.event join log.stream head using (stream) group by stream, head.version
 having array_agg(event.version order by event.position) <> array(select generate_series(1, head.version))
 """
 UNNUMBERED = """
-select stream from log.event, lateral (select (data ->> 'version')::int as number) told where kind = 'model.registered'
+select stream from log.event, lateral (select (data ->> 'version')::int as number) version
+ where kind = 'model.registered'
  group by stream having array_agg(number order by position) <> array(select generate_series(1, max(number)))
 """
 ONE_VERDICT = """
@@ -51,20 +53,20 @@ select stream, data ->> 'version', count(*) from log.event where kind in ('model
 """
 
 
-async def check(cluster: Cluster, sent: Mapping[str, Event], garbage: Mapping[bytes, str]) -> None:
-    """Every message is answered once; every stream is whole; the topics and the views say what the log says."""
+async def check(cluster: Cluster, load: Load) -> None:
+    """Every message is answered once; no stream has holes; topics and views have the facts of the log."""
     log = await cluster.log()
     try:
-        await _answered(log, sent)
+        await _answered(log, load.sent)
         assert not await log.fetch(HOLES), "streams with holes"
         assert not await log.fetch(UNNUMBERED), "models whose versions are not 1, 2, 3 …"
         assert not await log.fetch(ONE_VERDICT), "versions with more than one verdict"
         assert not await log.fetch(UNANSWERED, "model.registered", "/modelog/validation"), "registered, not judged once"
         assert not await log.fetch(UNANSWERED, "model.validated", "/modelog/promotion"), "validated, not answered once"
-        await _spoken(cluster, log)
+        await _published(cluster, log)
     finally:
         await log.close()
-    await _parked(cluster, garbage)
+    await _parked(cluster, load.garbage)
     await views_equal_a_rebuild(cluster)
 
 
@@ -73,26 +75,26 @@ async def _answered(log: asyncpg.Connection, sent: Mapping[str, Event]) -> None:
     for cause, source, kinds in await log.fetch(BY_CAUSE):
         answers[cause].append((source, tuple(kinds)))
     assert not (lost := set(sent) - set(answers)), f"{len(lost)} of {len(sent)} unanswered: {sorted(lost)[:10]}"
-    assert not set(answers) - set(sent), "answers to what was never sent"
+    assert not set(answers) - set(sent), "answers to messages that were never sent"
     for id, event in sent.items():
-        source, looks = ANSWERS[event.type]
+        source, expected = ANSWERS[event.type]
         assert len(answers[id]) == 1, (id, event, answers[id])
         assert answers[id][0][0] == source, (id, event, answers[id])
-        assert answers[id][0][1] in looks, (id, event, answers[id])
+        assert answers[id][0][1] in expected, (id, event, answers[id])
 
 
-async def _spoken(cluster: Cluster, log: asyncpg.Connection) -> None:
+async def _published(cluster: Cluster, log: asyncpg.Connection) -> None:
     logged = {(row["kind"], row["position"], str(row["id"])) for row in await log.fetch("select * from log.event")}
-    spoken: set[tuple[str, int, str]] = set()
+    published: set[tuple[str, int, str]] = set()
     latest: dict[tuple[str, bytes], int] = defaultdict(int)
     for record in await records(cluster, facts()):
-        told = {name: value.decode() for name, value in record.headers}
-        kind, position = record.topic.removeprefix(cluster.prefix), int(told["ce_sequence"])
-        if (fact := (kind, position, told["ce_id"])) not in spoken:
+        headers = {name: value.decode() for name, value in record.headers}
+        kind, position = record.topic.removeprefix(cluster.prefix), int(headers["ce_sequence"])
+        if (fact := (kind, position, headers["ce_id"])) not in published:
             assert position > latest[kind, record.key], f"{kind} of {record.key} at {position} came late"
             latest[kind, record.key] = position
-            spoken.add(fact)
-    assert spoken == logged
+            published.add(fact)
+    assert published == logged
 
 
 async def _parked(cluster: Cluster, garbage: Mapping[bytes, str]) -> None:
@@ -100,14 +102,14 @@ async def _parked(cluster: Cluster, garbage: Mapping[bytes, str]) -> None:
         record.key: dict(record.headers)["parked_reason"].decode() for record in await records(cluster, [PARKED])
     }
     assert set(reasons) == set(garbage)
-    assert all(reason in reasons[mark] for mark, reason in garbage.items())
+    assert all(reason in reasons[key] for key, reason in garbage.items())
 
 
 async def views_equal_a_rebuild(cluster: Cluster) -> None:
-    """`rebuild` compares before it swaps, and says so by its exit status."""
+    """`rebuild` compares the views before it swaps them; its exit status is the result."""
     rebuild = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "operations", "rebuild"), env=cluster.env, stdout=-1, stderr=-2
     )
-    told, _ = await rebuild.communicate()
-    assert rebuild.returncode == 0, told.decode()
-    assert b" equal," in told, told.decode()
+    output, _ = await rebuild.communicate()
+    assert rebuild.returncode == 0, output.decode()
+    assert b" equal," in output, output.decode()

@@ -1,12 +1,15 @@
-"""Pipelines, monitors and people that go on at a steady rate, whatever dies meanwhile."""
+"""Messages of pipelines, monitors and people at a steady rate, whatever dies meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import stamina
 from modelog import Artifact, Event, NotPublished, Registry
 from modelog.events import DriftDetected, ModelTrained, PromotionRequested, RetirementRequested
 
@@ -21,9 +24,9 @@ GARBAGE = {
 
 
 class Load:
-    """Sends until it is told to stop, and knows what it has sent; nothing counts as sent until Kafka has it."""
+    """Sends until `stopping` is set. `sent` and `garbage` have what Kafka acknowledged, by id and by key."""
 
-    def __init__(self, cluster: Cluster, files: Path, rate: float, models: int = 50) -> None:
+    def __init__(self, cluster: Cluster, files: Path, rate: float, models: int) -> None:
         self.cluster = cluster
         self.files = files
         self.rate = rate
@@ -31,22 +34,20 @@ class Load:
         self.random = random.Random(4)
         self.sent: dict[str, Event] = {}
         self.garbage: dict[bytes, str] = {}
-        self.enough = asyncio.Event()
+        self.stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Until `enough` is set; then return when every message is acknowledged."""
+        """Send until `stopping`; return when every message is acknowledged."""
         artifacts = await asyncio.to_thread(self._upload)
         began, number = time.monotonic(), 0
         async with self.cluster.registry() as registry, asyncio.TaskGroup() as sending:
-            while not self.enough.is_set():
+            while not self.stopping.is_set():
                 sending.create_task(self._send(registry, number, artifacts))
                 number += 1
-                pause = began + number / self.rate - time.monotonic()
-                if pause > 0:
-                    await asyncio.sleep(pause)
+                await asyncio.sleep(max(0.0, began + number / self.rate - time.monotonic()))
 
     def trained(self) -> int:
-        """How many runs are acknowledged."""
+        """The number of acknowledged runs."""
         return sum(isinstance(event, ModelTrained) for event in self.sent.values())
 
     def _upload(self) -> list[Artifact]:
@@ -62,29 +63,17 @@ class Load:
             await self._send_garbage(registry, number)
         event = self._event(number, artifacts)
         for _ in range(2 if number % 100 == 7 else 1):
-            await self._insist(registry, event, str(number))
+            await _until_published(lambda: registry.publish(event, id=str(number)))
         self.sent[str(number)] = event
-
-    async def _insist(self, registry: Registry, event: Event, id: str) -> None:
-        while True:
-            try:
-                await registry.publish(event, id=id)
-                return
-            except NotPublished:
-                await asyncio.sleep(0.2)
 
     async def _send_garbage(self, registry: Registry, number: int) -> None:
         value, reason = list(GARBAGE.items())[number // 50 % len(GARBAGE)]
-        mark = f"garbage-{number}".encode()
-        headers = [("ce_type", b"model.trained"), ("ce_id", mark), ("ce_source", b"/garbage")]
-        assert registry._sender
-        while True:
-            try:
-                await registry._sender.send(f"{self.cluster.prefix}model.trained", mark, value, headers)
-                break
-            except NotPublished:
-                await asyncio.sleep(0.2)
-        self.garbage[mark] = reason
+        key = f"garbage-{number}".encode()
+        headers = [("ce_type", b"model.trained"), ("ce_id", key), ("ce_source", b"/garbage")]
+        sender = registry._sender
+        assert sender
+        await _until_published(lambda: sender.send(f"{self.cluster.prefix}model.trained", key, value, headers))
+        self.garbage[key] = reason
 
     def _event(self, number: int, artifacts: list[Artifact]) -> Event:
         model = self.random.choice(self.models)
@@ -104,3 +93,23 @@ class Load:
                 f1 = self.random.choice((float("nan"), *(0.5 + self.random.random() / 2 for _ in range(9))))
                 artifact = self.random.choice(artifacts)
                 return ModelTrained(model=model, run=f"run-{number}", artifact=artifact, metrics={"f1": f1})
+
+
+async def _until_published(publish: Callable[[], Awaitable[object]]) -> None:
+    async for attempt in stamina.retry_context(
+        on=NotPublished, attempts=None, timeout=None, wait_initial=0.2, wait_max=0.2, wait_jitter=0
+    ):
+        with attempt:
+            await publish()
+
+
+@asynccontextmanager
+async def running_load(cluster: Cluster, files: Path, rate: float, models: int = 50) -> AsyncIterator[Load]:
+    """A load for the time of the block; afterwards every message is acknowledged."""
+    load = Load(cluster, files, rate, models)
+    running = asyncio.create_task(load.run())
+    try:
+        yield load
+    finally:
+        load.stopping.set()
+        await running

@@ -1,30 +1,27 @@
-"""One process of services, at hand to be asked, stopped and killed."""
+"""A process of services: its readiness, its log, and how to stop and kill it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from stack.supervisor import Guarded
 
-T = TypeVar("T")
 
-
-class Running:
+class ServiceProcess:
     """`python -m services …` under a guard: it ends with the tests, however they end. Its log is kept."""
 
     def __init__(self, title: str, names: tuple[str, ...], env: Mapping[str, str], log: Path) -> None:
         self.title = title
         self.log = log
-        self.began = log.stat().st_size if log.exists() else 0
-        self.guarded = Guarded([sys.executable, "-m", "services", *names], log, env=env, patience=60)
+        self.log_offset = log.stat().st_size if log.exists() else 0
+        self.guarded = Guarded([sys.executable, "-m", "services", *names], log, env=env, stop_seconds=60)
 
     @property
     def alive(self) -> bool:
@@ -35,40 +32,51 @@ class Running:
         self.guarded.kill()
 
     def stop(self) -> float:
-        """SIGTERM; return how many seconds it took to end."""
+        """SIGTERM; return the seconds that it took to end."""
         began = time.monotonic()
         self.guarded.stop()
         return time.monotonic() - began
 
     def lines(self) -> list[dict[str, Any]]:
-        """What this life of it logged; a line that is no JSON is kept as its `text`."""
+        """The log of this process, without processes before it; a line that is not JSON becomes `{"text": …}`."""
         with self.log.open("rb") as log:
-            log.seek(self.began)
+            log.seek(self.log_offset)
             return [_line(line) for line in log.read().decode(errors="replace").splitlines()]
 
     @property
     def health(self) -> str | None:
-        """Where it answers probes, once it told."""
+        """The address of its probes, as soon as it is in the log."""
         return next((line["health"] for line in self.lines() if line.get("event") == "started"), None)
 
-    def ready(self) -> tuple[bool, str]:
-        """Whether it says that it is ready, and its sentences."""
-        if self.health is None:
-            return False, "it has not told where it answers"
-        try:
-            return True, self.ask("/readyz")
-        except urllib.error.HTTPError as not_ready:
-            return False, not_ready.read().decode()
-        except OSError as silent:
-            return False, str(silent)
+    def is_ready(self) -> bool:
+        return self._readyz()[0]
 
-    def ask(self, path: str) -> str:
-        """What it answers over HTTP."""
+    def components(self) -> dict[str, dict[str, Any]]:
+        """The state of each component by /readyz, whether ready or not; empty while nothing answers."""
+        return self._readyz()[1]
+
+    def _readyz(self) -> tuple[bool, dict[str, dict[str, Any]]]:
+        if self.health is None:
+            return False, {}
+        try:
+            return True, json.loads(self.get("/readyz"))["components"]
+        except urllib.error.HTTPError as not_ready:
+            return False, json.loads(not_ready.read())["components"]
+        except OSError:
+            return False, {}
+
+    def get(self, path: str) -> str:
+        """The body of a 200 answer."""
         with urllib.request.urlopen(f"{self.health}{path}", timeout=5) as answer:
             return str(answer.read().decode())
 
+    def metric(self, name: str, label: str = "") -> float:
+        """The sum of a metric, over all labels or over those that contain this text."""
+        lines = [line for line in self.get("/metrics").splitlines() if line.startswith(name) and label in line]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
     def mentions(self, word: str) -> bool:
-        """Whether it said this word."""
+        """Whether the log contains this word."""
         return any(word in str(line) for line in self.lines())
 
 
@@ -78,12 +86,3 @@ def _line(line: str) -> dict[str, Any]:
     except ValueError:
         return {"text": line}
     return found if isinstance(found, dict) else {"text": line}
-
-
-async def until(look: Callable[[], Awaitable[T]], what: str, limit: float = 60.0, every: float = 0.1) -> T:
-    """Look until there is something to see, and return it."""
-    end = time.monotonic() + limit
-    while not (found := await look()):
-        assert time.monotonic() < end, f"expected {what} within {limit:.0f} s"
-        await asyncio.sleep(every)
-    return found

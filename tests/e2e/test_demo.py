@@ -1,4 +1,4 @@
-"""The demo as a person runs it, and what is left of it afterwards, however it ends: nothing."""
+"""The demo as a person runs it; however it ends, it leaves no processes and no files."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
+from stack.waiting import wait_until
+
 ROOT = Path(__file__).parents[2]
-LIMIT = 120.0
+LIMIT_SECONDS = 120.0
 
 
 @dataclass
 class Demo:
-    """A run of the demo. Every process of it inherits a mark, and has its temporary files in one folder."""
+    """A run of the demo. Its processes inherit the variable DEMO_MARK, and have their temporary files in `folder`."""
 
     process: subprocess.Popen[str]
     mark: str
@@ -34,11 +36,11 @@ class Demo:
         for line in self.process.stdout:
             if word in line:
                 return
-        pytest.fail(f"the demo ended before it said {word!r}")
+        pytest.fail(f"the demo ended before it printed {word!r}")
 
     def rest(self) -> str:
-        told, _ = self.process.communicate(timeout=LIMIT)
-        return told
+        output, _ = self.process.communicate(timeout=LIMIT_SECONDS)
+        return output
 
     def left(self) -> list[str]:
         """The processes that still run, and the files that are still there."""
@@ -52,12 +54,11 @@ class Demo:
             except psutil.Error:
                 continue
 
-    def left_at_last(self) -> list[str]:
-        """What is left once everything had the time to end."""
-        limit = time.monotonic() + 30
-        while (left := self.left()) and time.monotonic() < limit:
-            time.sleep(0.1)
-        return left
+    def left_after_waiting(self) -> list[str]:
+        """The same after the time that a killed demo needs to end."""
+        with suppress(TimeoutError):
+            wait_until(lambda: not self.left(), "no processes and no files", seconds=30)
+        return self.left()
 
 
 @pytest.fixture
@@ -66,6 +67,8 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
     folder = Path(tempfile.mkdtemp(prefix="test-demo-"))
     folder.chmod(0o711)  # root's Postgres runs as nobody
     mark = secrets.token_hex(8)
+    # A test run in the background ignores SIGINT, and the demo would inherit that.
+    inherited = signal.signal(signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
         [sys.executable, "-m", "examples.demo", *arguments],
         cwd=ROOT,
@@ -75,37 +78,38 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
+        signal.signal(signal.SIGINT, inherited)
         demo = Demo(process, mark, folder)
         try:
             yield demo
         finally:
             process.kill()
-            demo.left_at_last()
+            demo.left_after_waiting()
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_the_demo_tells_the_whole_story_and_leaves_nothing(demo: Demo) -> None:
-    told = demo.rest()
+def test_the_demo_prints_every_step_and_leaves_nothing(demo: Demo) -> None:
+    output = demo.rest()
 
-    assert demo.process.returncode == 0, told
+    assert demo.process.returncode == 0, output
     parts = [
         "tumours/1 serves production, by policy",
         "tumours/2 serves production instead of 1, by policy",
         "tumours/2 serves production instead of 1, predicts",
         "tumours/3 failed: accuracy 0.888889 is worse than champion 2's 0.923977",
         "found none: send a CloudEvent",
-        "train tumours again as 2 was",
+        "train tumours again with the parameters of 2",
         "tumours/4 serves production instead of 2, by policy",
         "tumours/4 serves production instead of 2, predicts",
-        "tumours/1 is used no more, by ada",
+        "tumours/1 is retired, by ada",
         "serves: tumours/4 serves production: promote another version there first",
-        "rows from 15 facts, equal to what was dropped",
+        "rows from 15 facts, equal to the dropped view",
         "| 4       | validated | production",
     ]
-    places = [told.find(part) for part in parts]
-    assert -1 not in places, f"{parts[places.index(-1)]!r} is missing:\n{told}"
+    places = [output.find(part) for part in parts]
+    assert -1 not in places, f"{parts[places.index(-1)]!r} is missing:\n{output}"
     assert places == sorted(places)
-    assert "\033" not in told
+    assert "\033" not in output
     assert demo.left() == []
 
 
@@ -122,14 +126,14 @@ def test_kill_9_midway_leaves_neither_processes_nor_files(demo: Demo) -> None:
     demo.read_until("model.promoted")
     demo.process.kill()
 
-    assert demo.left_at_last() == []
+    assert demo.left_after_waiting() == []
 
 
 @pytest.mark.parametrize("demo", [["--patience", "0"]], indirect=True)
 def test_a_step_that_does_not_happen_is_named_and_the_logs_are_shown(demo: Demo) -> None:
-    told = demo.rest()
+    output = demo.rest()
 
     assert demo.process.returncode == 1
-    assert "The log of ingestion" in told
-    assert "The demo ended early: ingestion was not ready within 0 s." in told
+    assert "The log of ingestion" in output
+    assert "The demo ended early: ingestion did not get ready within 0 s." in output
     assert demo.left() == []

@@ -1,32 +1,30 @@
-"""Servers that are away for a while: services say so, wait, lose nothing and do not run hot."""
+"""Servers that are away for a while: services are not ready, wait, lose nothing and do not fill their logs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from stack import Servers
+from stack.waiting import until
 from tests.e2e.cluster import DECIDING, Cluster, new_cluster
 from tests.e2e.invariants import check
-from tests.e2e.load import Load
-from tests.e2e.process import until
-from tests.e2e.watching import quiet
+from tests.e2e.load import running_load
+from tests.e2e.watching import wait_until_idle
 
-AWAY = 10.0
-"""Seconds."""
-HOT = 200
-"""More lines than that in an outage of so many seconds, and a service runs hot."""
+OUTAGE_SECONDS = 10.0
+MAX_LOG_LINES = 200
+"""A process that logs more lines in an outage tries again too often."""
 
 
 @asynccontextmanager
-async def without(servers: Servers, name: Literal["kafka", "postgres", "s3"]) -> AsyncIterator[None]:
-    """While this server is away."""
+async def outage(servers: Servers, name: Literal["kafka", "postgres", "s3"]) -> AsyncIterator[None]:
+    """The server is killed, and started again at the end of the block."""
     await asyncio.to_thread(servers.kill, name)
     try:
         yield
@@ -34,91 +32,74 @@ async def without(servers: Servers, name: Literal["kafka", "postgres", "s3"]) ->
         await asyncio.to_thread(servers.start, name)
 
 
-@contextmanager
-def loaded(cluster: Cluster, files: Path) -> Iterator[tuple[Load, asyncio.Task[None]]]:
-    load = Load(cluster, files, rate=15, models=10)
-    task = asyncio.create_task(load.run())
-    try:
-        yield load, task
-    finally:
-        load.enough.set()
+async def wait_until_not_ready(cluster: Cluster, service: str, server: str) -> None:
+    """Wait until /readyz of the process `all` shows that this service is not ready, and names the server."""
 
+    async def not_ready() -> bool:
+        state = (await asyncio.to_thread(cluster.running["all"].components)).get(service)
+        return state is not None and not state["ready"] and server in state["detail"]
 
-async def told(cluster: Cluster) -> str:
-    return (await asyncio.to_thread(cluster.running["all"].ready))[1]
-
-
-async def is_said(cluster: Cluster, sentence: str) -> bool:
-    return sentence in await told(cluster)
+    await until(not_ready, f"{service} not ready because of {server}", seconds=30)
 
 
 @pytest.mark.parametrize("name", ["postgres", "s3"])
-async def test_an_outage_is_told_and_waited_out(
+async def test_an_outage_shows_in_readyz_and_loses_nothing(
     servers: Servers, tmp_path: Path, name: Literal["postgres", "s3"]
 ) -> None:
     async with new_cluster(servers.addresses, tmp_path) as cluster:
         cluster.start("all")
         await cluster.ready("all")
-        with loaded(cluster, tmp_path) as (load, task):
+        process = cluster.running["all"]
+        async with running_load(cluster, tmp_path, rate=15, models=10) as load:
             await cluster.grows("model.promoted")
-            sent, lines = len(load.sent), len(cluster.running["all"].lines())
-            async with without(servers, name):
+            sent, lines = len(load.sent), len(process.lines())
+
+            async def enough() -> bool:
+                return len(load.sent) >= sent + OUTAGE_SECONDS * load.rate
+
+            async with outage(servers, name):
                 if name == "postgres":
-                    for one in DECIDING:
-                        await until(partial(is_said, cluster, f"{one}: not ready"), f"{one} not ready", 15)
-                    assert "Postgres does not answer" in await told(cluster)
-                await until(lambda: _reached(load, sent + AWAY * load.rate), "messages during the outage", 30)
-                said = [line for line in cluster.running["all"].lines()[lines:] if "event" in line]
-            assert len(said) < HOT, said[:3]
+                    for service in DECIDING:
+                        await wait_until_not_ready(cluster, service, "Postgres")
+                await until(enough, "messages during the outage", seconds=30)
+                logged = [line for line in process.lines()[lines:] if "event" in line]
+            assert len(logged) < MAX_LOG_LINES, logged[:3]
             await cluster.grows("model.promoted")
-        await task
-        await quiet(cluster)
+        await wait_until_idle(cluster)
         await cluster.ready("all")
-        await check(cluster, load.sent, load.garbage)
-        assert not [line for line in cluster.running["all"].lines() if line.get("event") == "defect"]
+        await check(cluster, load)
+        assert not cluster.bugs()
 
 
-async def _reached(load: Load, many: float) -> bool:
-    return len(load.sent) >= many
-
-
-async def test_services_that_start_before_kafka_wait_for_it_and_end_when_told(servers: Servers, tmp_path: Path) -> None:
-    async with new_cluster(servers.addresses, tmp_path) as cluster:
-        async with without(servers, "kafka"):
-            cluster.start("all", "all-2")
-            for one in DECIDING:
-                await until(
-                    partial(is_said, cluster, f"{one}: not ready, Kafka does not answer"), f"{one} not ready", 30
-                )
-            assert len(cluster.running["all"].lines()) < HOT
-            assert await asyncio.to_thread(cluster.running["all-2"].stop) < 30
-        await cluster.ready("all")
-        with loaded(cluster, tmp_path) as (load, task):
-            await cluster.grows("model.promoted", 20)
-        await task
-        await quiet(cluster)
-        await check(cluster, load.sent, load.garbage)
-
-
-async def test_services_that_start_before_setup_say_a_sentence_and_work_after_it(
+async def test_services_that_start_before_kafka_wait_for_it_and_can_be_stopped(
     servers: Servers, tmp_path: Path
 ) -> None:
-    cluster = Cluster(servers.addresses, tmp_path)
-    await cluster.create()
-    cluster.start("ingestion", "relay")
-    try:
-        await until(lambda: _waiting(cluster), "a sentence from both", 30)
-        await cluster.set_up()
-        for one in cluster.running.values():
-            assert len(one.lines()) < 20
-            assert not [line for line in one.lines() if "text" in line], "a traceback"
+    async with new_cluster(servers.addresses, tmp_path) as cluster:
+        async with outage(servers, "kafka"):
+            cluster.start("all", "all-2")
+            for service in DECIDING:
+                await wait_until_not_ready(cluster, service, "Kafka")
+            assert len(cluster.running["all"].lines()) < MAX_LOG_LINES
+            assert await asyncio.to_thread(cluster.running["all-2"].stop) < 30
+        await cluster.ready("all")
+        async with running_load(cluster, tmp_path, rate=15, models=10) as load:
+            await cluster.grows("model.promoted", 20)
+        await wait_until_idle(cluster)
+        await check(cluster, load)
+
+
+async def test_services_that_start_before_setup_say_so_and_work_after_it(servers: Servers, tmp_path: Path) -> None:
+    async with new_cluster(servers.addresses, tmp_path, set_up=False) as cluster:
+        cluster.start("ingestion", "relay")
+
+        async def waiting() -> bool:
+            return all(process.mentions("operations") for process in cluster.running.values())
+
+        await until(waiting, "a sentence from both", seconds=30)
+        await cluster.sandbox.set_up()
+        for process in cluster.running.values():
+            assert len(process.lines()) < 20
+            assert not [line for line in process.lines() if "text" in line], "a traceback"
         await cluster.ready("ingestion", "relay")
-        with loaded(cluster, tmp_path) as (_, task):
+        async with running_load(cluster, tmp_path, rate=15, models=10):
             await cluster.grows("model.registered", 20)
-        await task
-    finally:
-        await cluster.kill(*cluster.running)
-
-
-async def _waiting(cluster: Cluster) -> bool:
-    return all(one.mentions("operations") for one in cluster.running.values())

@@ -1,4 +1,4 @@
-"""What the README shows is run as it stands there."""
+"""The examples of the README are run as they are."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_the_readme_publishes_and_subscribes(servers: Servers, tmp_path: P
         await cluster.ready("all")
 
         async def run(title: str) -> asyncio.subprocess.Process:
-            # -u: the subscriber never ends, its line must not wait in a buffer.
+            # -u: the subscriber never ends, so its line must not stay in a buffer.
             return await asyncio.create_subprocess_exec(
                 sys.executable, "-u", "-c", snippet(title),
                 cwd=tmp_path, env=os.environ | cluster.env, stdout=asyncio.subprocess.PIPE,

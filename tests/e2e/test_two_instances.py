@@ -1,74 +1,102 @@
-"""Two of every service: they share the work, and what one leaves the other takes, whether it leaves or is killed."""
+"""Two instances of every service: they share the work, and each takes over when the other is stopped or killed."""
 
 from __future__ import annotations
 
-import asyncio
-import re
 from pathlib import Path
 
+import pytest
+
 from stack import Servers
-from tests.e2e.cluster import DECIDING, EVERY, Cluster, new_cluster
+from stack.waiting import until
+from tests.e2e.cluster import DECIDING, EVERY_SERVICE, Cluster, new_cluster
 from tests.e2e.invariants import check
-from tests.e2e.load import Load
-from tests.e2e.process import until
-from tests.e2e.watching import quiet
+from tests.e2e.load import running_load
+from tests.e2e.watching import wait_until_idle
 
-FIRST = EVERY
-SECOND = tuple(f"{name}-2" for name in EVERY)
+PAIRS = tuple((name, f"{name}-2") for name in EVERY_SERVICE)
 
 
-async def test_two_of_every_service_share_the_work_and_stand_in_for_each_other(
+async def test_two_processes_share_every_service_and_take_over_from_each_other(
     servers: Servers, tmp_path: Path
 ) -> None:
+    """25 s: two processes instead of fourteen, with all services in each; the long test below has them apart."""
     async with new_cluster(servers.addresses, tmp_path) as cluster:
-        cluster.start(*FIRST, *SECOND)
-        await cluster.ready(*FIRST, *SECOND)
-        await until(lambda: shared(cluster), "every service shared by two")
-        load = Load(cluster, tmp_path, rate=25, models=20)
-        loading = asyncio.create_task(load.run())
-        try:
+        cluster.start("all", "all-2")
+        await cluster.ready("all", "all-2")
+        await wait_until_shared(cluster, dict.fromkeys(DECIDING, ("all", "all-2")))
+        async with running_load(cluster, tmp_path, rate=25, models=20) as load:
             await cluster.grows("model.promoted", 20)
-            for name in DECIDING:
-                assert answered(cluster, name) > 0, name
-                assert answered(cluster, f"{name}-2") > 0, name
-            speaking, standing_by = relays(cluster)
-            leaving = ["ingestion", "promotion", "retirement", "views", speaking]
-            await cluster.stop(*leaving)
+            for service in DECIDING:
+                assert answered(cluster, "all", service) > 0, service
+                assert answered(cluster, "all-2", service) > 0, service
+            publishing, standby = relays(cluster, "all", "all-2")
+            await cluster.stop(publishing)
             await cluster.grows("model.promoted", 20)
-            assert relays(cluster) == (standing_by, "nobody")
+            cluster.start(publishing)
+            await cluster.ready(publishing)
+            await wait_until_shared(cluster, dict.fromkeys(DECIDING, ("all", "all-2")))
+            await cluster.kill(standby)
+            await cluster.grows("model.promoted", 20)
+            await cluster.grows("drift.recorded")
+        await wait_until_idle(cluster)
+        await check(cluster, load)
+
+
+@pytest.mark.long
+async def test_two_of_every_service_share_the_work_and_take_over_from_each_other(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """65 s: fourteen processes."""
+    async with new_cluster(servers.addresses, tmp_path) as cluster:
+        titles = [title for pair in PAIRS for title in pair]
+        cluster.start(*titles)
+        await cluster.ready(*titles)
+        await wait_until_shared(cluster, {name: (name, f"{name}-2") for name in DECIDING})
+        async with running_load(cluster, tmp_path, rate=25, models=20) as load:
+            await cluster.grows("model.promoted", 20)
+            for service in DECIDING:
+                assert answered(cluster, service, service) > 0, service
+                assert answered(cluster, f"{service}-2", service) > 0, service
+            publishing, standby = relays(cluster, "relay", "relay-2")
+            stopped = ["ingestion", "promotion", "retirement", "views", publishing]
+            await cluster.stop(*stopped)
+            await cluster.grows("model.promoted", 20)
+            assert publishes(cluster, standby)
             await cluster.kill("validation-2", "retraining")
             await cluster.grows("model.promoted", 20)
             await cluster.grows("drift.recorded")
-        finally:
-            load.enough.set()
-            await loading
-        await quiet(cluster)
-        await check(cluster, load.sent, load.garbage)
-        for title in leaving:
+        await wait_until_idle(cluster)
+        await check(cluster, load)
+        for title in stopped:
             assert cluster.running[title].lines()[-1]["event"] == "stopped"
 
 
-async def shared(cluster: Cluster) -> bool:
-    """Whether both of each service have partitions."""
-    told = [cluster.running[title].ready()[1] for name in DECIDING for title in (name, f"{name}-2")]
-    return all(re.search("[1-9][0-9]* partitions", one) for one in told)
+async def wait_until_shared(cluster: Cluster, pairs: dict[str, tuple[str, str]]) -> None:
+    """Wait until both processes have partitions of each service."""
+
+    async def shared() -> bool:
+        return all(
+            cluster.running[title].components()[service].get("partitions")
+            for service, pair in pairs.items()
+            for title in pair
+        )
+
+    await until(shared, "every service shared by two processes", seconds=60)
 
 
-def answered(cluster: Cluster, title: str) -> float:
-    """How many messages a process says that it has answered."""
-    return sum(
-        float(line.rpartition(" ")[2])
-        for line in cluster.running[title].ask("/metrics").splitlines()
-        if line.startswith("modelog_handled_total")
-    )
+def answered(cluster: Cluster, title: str, service: str) -> float:
+    """The number of messages that this service has answered in this process."""
+    return cluster.running[title].metric("modelog_handled_total{", f'service="{service}"')
 
 
-def relays(cluster: Cluster) -> tuple[str, str]:
-    """The relay that speaks, and the one that stands by."""
-    told = {
-        title: "standing by" in cluster.running[title].ready()[1]
-        for title in ("relay", "relay-2")
-        if cluster.running[title].alive
-    }
-    by_standing = {standing: title for title, standing in told.items()}
-    return by_standing.get(False, "nobody"), by_standing.get(True, "nobody")
+def relays(cluster: Cluster, *titles: str) -> tuple[str, str]:
+    """The process whose relay publishes, and the process whose relay waits."""
+    publishing = [title for title in titles if publishes(cluster, title)]
+    assert len(publishing) == 1, publishing
+    (standby,) = set(titles) - set(publishing)
+    return publishing[0], standby
+
+
+def publishes(cluster: Cluster, title: str) -> bool:
+    """Whether the relay of this process has published facts."""
+    return cluster.running[title].metric("modelog_relayed_total") > 0

@@ -1,4 +1,4 @@
-"""Looking at a registry from outside: whether anybody has anything left to do, and what stands on its topics."""
+"""A registry seen from outside: whether its services have work left, and the records on its topics."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services import component
+from stack.waiting import until
 from tests.e2e.cluster import DECIDING, Cluster
-from tests.e2e.process import until
 
 
-async def quiet(cluster: Cluster, limit: float = 120.0) -> None:
-    """Wait until nobody has anything left to do."""
-    seen = -1
+async def wait_until_idle(cluster: Cluster, seconds: float = 120.0) -> None:
+    """Wait until every message is answered, every fact is published, and no view is behind."""
+    last = -1
 
-    async def still() -> bool:
-        nonlocal seen
-        try:
-            before, seen = seen, await _settled(cluster)
-        except (OSError, asyncpg.PostgresError):
-            return False
-        return seen == before and not await lags(cluster)
+    async def idle() -> bool:
+        nonlocal last
+        before, last = last, await _settled(cluster)
+        return last == before != -1 and not await lags(cluster)
 
-    await until(still, f"a quiet registry ({cluster.logs})", limit, every=1.0)
+    not_yet = (OSError, asyncpg.PostgresError)
+    await until(idle, f"an idle registry ({cluster.logs})", seconds=seconds, every=0.5, not_yet=not_yet)
 
 
 async def _settled(cluster: Cluster) -> int:
+    """The last position if the relay and all views have reached it, else -1."""
     log = await cluster.log()
     try:
         settled = int(await log.fetchval("select log.settled()"))
@@ -38,7 +37,7 @@ async def _settled(cluster: Cluster) -> int:
 
 
 async def lags(cluster: Cluster) -> dict[str, int]:
-    """Records that a service has not answered for yet."""
+    """The number of records that each service has not answered yet."""
     admin = AIOKafkaAdminClient(bootstrap_servers=cluster.settings.kafka_servers)
     await admin.start()
     consumer = AIOKafkaConsumer(bootstrap_servers=cluster.settings.kafka_servers)
@@ -49,7 +48,7 @@ async def lags(cluster: Cluster) -> dict[str, int]:
             committed = await admin.list_consumer_group_offsets(cluster.prefix + name)
             topics = [cluster.prefix + event.type for event in component(name).handlers]  # type: ignore[attr-defined]
             ends = await consumer.end_offsets(_partitions(cluster, topics))
-            behind = sum(end - (committed[one].offset if one in committed else 0) for one, end in ends.items())
+            behind = sum(end - (committed[key].offset if key in committed else 0) for key, end in ends.items())
             if behind:
                 found[name] = behind
         return found
@@ -63,7 +62,7 @@ def _partitions(cluster: Cluster, topics: list[str]) -> list[TopicPartition]:
 
 
 async def records(cluster: Cluster, names: list[str]) -> list[ConsumerRecord]:
-    """Everything on these topics, each partition in order."""
+    """Every record on these topics, each partition in order."""
     consumer = AIOKafkaConsumer(bootstrap_servers=cluster.settings.kafka_servers)
     consumer.assign(_partitions(cluster, [cluster.prefix + name for name in names]))
     await consumer.start()
@@ -71,9 +70,9 @@ async def records(cluster: Cluster, names: list[str]) -> list[ConsumerRecord]:
         await consumer.seek_to_beginning()
         ends = await consumer.end_offsets(consumer.assignment())
         found = []
-        while any([await consumer.position(one) < end for one, end in ends.items()]):
-            for some in (await consumer.getmany(timeout_ms=500)).values():
-                found += some
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                found += batch
         return found
     finally:
         await consumer.stop()

@@ -1,35 +1,42 @@
-"""A whole registry in this process, and a registry over which records of any kind are handed in, good and bad."""
+"""A registry in this process: every deciding service and the relay, and a producer for good and bad records."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar, cast
+from hashlib import sha256
+from typing import Any, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.structs import RecordMetadata
 from modelog.envelope import encode
 from modelog.events import BY_TYPE, Event, Fact, ModelRegistered, ModelTrained
-from modelog.values import Artifact
+from modelog.manifest import blob_key
+from modelog.values import Artifact, File
 
 from operations.parked import SENT
+from services import component, names
 from shared.bus.topics import PARKED
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
+from stack import Addresses
+from stack.disposable import disposable
+from stack.waiting import until
 
 T = TypeVar("T")
 Headers = Sequence[tuple[str, bytes | None]]
 Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
 BYTES = b"\x80\x04N."
 """A pickle."""
+LIMIT_SECONDS = 20.0
 
 
 @dataclass
 class InProcessRegistry:
-    """Every record goes to partition 0 of its topic, so whatever blocks one blocks the good ones behind it."""
+    """Every record goes to partition 0 of its topic, so a record that blocks it blocks the good records behind it."""
 
     settings: Settings
     process: Runtime
@@ -40,7 +47,7 @@ class InProcessRegistry:
     async def send_record(
         self, topic: str, value: bytes | None, key: bytes | None = None, headers: Headers = ()
     ) -> RecordMetadata:
-        """Send a record as it is; its place is returned, to know it by."""
+        """Send a record as it is; return its topic, partition and offset."""
         sent: RecordMetadata = await self.producer.send_and_wait(
             self.settings.topic_prefix + topic, value, key=key, headers=list(headers), partition=0
         )
@@ -63,40 +70,41 @@ class InProcessRegistry:
         return [BY_TYPE[kind].model_validate_json(data) for kind, data in rows]  # type: ignore[misc]
 
     async def wait_for_facts(self, model: str, kind: type[T], times: int = 1) -> list[T]:
-        """Wait until a model's stream has that many facts of a kind, and return them."""
+        """Wait until a model's stream has `times` facts of this kind, and return them."""
 
-        async def enough() -> list[Any]:
-            found = [fact for fact in await self.facts(model) if isinstance(fact, kind)]
-            return found if len(found) >= times else []
+        async def enough() -> list[T] | None:
+            found: list[Any] = [fact for fact in await self.facts(model) if isinstance(fact, kind)]
+            return found if len(found) >= times else None
 
-        return cast(list[T], await until(enough, f"{times} {kind} of {model}"))
+        return await until(enough, f"{times} {kind} of {model}", seconds=LIMIT_SECONDS, every=0.01)
 
     async def wait_for_parked(self, sent: RecordMetadata) -> Record:
         """Wait until the record that was sent there is parked."""
         place = (sent.topic, str(sent.partition), str(sent.offset))
 
         async def found() -> Record | None:
-            return next((one for one in self.parked if origin_of(one) == place), None)
+            return next((record for record in self.parked if origin_of(record) == place), None)
 
-        return cast(Record, await until(found, f"a parked record from {place}"))
+        return await until(found, f"a parked record from {place}", seconds=LIMIT_SECONDS, every=0.01)
 
     async def registers_next(self, model: str, run: str = "behind") -> ModelRegistered:
-        """A good run sent now, behind all that was handed in before, is registered."""
+        """Send a good run, behind all records so far, and wait until it is registered: nothing blocks the partition."""
         await self.send(self.trained(model, run))
 
         async def registered() -> ModelRegistered | None:
             facts = await self.facts(model)
-            return next((one for one in facts if isinstance(one, ModelRegistered) and one.run == run), None)
+            return next((fact for fact in facts if isinstance(fact, ModelRegistered) and fact.run == run), None)
 
-        return cast(ModelRegistered, await until(registered, f"the registration of {model}'s run {run}"))
+        expected = f"the registration of {model}'s run {run}"
+        return await until(registered, expected, seconds=LIMIT_SECONDS, every=0.01)
 
     def put(self, key: str, content: bytes, bucket: str | None = None) -> None:
-        """Put an object into the store, past everything that would check it."""
+        """Put an object into the store, without the checks of the SDK."""
         store = self.settings.store()
         store.client.put_object(bucket or store.bucket, key, io.BytesIO(content), len(content))
 
     async def collect(self) -> None:
-        """Gather what is parked for as long as the registry is open."""
+        """Append every parked record to `parked`, until cancelled."""
         topic = TopicPartition(self.settings.topic_prefix + PARKED, 0)
         consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_servers)
         consumer.assign([topic])
@@ -112,22 +120,33 @@ class InProcessRegistry:
 
 def reason(record: Record) -> str:
     """Why a record is parked."""
-    return _told(record, "reason")
+    return _parked_header(record, "reason")
 
 
 def origin_of(record: Record) -> tuple[str, ...]:
     """Topic, partition and offset that a parked record had."""
-    return tuple(_told(record, name) for name in ("topic", "partition", "offset"))
+    return tuple(_parked_header(record, name) for name in ("topic", "partition", "offset"))
 
 
-def _told(record: Record, name: str) -> str:
+def _parked_header(record: Record, name: str) -> str:
     return (dict(record.headers)[f"parked_{name}"] or b"").decode()
 
 
-async def until(look: Callable[[], Any], what: str, limit: float = 20.0) -> Any:
-    """Look until there is something to see."""
-    end = time.monotonic() + limit
-    while not (found := await look()):
-        assert time.monotonic() < end, f"expected {what} within {limit:.0f} s, found none"
-        await asyncio.sleep(0.01)
-    return found
+@asynccontextmanager
+async def in_process(servers: Addresses) -> AsyncIterator[InProcessRegistry]:
+    """A registry of its own, whose services run for the time of the block."""
+    async with disposable(servers, "in-process", MODELOG_TOPIC_PARTITIONS="1") as sandbox:
+        settings = sandbox.settings
+        producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_servers, acks="all", max_request_size=7 * 1024**2)
+        async with await sandbox.service(10) as pool, producer:
+            process = Runtime(settings, pool, settings.read_policy())
+            file = File(path="model.pkl", size=len(BYTES), sha256=sha256(BYTES).hexdigest())
+            registry = InProcessRegistry(settings, process, producer, Artifact(files=(file,)))
+            await asyncio.to_thread(registry.put, blob_key(file.sha256), BYTES)
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(component(name).run(process)) for name in names() if name != "views"]
+                collecting = group.create_task(registry.collect())
+                yield registry
+                process.stopping.set()
+                await asyncio.wait(running)
+                collecting.cancel()

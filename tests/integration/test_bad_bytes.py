@@ -1,4 +1,4 @@
-"""Runs whose bytes are not there, not as promised, or not a model's: a fact says so, and nothing waits behind it."""
+"""Runs whose bytes are missing, changed, or not a model: they are answered with a refusal, and none blocks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from modelog.events import ModelRejected, RegistrationRefused
 from modelog.values import Artifact, File
 
 from stack import Addresses
-from tests.integration.in_process import BYTES, InProcessRegistry
-from tests.integration.opening import opened
+from tests.integration.in_process import BYTES, InProcessRegistry, in_process
 
 OTHER = "ab" * 32
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 
@@ -55,7 +54,9 @@ async def test_bytes_that_cannot_be_pinned_are_refused(
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"other bytes", "size differs"), (b"1234", "digest differs")])
-async def test_bytes_other_than_promised_are_refused(registry: InProcessRegistry, content: bytes, reason: str) -> None:
+async def test_bytes_that_differ_from_the_report_are_refused(
+    registry: InProcessRegistry, content: bytes, reason: str
+) -> None:
     assert (len(content) == len(BYTES)) == (reason == "digest differs")
     model, sha256 = reason.replace(" ", "-"), f"{len(content):064x}"
     await asyncio.to_thread(registry.put, f"blobs/sha256/{sha256}", content)
@@ -71,4 +72,4 @@ async def test_bytes_that_are_no_model_are_registered_and_rejected(registry: InP
     await asyncio.to_thread(registry.put, f"blobs/sha256/{digest}", blob)
     await registry.send(registry.trained("text", artifact=files("model.pkl", sha256=digest, size=len(blob))))
     (rejected,) = await registry.wait_for_facts("text", ModelRejected)
-    assert [one.check for one in rejected.findings if not one.passed] == ["format known"]
+    assert [finding.check for finding in rejected.findings if not finding.passed] == ["format known"]

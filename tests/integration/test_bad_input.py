@@ -1,4 +1,4 @@
-"""What is no event, or none that anybody can answer: it is parked as it came, with the reason, and nothing waits."""
+"""Records that are no events, or events that no service answers: parked as they came, with the reason; none blocks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from modelog.envelope import encode
 from modelog.events import DriftDetected, ModelRegistered, PromotionRequested
 
 from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, reason
-from tests.integration.opening import opened
+from tests.integration.in_process import InProcessRegistry, in_process, reason
 
 BINARY = [("ce_type", b"model.trained"), ("ce_id", b"1"), ("ce_source", b"/tests"), ("ce_specversion", b"1.0")]
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 
@@ -49,7 +48,9 @@ def body(model: str, **other: Any) -> bytes:
         ("no-zone", body("no-zone", trained_at="2026-01-01T00:00:00"), "trained_at: Input should have timezone info"),
     ],
 )
-async def test_what_is_no_run_is_parked(registry: InProcessRegistry, case: str, value: bytes | None, why: str) -> None:
+async def test_a_record_that_is_no_run_is_parked(
+    registry: InProcessRegistry, case: str, value: bytes | None, why: str
+) -> None:
     sent = await registry.send_record("model.trained", value, case.encode(), BINARY)
     await registry.registers_next(case)
     assert why in reason(await registry.wait_for_parked(sent))
@@ -79,7 +80,9 @@ async def test_a_name_that_can_name_no_model_is_parked(registry: InProcessRegist
         ([BINARY[0], BINARY[1]], "expected the header `ce_source`, found none"),
     ],
 )
-async def test_what_does_not_say_what_it_is_is_parked(registry: InProcessRegistry, headers: Any, why: str) -> None:
+async def test_a_record_without_type_id_or_source_is_parked(
+    registry: InProcessRegistry, headers: Any, why: str
+) -> None:
     model = f"untyped-{len(headers)}"
     sent = await registry.send_record("model.trained", body(model), model.encode(), headers)
     assert why in reason(await registry.wait_for_parked(sent))
@@ -94,15 +97,15 @@ async def test_null_and_binary_headers_beside_a_good_event_do_no_harm(registry: 
     assert registered.version == 1
 
 
-async def test_what_is_parked_keeps_its_key_its_value_and_its_headers(registry: InProcessRegistry) -> None:
+async def test_a_parked_record_keeps_its_key_its_value_and_its_headers(registry: InProcessRegistry) -> None:
     headers = [("x", None), ("x", b"\xff"), ("ce_type", b"model.trained"), ("empty", b"")]
     sent = await registry.send_record("model.trained", b"\x00\xff not json", b"\xffkey", headers)
     parked = await registry.wait_for_parked(sent)
     assert (parked.key, parked.value) == (b"\xffkey", b"\x00\xff not json")
     assert list(parked.headers)[: len(headers)] == headers
-    told = dict(parked.headers[len(headers) :])
-    assert set(told) == {f"parked_{name}" for name in ("service", "topic", "partition", "offset", "at", "reason")}
-    assert told["parked_service"] == b"ingestion"
+    added = dict(parked.headers[len(headers) :])
+    assert set(added) == {f"parked_{name}" for name in ("service", "topic", "partition", "offset", "at", "reason")}
+    assert added["parked_service"] == b"ingestion"
 
 
 async def test_a_key_that_is_another_model_is_parked(registry: InProcessRegistry) -> None:
@@ -118,8 +121,8 @@ async def test_an_event_on_a_topic_of_another_is_parked(registry: InProcessRegis
     key, value, headers = encode(drift, source="/tests")
     sent = await registry.send_record("model.trained", value, key, headers)
     assert "expected model.trained on" in reason(await registry.wait_for_parked(sent))
-    wish = PromotionRequested(model="astray", version=1, by="ada")
-    key, value, headers = encode(wish, source="/tests")
+    request = PromotionRequested(model="astray", version=1, by="ada")
+    key, value, headers = encode(request, source="/tests")
     sent = await registry.send_record("retirement.requested", value, key, headers)
     assert "found promotion.requested: send it to its topic" in reason(await registry.wait_for_parked(sent))
     await registry.registers_next("astray")

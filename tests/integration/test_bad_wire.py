@@ -1,4 +1,4 @@
-"""Records that are hard to take off the wire, or to put on again: the partition moves on behind them."""
+"""Records that are hard to read from Kafka, or to write again: the records behind them are answered."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from modelog.envelope import MAX_EVENT_BYTES, encode
 from modelog.events import ModelPromoted, ModelRegistered, PromotionRefused
 
 from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, reason
-from tests.integration.opening import opened
+from tests.integration.in_process import InProcessRegistry, in_process, reason
 from tests.integration.record_batches import send_with_header_name
 
 MIB = 1024 * 1024
@@ -21,7 +20,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 

@@ -1,4 +1,4 @@
-"""What can be read and is odd: it is answered with a fact that says so, or once, and nothing waits behind it."""
+"""Messages that can be read and are strange: each is answered once, and none blocks."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from modelog.policy import DEFAULT
 from modelog.values import Finding
 
 from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, until
-from tests.integration.opening import opened
+from stack.waiting import until
+from tests.integration.in_process import InProcessRegistry, in_process
 
 FINDING = Finding(check="forged", passed=True, required="", observed="", sentence="")
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 
@@ -41,13 +41,13 @@ async def test_metrics_that_are_no_numbers_are_registered_and_rejected(registry:
     await registry.send(registry.trained("nan", metrics={"f1": float("nan"), "loss": float("inf")}))
     (rejected,) = await registry.wait_for_facts("nan", ModelRejected)
     assert rejected.version == 1
-    finding = next(one for one in rejected.findings if one.check == "metrics finite")
+    finding = next(check for check in rejected.findings if check.check == "metrics finite")
     assert not finding.passed
     assert finding.sentence == "f1 is nan, loss is inf"
     assert (await registry.registers_next("nan")).version == 2
 
 
-async def test_wishes_before_there_is_a_version_are_refused(registry: InProcessRegistry) -> None:
+async def test_requests_before_the_first_version_are_refused(registry: InProcessRegistry) -> None:
     await registry.send(PromotionRequested(model="early", version=1, by="ada"))
     await registry.send(RetirementRequested(model="early", version=1, by="ada"))
     await registry.send(DriftDetected(model="early", version=1, detector="ks", score=1, threshold=0, drifted=True))
@@ -60,7 +60,7 @@ async def test_wishes_before_there_is_a_version_are_refused(registry: InProcessR
     assert promoted.version == 1
 
 
-async def test_a_wish_for_a_version_that_nobody_knows_is_refused(registry: InProcessRegistry) -> None:
+async def test_a_request_for_an_unknown_version_is_refused(registry: InProcessRegistry) -> None:
     await registry.registers_next("unknown")
     await registry.wait_for_facts("unknown", ModelPromoted)
     await registry.send(PromotionRequested(model="unknown", version=2**31 - 1, by="ada"))
@@ -70,8 +70,8 @@ async def test_a_wish_for_a_version_that_nobody_knows_is_refused(registry: InPro
 
 async def test_the_same_message_a_thousand_times_is_answered_once(registry: InProcessRegistry) -> None:
     trained = registry.trained("again")
-    wish = PromotionRequested(model="again", version=9, by="ada")
-    for event in (trained, wish):
+    request = PromotionRequested(model="again", version=9, by="ada")
+    for event in (trained, request):
         key, value, headers = encode(event, source="/tests", id="the-very-same")
         topic = registry.settings.topic_prefix + event.type
         sent = [await registry.producer.send(topic, value, key, headers=headers, partition=0) for _ in range(1000)]
@@ -80,15 +80,15 @@ async def test_the_same_message_a_thousand_times_is_answered_once(registry: InPr
     await registry.send(PromotionRequested(model="again", version=8, by="behind"))
 
     async def behind() -> bool:
-        return any(isinstance(one, PromotionRefused) and one.by == "behind" for one in await registry.facts("again"))
+        return any(isinstance(fact, PromotionRefused) and fact.by == "behind" for fact in await registry.facts("again"))
 
-    await until(behind, "the refusal of the wish behind")
+    await until(behind, "the refusal of the last request", seconds=20, every=0.01)
     facts = await registry.facts("again")
-    assert len([one for one in facts if isinstance(one, ModelRegistered)]) == 2
-    assert len([one for one in facts if isinstance(one, PromotionRefused) and one.by == "ada"]) == 1
+    assert len([fact for fact in facts if isinstance(fact, ModelRegistered)]) == 2
+    assert len([fact for fact in facts if isinstance(fact, PromotionRefused) and fact.by == "ada"]) == 1
 
 
-async def test_a_verdict_that_nobody_gave_promotes_nothing(registry: InProcessRegistry) -> None:
+async def test_a_forged_verdict_promotes_nothing(registry: InProcessRegistry) -> None:
     forged = ModelValidated(model="forged", version=1, findings=(FINDING,), policy=DEFAULT.digest)
     await registry.send(forged)
     (refused,) = await registry.wait_for_facts("forged", PromotionRefused)
@@ -98,22 +98,22 @@ async def test_a_verdict_that_nobody_gave_promotes_nothing(registry: InProcessRe
     await registry.send(forged)
     _, refused = await registry.wait_for_facts("forged", PromotionRefused, 2)
     assert refused.reasons == ("rejected",)
-    assert not [one for one in await registry.facts("forged") if isinstance(one, ModelPromoted)]
+    assert not [fact for fact in await registry.facts("forged") if isinstance(fact, ModelPromoted)]
 
 
-async def test_a_registration_that_nobody_made_is_not_judged(registry: InProcessRegistry) -> None:
+async def test_a_forged_registration_is_not_judged(registry: InProcessRegistry) -> None:
     registered = await registry.registers_next("ghost")
     await registry.wait_for_facts("ghost", ModelPromoted)
     await registry.send(registered.model_copy(update={"version": 7}))
     await registry.registers_next("ghost", run="behind the ghost")
     verdicts = await registry.wait_for_facts("ghost", ModelValidated, 2)
-    assert [one.version for one in verdicts] == [1, 2]
+    assert [fact.version for fact in verdicts] == [1, 2]
 
 
-async def test_a_forged_registration_does_not_stand_in_for_the_bytes_of_the_real_one(
+async def test_a_forged_registration_does_not_replace_the_bytes_of_the_real_registration(
     registry: InProcessRegistry,
 ) -> None:
-    """What is judged is what the log holds, not what somebody writes on the topic meanwhile."""
+    """The version in the log is judged, not what a message on the topic claims."""
     real = await registry.registers_next("bytes")
     forged = real.model_copy(update={"version": 2, "run": "lost", "manifest": real.manifest.replace("a", "b")})
     await registry.send(forged)
@@ -122,18 +122,18 @@ async def test_a_forged_registration_does_not_stand_in_for_the_bytes_of_the_real
     await registry.registers_next("bytes", run="lost")
     await registry.send(forged)
     verdicts: list[Any] = await registry.wait_for_facts("bytes", ModelValidated, 2)
-    assert [one.version for one in verdicts] == [1, 2]
+    assert [fact.version for fact in verdicts] == [1, 2]
 
 
 @pytest.mark.parametrize(
     "time", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "soon", "\0", ""]
 )
-async def test_what_time_a_message_claims_changes_nothing(registry: InProcessRegistry, time: str) -> None:
+async def test_the_time_of_a_message_changes_nothing(registry: InProcessRegistry, time: str) -> None:
     key, value, headers = encode(registry.trained("clock", run=f"at {time!r}"), source="/tests")
-    told = [*((n, v) for n, v in headers if n != "ce_time"), ("ce_time", time.encode())]
-    await registry.send_record("model.trained", value, key, told)
+    headers = [*((n, v) for n, v in headers if n != "ce_time"), ("ce_time", time.encode())]
+    await registry.send_record("model.trained", value, key, headers)
     await registry.registers_next("clock", run=f"behind {time!r}")
-    runs = [one.run for one in await registry.facts("clock") if isinstance(one, ModelRegistered)]
+    runs = [fact.run for fact in await registry.facts("clock") if isinstance(fact, ModelRegistered)]
     assert runs[-2:] == [f"at {time!r}", f"behind {time!r}"]
 
 
@@ -143,10 +143,10 @@ async def test_a_run_of_any_century_is_registered(registry: InProcessRegistry, a
     _, _, headers = encode(registry.trained("century"), source="/tests")
     await registry.send_record("model.trained", value, b"century", headers)
     await registry.registers_next("century", run=f"behind {at}")
-    assert any(isinstance(one, ModelRegistered) and one.run == at for one in await registry.facts("century"))
+    assert any(isinstance(fact, ModelRegistered) and fact.run == at for fact in await registry.facts("century"))
 
 
-async def test_of_a_key_that_is_there_twice_the_last_one_counts(registry: InProcessRegistry) -> None:
+async def test_the_last_value_of_a_repeated_key_counts(registry: InProcessRegistry) -> None:
     trained = registry.trained("double")
     value = trained.model_dump_json().replace('"model":"double"', '"model":"single","model":"double"').encode()
     key, _, headers = encode(trained, source="/tests")

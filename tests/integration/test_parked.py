@@ -11,13 +11,13 @@ from modelog.events import ModelPromoted, ModelRegistered
 
 from operations.parked import Headers, Parked, parked, run, send_again
 from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, origin_of, until
-from tests.integration.opening import opened
+from stack.waiting import until
+from tests.integration.in_process import InProcessRegistry, in_process, origin_of
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with opened(stack) as registry:
+    async with in_process(stack) as registry:
         yield registry
 
 
@@ -79,7 +79,7 @@ async def test_what_is_sent_again_comes_as_it_came(
     async def parked_again() -> bool:
         return any(origin_of(record)[2] == str(second.offset) for record in registry.parked)
 
-    await until(parked_again, "the record parked again, because its reason is still there")
+    await until(parked_again, "the record parked again, because its reason is still there", seconds=30)
 
 
 async def test_sending_a_message_again_that_was_answered_changes_nothing(registry: InProcessRegistry) -> None:

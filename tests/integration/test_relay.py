@@ -18,8 +18,8 @@ from shared.bus.topics import make_topics
 from shared.log import Append, Entry, Log
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
+from stack.waiting import until
 from tests.examples import promoted, registered, retired
-from tests.integration.in_process import until
 
 META = '{"source": "/modelog/tests", "causation": "1", "correlation": "2", "traceparent": "00-3"}'
 
@@ -81,7 +81,7 @@ async def until_spoken(process: Runtime, position: int) -> None:
     async def there() -> bool:
         return bool(await process.pool.fetchval("select position = $1 from log.cursor", position))
 
-    await until(there, f"the relay at {position}")
+    await until(there, f"the relay at {position}", seconds=20, every=0.01)
 
 
 async def test_a_fact_is_spoken_as_it_was_logged(process: Runtime) -> None:

@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 from modelog.policy import DEFAULT
 
-from bench.events import DECIDERS, History
 from services.ingestion.decision import registration
 from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
@@ -19,6 +18,7 @@ from shared.deciding.id_set import IdSet
 from shared.deciding.snapshots import Snapshots
 from shared.log import Log
 from tests.examples import digest, registered
+from tests.histories import DECIDERS, FINITE_MIX, History
 from tests.integration.test_command_handler import ask, register
 
 ENOUGH = 30
@@ -53,7 +53,7 @@ async def answer(answering: CommandHandler[Any, Any], *asked: Any) -> None:
 async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
     snaps = Snapshots(log.pool, decider)
     history: Any = StreamHistory(decider.initial, 0, IdSet(), 0)
-    for n, fact in enumerate(History("fraud").grow(1_500), 1):
+    for n, fact in enumerate(History("fraud", mix=FINITE_MIX).grow(1_500), 1):
         state = decider.after(history.state, [fact])
         history = StreamHistory(state, n, history.answered.add(n.to_bytes(16, "big")), history.snapshot_version)
         if n % 400 == 0:
@@ -62,7 +62,7 @@ async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
     history = snaps.sealed(history)
     await snaps.write("fraud", history)
     assert await snaps.read(["fraud", "churn"]) == {"fraud": history}
-    assert history.state == decider.after(decider.initial, History("fraud").grow(1_500))
+    assert history.state == decider.after(decider.initial, History("fraud", mix=FINITE_MIX).grow(1_500))
 
 
 async def test_a_cold_answer_begins_at_the_snapshot(log: Log) -> None:

@@ -3,8 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,10 +17,11 @@ from minio import Minio
 
 from stack import Addresses, Servers, probes
 from stack.servers import Name, erase
+from stack.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 NAMES: tuple[Name, ...] = ("kafka", "postgres", "s3")
-HOLDER = """
+OWNER = """
 import json, signal
 from stack import Servers
 with Servers() as servers:
@@ -88,7 +88,7 @@ def test_a_stopped_server_is_gone_until_it_is_started_again_where_it_was(servers
     assert servers.addresses == before
 
 
-async def test_what_was_kept_in_a_folder_is_there_at_the_next_start(kept: Path) -> None:
+async def test_data_in_a_folder_is_there_at_the_next_start(kept: Path) -> None:
     with Servers(kept) as first:
         await write_row(first.addresses)
         await write_record(first.addresses)
@@ -107,7 +107,7 @@ def test_nothing_is_left_when_they_are_closed() -> None:
     assert not started.directory.exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals the death of a parent")
 def test_no_server_outlives_its_guard() -> None:
     with Servers() as started:
         processes = [psutil.Process(started.pid(name)) for name in NAMES]
@@ -115,51 +115,46 @@ def test_no_server_outlives_its_guard() -> None:
             guard = process.parent()
             assert guard
             guard.kill()
-        until(lambda: all(gone(process) for process in processes))
+        wait_until(lambda: all(gone(process) for process in processes), "no server", seconds=30)
     assert not started.directory.exists()
 
 
 def test_nothing_is_left_when_their_owner_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, cwd=ROOT) as owner:
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, cwd=ROOT) as owner:
         assert owner.stdout
         pids, directory = json.loads(owner.stdout.readline()), Path(owner.stdout.readline().decode().strip())
-        family = [one for pid in pids for one in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+        family = [
+            process for pid in pids for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
+        ]
         owner.send_signal(signal.SIGKILL)
-    until(lambda: all(gone(process) for process in family))
-    until(lambda: not directory.exists())
+    wait_until(lambda: all(gone(process) for process in family), "no process", seconds=30)
+    wait_until(lambda: not directory.exists(), "no folder", seconds=30)
 
 
 def test_up_starts_nothing_twice_and_down_ends_all_of_it(checkout: Path) -> None:
     first = stack(checkout, "up", "--servers-only")
-    holder = psutil.Process(json.loads((checkout / ".modelog" / "up.json").read_text())["pid"])
-    family = [holder, *holder.children(recursive=True)]
+    daemon = psutil.Process(json.loads((checkout / ".modelog" / "up.json").read_text())["pid"])
+    family = [daemon, *daemon.children(recursive=True)]
     again = stack(checkout, "up", "--servers-only")
     assert first == again
-    assert holder.children(recursive=True)
+    assert daemon.children(recursive=True)
     stack(checkout, "down")
     assert all(gone(process) for process in family)
     assert not (checkout / ".modelog" / "env").exists()
 
 
-def test_down_ends_nothing_that_up_did_not_begin(checkout: Path, servers: Servers) -> None:
+def test_down_ends_nothing_that_up_did_not_start(checkout: Path, servers: Servers) -> None:
     stack(checkout, "down")
     probes.kafka(servers.addresses.kafka)
 
 
-def stack(checkout: Path, *order: str) -> str:
-    command = [sys.executable, "-m", "stack", *order]
+def stack(checkout: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "stack", *arguments]
     return subprocess.run(command, cwd=checkout, check=True, stdout=subprocess.PIPE, text=True, timeout=120).stdout
 
 
 def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
-def until(condition: Callable[[], bool], limit: float = 30) -> None:
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, f"still not so after {limit} seconds"
-        time.sleep(0.01)
 
 
 async def write_row(where: Addresses) -> None:

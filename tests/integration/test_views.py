@@ -20,7 +20,8 @@ from services.views.engine.projector import CursorMoved, Projector
 from services.views.engine.rebuild import rebuild
 from shared.log import Log
 from shared.runtime.postgres import session
-from tests.integration.views_fixtures import STEPS, History, mingled, told, write
+from tests.histories import STEPS, History
+from tests.integration.views_fixtures import mingled, told, write
 from tests.integration.views_plain import Views, plain
 
 KEYS = {"version": ("model", "version"), "model": ("model",), "serving": ("model", "stage")}

@@ -1,10 +1,11 @@
-"""Real servers for the tests marked `integration`: those of the environment, else the stack's."""
+"""Real servers for the tests marked `integration`: those of the environment, else those of tests/conftest.py."""
 
 from __future__ import annotations
 
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,14 +19,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def env() -> Iterator[dict[str, str]]:
+def env(request: pytest.FixtureRequest) -> dict[str, str]:
     """MODELOG_* of servers that answer."""
     if os.environ.get("MODELOG_KAFKA_SERVERS"):
-        yield {name: value for name, value in os.environ.items() if name.startswith("MODELOG_")}
-        return
-    stack = pytest.importorskip("stack", reason="needs the stack or MODELOG_* addresses", exc_type=ImportError)
-    with stack.running() as addresses:
-        yield addresses.env
+        return {name: value for name, value in os.environ.items() if name.startswith("MODELOG_")}
+    try:
+        addresses: Any = request.getfixturevalue("stack")
+    except pytest.FixtureLookupError:
+        pytest.skip("needs the stack or MODELOG_* addresses")
+    env: dict[str, str] = addresses.env | {"MODELOG_S3_BUCKET": f"sdk-{uuid.uuid4().hex[:8]}"}
+    return env
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from stack.checkout import Record, write_privately
 from stack.jars import cache_directory, digest
 from stack.ports import LOWEST, free_port, is_free, kept_port
 from stack.secret import kept_secret
-from stack.selection import choose
+from stack.selection import select
 from stack.up import card
 
 GIVEN = {
@@ -29,29 +30,29 @@ def docker_is_not_there() -> bool:
 
 
 def test_addresses_in_the_environment_come_first() -> None:
-    assert choose(GIVEN, docker_is_there) == "given"
+    assert select(GIVEN, docker_is_there) == "given"
 
 
 def test_docker_comes_second() -> None:
-    assert choose({}, docker_is_there) == "docker"
+    assert select({}, docker_is_there) == "docker"
 
 
 def test_this_machine_comes_last() -> None:
-    assert choose({}, docker_is_not_there) == "native"
+    assert select({}, docker_is_not_there) == "native"
 
 
 def test_docker_can_be_declined() -> None:
-    assert choose({"MODELOG_STACK": "native"}, docker_is_there) == "native"
+    assert select({"MODELOG_STACK": "native"}, docker_is_there) == "native"
 
 
-def test_an_unknown_wish_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_source_is_answered_with_the_known_sources() -> None:
     with pytest.raises(StackError, match="say docker or native"):
-        choose({"MODELOG_STACK": "podman"}, docker_is_there)
+        select({"MODELOG_STACK": "podman"}, docker_is_there)
 
 
 def test_half_of_the_addresses_are_answered_with_the_missing_ones() -> None:
     with pytest.raises(StackError, match="without MODELOG_POSTGRES_URL and MODELOG_S3_ENDPOINT"):
-        choose({"MODELOG_KAFKA_SERVERS": "kafka:9092"}, docker_is_there)
+        select({"MODELOG_KAFKA_SERVERS": "kafka:9092"}, docker_is_there)
 
 
 def test_addresses_travel_through_the_environment() -> None:
@@ -93,13 +94,13 @@ def test_a_free_port_is_free() -> None:
     assert is_free(free_port())
 
 
-def test_a_secret_is_drawn_once_and_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_a_secret_is_made_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     secret = kept_secret(tmp_path / "secret")
     assert kept_secret(tmp_path / "secret") == secret
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
 
 
-def test_the_addresses_are_written_for_their_owner_only(tmp_path: Path) -> None:
+def test_the_addresses_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     write_privately(tmp_path / "env", "A=1\n")
     write_privately(tmp_path / "env", "A=2\n")
     assert (tmp_path / "env").read_text() == "A=2\n"
@@ -128,6 +129,13 @@ def test_the_cache_can_be_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert cache_directory() == tmp_path
 
 
+def test_compose_starts_every_service_and_setup() -> None:
+    root = Path(__file__).parents[2]
+    commands = re.findall(r"command: \[(services|operations), (\w+)\]", (root / "compose.yaml").read_text())
+    folders = [("services", app.parent.name) for app in root.glob("services/*/app.py")]
+    assert sorted(commands) == sorted([*folders, ("operations", "setup")])
+
+
 def test_a_folder_behind_a_closed_one_is_out_of_reach(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     assert not account.reachable(tmp_path)
@@ -136,7 +144,7 @@ def test_a_folder_behind_a_closed_one_is_out_of_reach(tmp_path: Path) -> None:
 
 def test_a_place_that_belongs_to_someone_else_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    monkeypatch.setattr(account, "COMMON", tmp_path)
+    monkeypatch.setattr(account, "COMMON_FOLDER", tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(StackError, match="belongs to someone else"):
-        account.neutral(tmp_path / "postgres")
+    with pytest.raises(StackError, match="belongs to another user"):
+        account.reachable_home(tmp_path / "postgres")

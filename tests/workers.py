@@ -1,0 +1,42 @@
+"""Two pytest-xdist workers on the servers of a single stack, which the controller starts and ends."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from stack import running
+
+GROUPS = {
+    "tests/e2e/test_demo": "servers of their own",
+    "tests/integration/test_stack": "servers of their own",
+    "tests/sdk/test_outage": "servers of their own",
+    "tests/e2e/": "clusters",
+}
+"""Modules that need most of the machine, by the beginning of their path: one group for each of the two workers."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers in the controller; without workers, the fixture `stack` starts them when a test needs them."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        ends = ExitStack()
+        config.add_cleanup(ends.close)
+        setattr(config, "stack_env", ends.enter_context(running()).env)  # noqa: B010  (no attribute of pytest's)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker the addresses."""
+    node.workerinput["stack"] = node.config.stack_env
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a module together, for its fixtures, and begin with the longest group."""
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(GROUPS)))
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        group = next((name for start, name in GROUPS.items() if module.startswith(start)), module)
+        item.add_marker(pytest.mark.xdist_group(group))
