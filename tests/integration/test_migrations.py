@@ -44,7 +44,7 @@ async def test_migrating_again_changes_nothing(owner: asyncpg.Connection) -> Non
 
 @pytest.mark.parametrize("after", [False, True], ids=["old processes may run", "old processes are gone"])
 async def test_an_upgraded_database_has_the_same_objects_as_a_fresh_database(stack: Addresses, after: bool) -> None:
-    async with empty_database(stack.postgres) as (_, fresh), empty_database(stack.postgres) as (_, upgraded):
+    async with empty_database(stack) as (_, fresh), empty_database(stack) as (_, upgraded):
         await migrate(fresh, after=after)
         await set_up_as_ea756c9(upgraded)
         await migrate(upgraded, after=after)
@@ -52,7 +52,7 @@ async def test_an_upgraded_database_has_the_same_objects_as_a_fresh_database(sta
 
 
 async def test_an_upgrade_leaves_facts_and_the_table_of_old_snapshots_to_old_processes(stack: Addresses) -> None:
-    async with empty_database(stack.postgres) as (url, old):
+    async with empty_database(stack) as (url, old):
         await set_up_as_ea756c9(old)
         async with await connect(url, "modelog_service") as pool:
             await Log(pool).append([Append("a", 0, entries(1, 2))])
@@ -63,7 +63,7 @@ async def test_an_upgrade_leaves_facts_and_the_table_of_old_snapshots_to_old_pro
 
 
 async def test_the_old_setup_finds_all_its_files_applied_after_an_upgrade(stack: Addresses) -> None:
-    async with empty_database(stack.postgres) as (_, database):
+    async with empty_database(stack) as (_, database):
         await set_up_as_ea756c9(database)
         book = "select name, sha256 from modelog.migration"
         before = await database.fetch(book)
@@ -123,7 +123,7 @@ async def test_a_file_that_fails_is_not_recorded_and_is_applied_by_the_next_setu
 
 
 async def test_two_setups_at_once_apply_every_file_once(stack: Addresses) -> None:
-    async with empty_database(stack.postgres) as (url, first):
+    async with empty_database(stack) as (url, first):
         second = await asyncpg.connect(url)
         done = await asyncio.gather(migrate(first), migrate(second))
         await second.close()

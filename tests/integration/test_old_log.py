@@ -60,7 +60,7 @@ def as_schema_2(row: Row) -> Row:
 async def upgraded(stack: Addresses, **rows: Sequence[Row]) -> AsyncIterator[Log]:
     """The log of a database that was left by ea756c9 and set up again by this commit."""
     async with AsyncExitStack() as opened:
-        url, owner = await opened.enter_async_context(empty_database(stack.postgres))
+        url, owner = await opened.enter_async_context(empty_database(stack))
         await load_dump(owner, **rows)
         await migrate(owner)
         yield Log(await opened.enter_async_context(await connect(url, "modelog_service")))
@@ -116,7 +116,7 @@ def test_the_dump_has_every_fact_and_a_snapshot_of_every_decider() -> None:
 
 
 async def test_the_copied_sql_is_what_was_applied(stack: Addresses) -> None:
-    async with empty_database(stack.postgres) as (_, owner):
+    async with empty_database(stack) as (_, owner):
         await load_dump(owner)
         applied = await owner.fetch("select name, sha256 from modelog.migration order by name")
         assert [tuple(row) for row in applied] == [

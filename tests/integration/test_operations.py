@@ -68,7 +68,7 @@ def test_a_server_that_does_not_answer_is_a_sentence(command: str, server: str) 
 
 
 async def test_a_database_that_is_not_set_up_is_a_sentence(stack: Addresses, settings: Settings) -> None:
-    async with empty_database(stack.postgres) as (url, _):
+    async with empty_database(stack) as (url, _):
         done = operations(given(settings, postgres=url), "rebuild")
     assert done.returncode == 1
     assert done.stderr.endswith("): run `python -m operations setup`.\n")

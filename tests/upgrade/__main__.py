@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from stack import Servers
-from tests.e2e.cluster import DECIDING, EVERY, Cluster
+from stack.waiting import until
+from tests.e2e.cluster import DECIDING, EVERY_SERVICE, Cluster, new_cluster
 from tests.e2e.invariants import check
-from tests.e2e.load import Load
-from tests.e2e.process import until
-from tests.e2e.watching import quiet
+from tests.e2e.load import Load, running_load
+from tests.e2e.watching import wait_until_idle
 from tests.upgrade.checkout import ROOT, SNAPSHOT_OFTEN, Checkout
 
 MESSAGES_PER_SECOND = 20
@@ -36,7 +36,7 @@ PROGRESS = {
 """The fact that shows that others do the work of a service that ended."""
 BUG_EVENTS = ("bug", "defect")
 """What a service logs when it parks a record because of a bug of its own; older commits say defect."""
-NEW = {name: f"{name}-new" for name in EVERY}
+NEW = {name: f"{name}-new" for name in EVERY_SERVICE}
 
 began = time.monotonic()
 
@@ -47,32 +47,27 @@ def report(step: str) -> None:
 
 async def upgrade(cluster: Cluster, old: Checkout) -> Load:
     """From a registry of old processes to one of new processes, under load that goes on; return what was sent."""
-    await cluster.create()
     await asyncio.to_thread(old.set_up, cluster.env)
-    for name in EVERY:
+    for name in EVERY_SERVICE:
         cluster.running[name] = old.start(name, (name,), cluster.env, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
-    await cluster.ready(*EVERY)
-    report(f"{len(EVERY)} processes of {old.name} are ready")
-    load = Load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS)
-    loading = asyncio.create_task(load.run())
-    try:
+    await cluster.ready(*EVERY_SERVICE)
+    report(f"{len(EVERY_SERVICE)} processes of {old.name} are ready")
+    async with running_load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS) as load:
         await cluster.grows("model.promoted", 20)
         await _migrate(cluster)
         await cluster.grows("model.promoted")
         cluster.start(*NEW.values())
         await cluster.ready(*NEW.values())
-        await until(lambda: _shared(cluster), "every group shared by an old and a new process")
+        await until(lambda: _shared(cluster), "every group shared by an old and a new process", seconds=60)
         report(f"{len(NEW)} new processes share groups and locks with the old ones, {await _facts(cluster)} facts")
         await cluster.grows("model.promoted", 20)
-        for name in EVERY:
+        for name in EVERY_SERVICE:
             await cluster.stop(name)
             await cluster.grows(PROGRESS[name], 2)
             report(f"the old {name} has ended, others do its work, {await _facts(cluster)} facts")
         await _migrate(cluster, "--after")
         await cluster.grows("model.promoted")
-    finally:
-        load.enough.set()
-        await loading
+    report("the load has ended")
     return load
 
 
@@ -87,7 +82,7 @@ async def _migrate(cluster: Cluster, *arguments: str) -> None:
 async def _shared(cluster: Cluster) -> bool:
     """Whether an old and a new process of each deciding service have partitions: each tells the lag of its own."""
     return all(
-        "modelog_lag{" in cluster.running[title].ask("/metrics") for name in DECIDING for title in (name, NEW[name])
+        "modelog_lag{" in cluster.running[title].get("/metrics") for name in DECIDING for title in (name, NEW[name])
     )
 
 
@@ -101,11 +96,11 @@ async def _facts(cluster: Cluster) -> int:
 
 async def _verify(cluster: Cluster, load: Load) -> str:
     """Raise AssertionError where something was lost, doubled or parked; return the summary."""
-    await quiet(cluster)
+    await wait_until_idle(cluster)
     lines = [line for running in cluster.running.values() for line in running.lines()]
     bugs = [line for line in lines if line.get("event") in BUG_EVENTS]
     assert not bugs, f"bugs were logged, so records are parked: {bugs}"
-    await check(cluster, load.sent, load.garbage)
+    await check(cluster, load)
     log = await cluster.log()
     try:
         assert await log.fetchval("select to_regclass('log.snapshot') is null"), "log.snapshot was not dropped"
@@ -122,15 +117,9 @@ async def run(commit: str) -> None:
     """Clone, install, start servers of its own, upgrade and verify."""
     old = await asyncio.to_thread(Checkout.of, commit, ROOT / ".modelog" / "upgrade-from")
     report(f"{old.name} is cloned and installed")
-    logs = Path(mkdtemp(prefix="modelog-upgrade-"))
     with Servers() as servers:
-        cluster = Cluster(servers.addresses, logs)
-        try:
-            load = await upgrade(cluster, old)
-            report("the load has ended")
-            report(await _verify(cluster, load))
-        finally:
-            await cluster.kill(*cluster.running)
+        async with new_cluster(servers.addresses, Path(mkdtemp(prefix="modelog-upgrade-")), set_up=False) as cluster:
+            report(await _verify(cluster, await upgrade(cluster, old)))
 
 
 def main() -> int:
@@ -138,7 +127,7 @@ def main() -> int:
     parser.add_argument("commit", help="the commit of the old processes")
     try:
         asyncio.run(run(parser.parse_args().commit))
-    except (AssertionError, subprocess.CalledProcessError) as reason:
+    except (AssertionError, TimeoutError, subprocess.CalledProcessError) as reason:
         report(f"FAILED: {reason}")
         return 1
     return 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.supervisor import Guarded
-from tests.e2e.process import Running
+from tests.e2e.process import ServiceProcess
 
 ROOT = Path(__file__).parents[2]
 SNAPSHOT_OFTEN = """
@@ -49,7 +49,9 @@ class Checkout:
         module = "operations" if (self.folder / "operations").exists() else "shared.setup"
         _run(*self._python("-m", module, *(["setup"] if module == "operations" else [])), env=self._env(env))
 
-    def start(self, title: str, names: tuple[str, ...], env: Mapping[str, str], log: Path, first: str = "") -> Running:
+    def start(
+        self, title: str, names: tuple[str, ...], env: Mapping[str, str], log: Path, first: str = ""
+    ) -> ServiceProcess:
         """A process of these services, or of all; `first` is Python that it runs before."""
         return _OldProcess(title, self._python("-c", f"{first}\n{ALL_SERVICES}", *names), self._env(env), log)
 
@@ -60,10 +62,17 @@ class Checkout:
         return os.environ | env | {"PYTHONPATH": str(self.folder)}
 
 
-class _OldProcess(Running):
+class _OldProcess(ServiceProcess):
     def __init__(self, title: str, command: list[str], env: Mapping[str, str], log: Path) -> None:
-        self.title, self.log, self.began = title, log, log.stat().st_size if log.exists() else 0
-        self.guarded = Guarded(command, log, env=env, patience=60)
+        self.title, self.log, self.log_offset = title, log, log.stat().st_size if log.exists() else 0
+        self.guarded = Guarded(command, log, env=env, stop_seconds=60)
+
+    def is_ready(self) -> bool:
+        """Older commits answer /readyz with text; the status of the answer is the same."""
+        try:
+            return bool(self.health and self.get("/readyz"))
+        except OSError:
+            return False
 
 
 def _run(*command: str, env: Mapping[str, str] | None = None) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import asyncpg
 
 from shared.log.migrations import BOOK
+from stack import Addresses
+from stack.disposable import disposable
 
 OLD_SQL = Path(__file__).parent / "sql_ea756c9"
 
@@ -55,21 +55,14 @@ select line from line as l (line) order by line collate "C"
 
 
 @asynccontextmanager
-async def empty_database(postgres: str) -> AsyncIterator[tuple[str, asyncpg.Connection]]:
+async def empty_database(servers: Addresses) -> AsyncIterator[tuple[str, asyncpg.Connection]]:
     """A database with nothing in it: its address, and a connection of its owner."""
-    name = f"upgrade_{secrets.token_hex(6)}"
-    owner = await asyncpg.connect(postgres)
-    try:
-        await owner.execute(f"create database {name}")
-        url = urlsplit(postgres)._replace(path=f"/{name}").geturl()
-        connection = await asyncpg.connect(url)
+    async with disposable(servers, "upgrade", set_up=False) as sandbox:
+        connection = await asyncpg.connect(sandbox.addresses.postgres)
         try:
-            yield url, connection
+            yield sandbox.addresses.postgres, connection
         finally:
             await connection.close()
-            await owner.execute(f"drop database {name} with (force)")
-    finally:
-        await owner.close()
 
 
 async def set_up_as_ea756c9(connection: asyncpg.Connection) -> None:

@@ -25,16 +25,16 @@ from modelog.values import Artifact, File
 
 from shared.bus.topics import PARKED
 from stack import Servers
-from tests.e2e.cluster import DECIDING, Cluster
-from tests.e2e.load import Load
-from tests.e2e.process import until
-from tests.e2e.watching import quiet, records
+from stack.waiting import until
+from tests.e2e.cluster import DECIDING, Cluster, new_cluster
+from tests.e2e.load import running_load
+from tests.e2e.watching import records, wait_until_idle
 from tests.upgrade.checkout import SNAPSHOT_OFTEN, Checkout
 
 MESSAGES = 150
 RECORDS_OF_A_TOPIC = 2
 
-NAMES = {"MODELOG_TOPIC_PREFIX": "dump.", "MODELOG_S3_BUCKET": "dump", "MODELOG_TOPIC_PARTITIONS": "1"}
+NAMES = {"MODELOG_TOPIC_PREFIX": "dump.", "MODELOG_S3_BUCKET": "dump"}
 TABLES = ("modelog.migration", "log.stream", "log.event", "log.cursor", "log.snapshot")
 REGISTRY = """
 select c.relname, c.relkind = 'v',
@@ -51,21 +51,18 @@ select c.relname, c.relkind = 'v',
 
 async def produce(cluster: Cluster, files: Path) -> None:
     """Load, then what the load does not send: a run without its bytes, and a record too large to be parked whole."""
-    load = Load(cluster, files, rate=25, models=3)
-    loading = asyncio.create_task(load.run())
+    async with running_load(cluster, files, rate=25, models=3) as load:
 
-    async def sent() -> bool:
-        return len(load.sent) >= MESSAGES
+        async def sent() -> bool:
+            return len(load.sent) >= MESSAGES
 
-    await until(sent, f"{MESSAGES} messages", 120)
-    load.enough.set()
-    await loading
+        await until(sent, f"{MESSAGES} messages", seconds=120)
     async with cluster.registry() as registry:
         missing = Artifact(files=(File(path="gone.pkl", size=3, sha256="0" * 64),))
         await registry.publish(ModelTrained(model="model-00", run="without bytes", artifact=missing, metrics={}))
     async with AIOKafkaProducer(bootstrap_servers=cluster.settings.kafka_servers, max_request_size=7 * 2**20) as out:
         await out.send_and_wait(f"{cluster.prefix}model.trained", b"x" * (6 * 2**20 - 200), key=b"too large")
-    await quiet(cluster)
+    await wait_until_idle(cluster)
 
 
 async def lines(cluster: Cluster) -> list[dict[str, Any]]:
@@ -111,16 +108,12 @@ async def dump(commit: str, folder: Path) -> list[dict[str, Any]]:
     """The lines of a dump of this commit: run it on servers of its own, and read everything."""
     checkout = Checkout.of(commit, folder)
     with TemporaryDirectory() as files, Servers() as servers:
-        cluster = Cluster(servers.addresses, Path(files), **NAMES)
-        await cluster.create()
-        checkout.set_up(cluster.env)
-        cluster.running["all"] = checkout.start("all", (), cluster.env, Path(files, "all.log"), SNAPSHOT_OFTEN)
-        try:
+        async with new_cluster(servers.addresses, Path(files), set_up=False, **NAMES) as cluster:
+            checkout.set_up(cluster.env)
+            cluster.running["all"] = checkout.start("all", (), cluster.env, Path(files, "all.log"), SNAPSHOT_OFTEN)
             await cluster.ready("all")
             await produce(cluster, Path(files))
             return await lines(cluster)
-        finally:
-            await cluster.stop("all")
 
 
 if __name__ == "__main__":
