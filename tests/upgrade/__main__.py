@@ -29,7 +29,7 @@ PROGRESS = {
     "validation": "model.validated",
     "promotion": "model.promoted",
     "retraining": "drift.recorded",
-    "retirement": "retirement.refused",
+    "retirement": "model.retired",
     "relay": "model.promoted",
     "views": "model.promoted",
 }
