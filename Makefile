@@ -1,6 +1,6 @@
 # modelog: everything one can ask of this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk check format bench bench-quick soak rebuild parked lock clean
+.PHONY: help demo up down test test-unit test-integration test-e2e test-sdk mutants check format bench bench-quick soak rebuild parked lock clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -30,6 +30,9 @@ test-integration: $(READY) ## run the tests on real servers, the SDK's among the
 
 test-e2e: $(READY) ## run the tests on real servers and real services
 	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
+
+mutants: $(READY) ## change the pure modules in 1,900 places and print each change that no unit test notices
+	@$(PYTHON) -m tests.mutants $(ARGS)
 
 SDK_TESTS := pytest pytest-asyncio hypothesis cloudevents jsonschema
 

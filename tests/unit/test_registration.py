@@ -25,13 +25,13 @@ def test_the_next_run_is_the_next_version() -> None:
 
 
 def test_a_version_keeps_all_that_is_known_of_its_run() -> None:
-    told: dict[str, Any] = {
+    known: dict[str, Any] = {
         "parameters": {"depth": 3},
         "author": "ada",
         "answers": RETRAINING,
         "tags": {"team": "risk"},
     }
-    given(registration).when(register("run-1", **told)).then(registered(1, "run-1", **told))
+    given(registration).when(register("run-1", **known)).then(registered(1, "run-1", **known))
 
 
 def test_the_same_run_again_changes_nothing() -> None:

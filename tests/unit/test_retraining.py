@@ -29,10 +29,10 @@ def test_a_report_without_drift_is_recorded_and_declined() -> None:
     quiet = drifted(drifted=False)
     story = given(retraining, SERVING).when(consider(quiet))
     story.then_refused("not drifted")
-    assert story.said[0] == recorded(quiet)
+    assert story.facts[0] == recorded(quiet)
 
 
-def test_one_request_is_open_at_a_time() -> None:
+def test_a_second_request_waits_for_the_first() -> None:
     story = given(retraining, [*SERVING, requested()]).when(consider(at=after(hours=2)))
     story.then_refused("one is open")
 
@@ -64,7 +64,7 @@ def test_a_version_that_is_no_longer_used_is_not_trained_again(fact: Fact, reaso
     story.then_refused(reason)
 
 
-def test_every_reason_is_told() -> None:
+def test_every_reason_is_given() -> None:
     story = given(retraining, [*SERVING, requested()]).when(consider(drifted(drifted=False)))
     story.then_refused("not drifted", "one is open", "cooling down")
 
@@ -72,4 +72,4 @@ def test_every_reason_is_told() -> None:
 def test_drift_of_an_unknown_version_is_declined_and_not_recorded() -> None:
     story = given(retraining, SERVING).when(consider(drifted(9)))
     story.then_refused("unknown version")
-    assert len(story.said) == 1
+    assert len(story.facts) == 1
