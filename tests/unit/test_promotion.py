@@ -57,16 +57,32 @@ def test_promoting_the_version_that_serves_again_is_refused_and_changes_nothing(
     ([registered(7), retired(7), validated(7)], "retired"),
 ])  # fmt: skip
 def test_a_version_that_may_not_serve_is_refused(facts: list[Fact], reason: str) -> None:
-    given(promotion, facts).when(promote()).then_refused(reason)
+    story = given(promotion, facts).when(promote())
+    story.then_refused(reason, sentence="fraud/7")
 
 
 def test_a_stage_that_the_policy_does_not_have_is_refused() -> None:
-    given(promotion, versions(7)).when(promote(stage="moon")).then_refused("unknown stage")
+    story = given(promotion, versions(7)).when(promote(stage="moon"))
+    story.then_refused("unknown stage", sentence="moon is no stage of the policy, which has staging, production")
 
 
 def test_the_policy_does_not_promote_what_is_worse_than_a_champion_it_was_not_compared_with() -> None:
     facts = [registered(1), validated(1), registered(2, metrics={"f1": 0.8}), validated(2), promoted(1)]
-    given(promotion, facts).when(promote(2, automatic=True)).then_refused("worse than the champion")
+    story = given(promotion, facts).when(promote(2, automatic=True))
+    story.then_refused("worse than the champion", sentence="fraud/2 was compared with no champion, 1 serves production")
+    story.then_refused("worse than the champion", sentence="worse than champion 1's 0.9")
+
+
+def test_a_refusal_names_the_champion_that_the_version_was_compared_with() -> None:
+    facts = [*versions(1, 3), registered(2, metrics={"f1": 0.8}), validated(2, compared_to=1), promoted(3)]
+    story = given(promotion, facts).when(promote(2, automatic=True))
+    story.then_refused("worse than the champion", sentence="was compared with 1, 3 serves production")
+
+
+def test_the_policy_compares_no_second_time_with_the_same_champion() -> None:
+    facts = [*versions(1), registered(2, metrics={"f1": 0.8}), validated(2, compared_to=1), promoted(1)]
+    story = given(promotion, facts).when(promote(2, automatic=True))
+    story.then(answered(2, replaces=1, metrics={"f1": 0.8}))
 
 
 def test_the_policy_promotes_what_is_better_than_a_champion_it_was_not_compared_with() -> None:
