@@ -25,9 +25,11 @@ def test_a_message_without_a_correlation_begins_the_chain() -> None:
     assert Cause.of(message(trained(), correlation=None)).correlation == "id-7"
 
 
-def test_a_run_of_a_schedule_is_named_by_the_schedule_and_its_time() -> None:
+def test_a_command_of_a_schedule_is_named_by_the_schedule_its_time_and_its_number() -> None:
     due = datetime(2026, 3, 3, 12, tzinfo=UTC)
-    id = "retirement.retire_old@2026-03-03T12:00:00+00:00"
-    assert Cause.tick("retirement.retire_old", due) == Cause(
-        uuid5(NAMESPACE_URL, f"/modelog/schedule#{id}"), id, "/modelog/schedule", id
-    )
+    run = "retirement.retire_old@2026-03-03T12:00:00+00:00"
+    for number in (0, 1):
+        id = uuid5(NAMESPACE_URL, f"/modelog/schedule#{run}/{number}")
+        expected = Cause(id, f"{run}/{number}", "/modelog/schedule", run)
+        assert Cause.tick("retirement.retire_old", due, number) == expected
+    assert Cause.tick("retirement.retire_old", due) == Cause.tick("retirement.retire_old", due, 0)
