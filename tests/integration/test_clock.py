@@ -197,6 +197,28 @@ async def test_a_run_that_fails_is_done_again_with_the_same_causes_and_answered_
     assert await runs.log.pool.fetchval("select count(*) from log.event") == 2
 
 
+async def test_an_instance_does_not_wait_for_the_run_of_another(runs: Runs, settings: Settings, log: Log) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await go_on.wait()
+
+    runs.during = lambda _: wait()
+    first, second = (Runtime(settings, log.pool, DEFAULT) for _ in range(2))
+    async with running(runs, first):
+        await begun.wait()
+        async with running(runs, second):
+
+            async def looked() -> bool:
+                return NAME in second.health.components
+
+            await until(looked, "a look of the second instance")
+        assert len(runs.times) == 1, "and it has stopped meanwhile"
+        go_on.set()
+        await runs.done(1)
+
+
 async def test_a_connection_that_is_killed_releases_its_run_to_another_instance(
     runs: Runs, settings: Settings, log: Log, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
