@@ -1,6 +1,6 @@
 # modelog: what this checkout can do. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk test-upgrade check format bench bench-quick soak rebuild parked lock generate clean
+.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk test-upgrade mutants check format bench bench-quick soak rebuild parked lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -37,6 +37,9 @@ test-integration: $(READY) ## run the tests on real servers, the SDK's among the
 test-e2e: $(READY) ## run the tests on real servers and real services
 	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/e2e $(ARGS)
 
+mutants: $(READY) ## change the pure modules in 1,900 places and print each change that no unit test notices
+	@$(PYTHON) -m tests.mutants $(ARGS)
+
 SDK_TESTS := pytest pytest-asyncio hypothesis cloudevents jsonschema
 
 test-sdk: $(READY) ## build the SDK's wheel and test it alone, on the oldest Python here
@@ -50,7 +53,6 @@ test-sdk: $(READY) ## build the SDK's wheel and test it alone, on the oldest Pyt
 
 FROM ?= ea756c9
 
-.PHONY: test-upgrade
 test-upgrade: $(READY) ## run the services of an older commit beside today's, under load (FROM=ea756c9)
 	@$(PYTHON) -m tests.upgrade $(FROM)
 
