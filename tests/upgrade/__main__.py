@@ -11,6 +11,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -24,19 +25,14 @@ from tests.upgrade.checkout import ROOT, SNAPSHOT_OFTEN, Checkout
 
 MESSAGES_PER_SECOND = 20
 MODELS = 20
-PROGRESS = {
-    "ingestion": "model.registered",
-    "validation": "model.validated",
-    "promotion": "model.promoted",
-    "retraining": "drift.recorded",
-    "retirement": "model.retired",
-    "relay": "model.promoted",
-    "views": "model.promoted",
-}
-"""The fact that shows that others do the work of a service that ended."""
+PROGRESS = """
+select (select count(*) from log.event where meta ->> 'source' = '/modelog/' || $1)
+     + coalesce((select position from log.cursor where follower = $1), 0)
+     + case when $1 = 'views' then (select min(position) from registry.cursor) else 0 end
+"""
+"""How far a service has come: the facts that it has decided, or its position in the log."""
 BUG_EVENTS = ("bug", "defect")
 """What a service logs when it parks a record because of a bug of its own; older commits say defect."""
-NEW = {name: f"{name}-new" for name in EVERY_SERVICE}
 
 began = time.monotonic()
 
@@ -48,27 +44,43 @@ def report(step: str) -> None:
 async def upgrade(cluster: Cluster, old: Checkout) -> Load:
     """From a registry of old processes to one of new processes, under load that goes on; return what was sent."""
     await asyncio.to_thread(old.set_up, cluster.env)
-    for name in EVERY_SERVICE:
+    for name in old.services:
         cluster.running[name] = old.start(name, (name,), cluster.env, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
-    await cluster.ready(*EVERY_SERVICE)
-    report(f"{len(EVERY_SERVICE)} processes of {old.name} are ready")
+    await cluster.ready(*old.services)
+    report(f"{len(old.services)} processes of {old.name} are ready")
     async with running_load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS) as load:
         await cluster.grows("model.promoted", 20)
         await _migrate(cluster)
         await cluster.grows("model.promoted")
-        cluster.start(*NEW.values())
-        await cluster.ready(*NEW.values())
-        await until(lambda: _shared(cluster), "every group shared by an old and a new process", seconds=60)
-        report(f"{len(NEW)} new processes share groups and locks with the old ones, {await _facts(cluster)} facts")
+        new = [f"{name}-new" for name in EVERY_SERVICE]
+        cluster.start(*new)
+        await cluster.ready(*new)
+        shared = [name for name in old.services if name in DECIDING]
+        await until(lambda: _shared(cluster, shared), "every group shared by an old and a new process", seconds=60)
+        report(f"{len(new)} new processes share groups and locks with the old ones, {await _facts(cluster)} facts")
         await cluster.grows("model.promoted", 20)
-        for name in EVERY_SERVICE:
+        for name in old.services:
             await cluster.stop(name)
-            await cluster.grows(PROGRESS[name], 2)
-            report(f"the old {name} has ended, others do its work, {await _facts(cluster)} facts")
+            await _goes_on(cluster, name)
+            report(f"the old {name} has ended, a new process does its work, {await _facts(cluster)} facts")
         await _migrate(cluster, "--after")
         await cluster.grows("model.promoted")
     report("the load has ended")
     return load
+
+
+async def _goes_on(cluster: Cluster, name: str) -> None:
+    """Wait until somebody does the work of this service, under load."""
+    log = await cluster.log()
+    try:
+        before = await log.fetchval(PROGRESS, name)
+
+        async def more() -> bool:
+            return bool(await log.fetchval(PROGRESS, name) >= before + 5)
+
+        await until(more, f"a new {name} at work ({cluster.logs})", seconds=60)
+    finally:
+        await log.close()
 
 
 async def _migrate(cluster: Cluster, *arguments: str) -> None:
@@ -79,11 +91,10 @@ async def _migrate(cluster: Cluster, *arguments: str) -> None:
     report(f"`operations {' '.join(('setup', *arguments))}` made {len(output.splitlines())} changes")
 
 
-async def _shared(cluster: Cluster) -> bool:
-    """Whether an old and a new process of each deciding service have partitions: each tells the lag of its own."""
-    return all(
-        "modelog_lag{" in cluster.running[title].get("/metrics") for name in DECIDING for title in (name, NEW[name])
-    )
+async def _shared(cluster: Cluster, names: Sequence[str]) -> bool:
+    """Whether the old and the new process of each service have partitions: each tells the lag of its own."""
+    processes = [cluster.running[title] for name in names for title in (name, f"{name}-new")]
+    return all("modelog_lag{" in process.get("/metrics") for process in processes)
 
 
 async def _facts(cluster: Cluster) -> int:

@@ -44,6 +44,11 @@ class Checkout:
         """The commit, abbreviated."""
         return self.folder.name
 
+    @property
+    def services(self) -> list[str]:
+        """The names of its services."""
+        return sorted(app.parent.name for app in self.folder.glob("services/*/app.py"))
+
     def set_up(self, env: Mapping[str, str]) -> None:
         """Create schema, topics and bucket as this commit does."""
         module = "operations" if (self.folder / "operations").exists() else "shared.setup"
