@@ -10,7 +10,7 @@ from services.views.engine.cursors import Cursor
 from services.views.engine.definition import VIEWS
 from services.views.engine.projector import MOST, CursorMoved, NewerFold, Projector
 from shared.log import Log
-from shared.log.following import follow
+from shared.log.following import Ranges, follow
 from shared.runtime.postgres import session
 from shared.runtime.runtime import Runtime
 from shared.runtime.waiting import run_until_stopped, sleep_until_stopped
@@ -105,7 +105,7 @@ class Views:
                 FACTS.inc(await projector.step(after, upto))
             watched.cursor = upto
 
-        await follow(watched, watched.cursor, work, process.stopping, MOST)
+        await follow(watched, Ranges(watched.cursor, work), process.stopping, MOST)
 
 
 service = Views()

@@ -20,7 +20,7 @@ from services.views.engine.projector import CursorMoved, Projector
 from services.views.engine.rebuild import rebuild
 from shared.log import Log
 from shared.runtime.postgres import session
-from tests.integration.views_fixtures import STEPS, History, mingled, told, write
+from tests.integration.views_fixtures import STEPS, History, facts_of, mingled, write
 from tests.integration.views_plain import Views, plain
 
 KEYS = {"version": ("model", "version"), "model": ("model",), "serving": ("model", "stage")}
@@ -114,7 +114,7 @@ async def test_a_story_of_three_versions(log: Log) -> None:
             promoted(2, "production", "staging", 1),
             promoted(3, "staging", "development", None),
         ]
-        await projector.step(0, await write(log, told([*registrations, *moves]), {}))
+        await projector.step(0, await write(log, facts_of([*registrations, *moves]), {}))
     seen = await shown(log, ["fraud"])
     assert [row["stage"] for row in seen["version"].values()] == ["archived", "production", "staging"]
     assert {key[1]: (row["version"], row["previous"]) for key, row in seen["serving"].items()} == {
@@ -130,7 +130,7 @@ async def test_a_slot_whose_version_left_is_empty(log: Log) -> None:
     left = next(fact for fact in facts if fact.leaves == "staging")
     upto = facts.index(left) + 1
     async with projecting(log) as projector:
-        await projector.step(0, await write(log, told(history.facts[: history.facts.index(left) + 1]), {}))
+        await projector.step(0, await write(log, facts_of(history.facts[: history.facts.index(left) + 1]), {}))
     assert upto > 1
     slot = (await shown(log, ["fraud"]))["serving"]["fraud", "staging"]
     assert (slot["version"], slot["manifest"], slot["previous"]) == (None, None, left.version)
@@ -180,7 +180,7 @@ async def test_what_cannot_be_compared_cannot_stop_a_fold(log: Log) -> None:
         "metrics": {"nan": "NaN", "inf": "-Infinity", "tiny": 5e-324},
         "parameters": {"huge": 10**400, "null": None, "line": "\u2028"},
     }
-    top = await write(log, told([type(facts[0]).model_validate(odd)]), {})
+    top = await write(log, facts_of([type(facts[0]).model_validate(odd)]), {})
     async with projecting(log):
         pass
     await wait_until(log.pool, top, 1)

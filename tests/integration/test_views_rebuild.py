@@ -17,7 +17,7 @@ from services.views.engine.definition import VIEWS, View
 from services.views.engine.projector import CursorMoved, NewerFold, Projector
 from services.views.engine.rebuild import digests, rebuild
 from shared.log import Log
-from shared.log.following import follow
+from shared.log.following import Ranges, follow
 from shared.runtime.postgres import session
 from shared.runtime.settings import Settings
 from tests.integration.test_views import grown, projecting, shown
@@ -45,7 +45,7 @@ async def following(log: Log) -> AsyncIterator[asyncio.Event]:
                     async def step(after: int, upto: int) -> None:
                         await projector.step(after, upto)
 
-                    await follow(log, cursors["model"].position, step, stopping)
+                    await follow(log, Ranges(cursors["model"].position, step), stopping)
 
     working = asyncio.create_task(work())
     yield stopping

@@ -152,6 +152,6 @@ async def write(log: Log, facts: Iterable[tuple[str, Fact]], heads: dict[str, in
     return position
 
 
-def told(facts: Iterable[Fact]) -> list[tuple[str, Fact]]:
+def facts_of(facts: Iterable[Fact]) -> list[tuple[str, Fact]]:
     """Facts as `write` takes them."""
     return [(fact.model, fact) for fact in facts]
