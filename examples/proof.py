@@ -10,8 +10,9 @@ import asyncpg
 
 from examples.sentences import shown
 from examples.trouble import Trouble
-from services.views.engine.cursors import wait_until
+from services.views.engine.definition import NAMES
 from services.views.engine.rebuild import Report, digests, rebuild
+from shared.log.view_cursors import wait_until
 from shared.runtime.postgres import connect
 from shared.runtime.settings import settings
 
@@ -39,7 +40,7 @@ async def views(upto: int, patience: float) -> AsyncIterator[asyncpg.Pool]:
     """The views, as soon as they show the facts up to this position."""
     async with await connect(settings().postgres_url.get_secret_value(), settings().postgres_role) as pool:
         try:
-            await wait_until(pool, upto, patience)
+            await wait_until(pool, NAMES, upto, patience)
         except TimeoutError as late:
             raise Trouble(str(late)) from None
         yield pool

@@ -8,7 +8,7 @@ from importlib import import_module
 COMMANDS = {
     "setup": "make schema, topics and bucket where they are missing",
     "parked": "list what could not be read and why, and send it again",
-    "rebuild": "build the views again from the log, beside the old ones, then swap",
+    "rebuild": "build views again from the log beside the old tables, compare, swap",
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from shared.log.following import Ranges
 from shared.log.lock_keys import BUILDER, lock_key
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
-from tests.integration.desk import until
+from tests.integration.followers import running, until_reported
 from tests.integration.views_fixtures import History, facts_of, write
 
 POSITIONS = "select position from log.event where position > $1 and position <= $2 order by position"
@@ -42,27 +41,6 @@ class Deliveries:
 @pytest.fixture
 async def runtime(settings: Settings, log: Log) -> Runtime:
     return Runtime(settings, log.pool, settings.read_policy())
-
-
-@asynccontextmanager
-async def running(runtime: Runtime, follower: Follower) -> AsyncIterator[Runtime]:
-    """A follower in a process of its own."""
-    own = Runtime(runtime.settings, runtime.pool, runtime.policy)
-    task = asyncio.create_task(follower.run(own))
-    try:
-        yield own
-    finally:
-        own.stopping.set()
-        await asyncio.wait_for(task, 20)
-
-
-async def until_reported(runtime: Runtime, name: str, **state: Any) -> None:
-    """Wait until `/readyz` shows this state."""
-
-    async def reported() -> bool:
-        return state.items() <= runtime.health.components.get(name, {}).items()
-
-    await until(reported, f"{name} with {state}")
 
 
 async def logged(log: Log, facts: int, model: str = "fraud") -> int:

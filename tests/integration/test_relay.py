@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import cast
 
 import pytest
@@ -22,6 +21,7 @@ from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from tests.examples import promoted, registered, retired
 from tests.integration.desk import until
+from tests.integration.followers import running
 
 META = {"source": "/modelog/tests", "causation": "1", "correlation": "2", "traceparent": "00-3"}
 
@@ -33,16 +33,9 @@ async def runtime(settings: Settings, log: Log) -> Runtime:
     return Runtime(settings, log.pool, settings.read_policy())
 
 
-@asynccontextmanager
-async def relaying(runtime: Runtime) -> AsyncIterator[Runtime]:
-    """A relay that runs in a process of its own, until that stops or the block ends."""
-    own = Runtime(runtime.settings, runtime.pool, runtime.policy)
-    running = asyncio.create_task(relay().run(own))
-    try:
-        yield own
-    finally:
-        own.stopping.set()
-        await asyncio.wait_for(running, 20)
+def relaying(runtime: Runtime) -> AbstractAsyncContextManager[Runtime]:
+    """A relay that runs in a process of its own."""
+    return running(runtime, relay())
 
 
 async def append(log: Log, model: str, *facts: Fact, **meta: object) -> None:

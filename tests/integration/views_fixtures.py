@@ -1,10 +1,11 @@
-"""Valid histories of models, said by the real deciders."""
+"""Valid histories of models, decided by the real deciders."""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,15 +18,20 @@ from services.promotion.decision import Promote, promotion
 from services.retirement.decision import Retire, retirement
 from services.retraining.decision import Consider, retraining
 from services.validation.decision import Judge, validation
+from services.views.engine.definition import VIEWS, View
+from services.views.engine.projector import Projector
 from shared.domain.decider import Decider
 from shared.log import Append, Entry, Log
+from shared.runtime.postgres import session
+from shared.runtime.waiting import run_beside
+from tests.integration.desk import until
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = DEFAULT.model_copy(update={"cool_down": timedelta(minutes=3), "patience": timedelta(minutes=9)})
 
 
 class History:
-    """One model's stream, grown by commands that the real deciders answer."""
+    """The stream of a model, grown by commands that the real deciders answer."""
 
     def __init__(self, model: str, seed: int = 0) -> None:
         self.model = model
@@ -47,13 +53,13 @@ class History:
         seen, state = self.states.get(id(decider), (0, decider.initial))
         state = decider.after(state, self.facts[seen:])
         self.states[id(decider)] = len(self.facts), state
-        said = decider.decide(state, command)
-        self.facts += said
-        return said
+        facts = decider.decide(state, command)
+        self.facts += facts
+        return facts
 
     @property
     def some_version(self) -> int:
-        """Mostly a recent one; now and then one that there is not."""
+        """Mostly a recent version; sometimes a version that does not exist."""
         return max(1, self.latest + 1 - min(int(self.random.expovariate(0.5)), 40))
 
 
@@ -131,7 +137,7 @@ WEIGHTS = [30, 2, 4, 24, 14, 6]
 
 
 def mingled(histories: Iterable[tuple[str, Sequence[Fact]]], seed: int = 0) -> list[tuple[str, Fact]]:
-    """The facts of many streams in one order of many, each stream's own order kept."""
+    """The facts of many streams in a random order that keeps the order of each stream."""
     streams = {model: iter(facts) for model, facts in histories}
     order = [model for model, facts in histories for _ in facts]
     random.Random(seed).shuffle(order)
@@ -139,9 +145,9 @@ def mingled(histories: Iterable[tuple[str, Sequence[Fact]]], seed: int = 0) -> l
 
 
 async def write(log: Log, facts: Iterable[tuple[str, Fact]], heads: dict[str, int]) -> int:
-    """Append in this order, each fact with an append of its own kind of luck; return the last position.
+    """Append in this order, each fact in an append of its own; return the last position.
 
-    `heads` holds how long each stream is, and is brought up to date.
+    `heads` holds the length of each stream, and is updated.
     """
     position = 0
     for model, fact in facts:
@@ -155,3 +161,27 @@ async def write(log: Log, facts: Iterable[tuple[str, Fact]], heads: dict[str, in
 def facts_of(facts: Iterable[Fact]) -> list[tuple[str, Fact]]:
     """Facts as `write` takes them."""
     return [(fact.model, fact) for fact in facts]
+
+
+def grown(models: Sequence[str], seed: int, facts: int) -> list[tuple[str, Fact]]:
+    """A random valid history of these models, in a random order."""
+    return mingled([(model, History(model, seed).grow(facts)) for model in models], seed)
+
+
+@asynccontextmanager
+async def projecting(log: Log, views: Sequence[View] = VIEWS) -> AsyncIterator[Projector]:
+    """A projector with all views at its position; the test advances it."""
+    async with session(log.pool) as connection:
+        projector = Projector(log.pool, connection, views)
+        await projector.open()
+        async with run_beside(*(projector.tend(view) for view in views)):
+            await until(lambda: complete(projector), "all views at the position of the projector")
+            yield projector
+
+
+async def complete(projector: Projector) -> bool:
+    """Whether every view is followed, with its own fold."""
+    found = projector.followed
+    return all(
+        view.name in found and found[view.name].view is view and found[view.name].current for view in projector.views
+    )
