@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -64,11 +65,10 @@ def answered(world: World, title: str) -> float:
 
 
 def relays(world: World) -> tuple[str, str]:
-    """The relay that speaks, and the one that stands by."""
-    told = {
-        title: "standing by" in world.running[title].ready()[1]
+    """The relay that leads, and the relay that stands by."""
+    roles = {
+        json.loads(world.running[title].ready()[1])["components"]["relay"]["role"]: title
         for title in ("relay", "relay-2")
         if world.running[title].alive
     }
-    by_standing = {standing: title for title, standing in told.items()}
-    return by_standing.get(False, "nobody"), by_standing.get(True, "nobody")
+    return roles.get("leader", "nobody"), roles.get("standby", "nobody")
