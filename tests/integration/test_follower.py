@@ -71,7 +71,8 @@ async def test_one_process_leads_and_another_takes_over(runtime: Runtime) -> Non
             leader.stopping.set()
             last = await logged(log, 10, "churn")
             await until_reported(standby, "deliveries", role="leader", position=last)
-    assert (first.delivered, second.delivered) == (list(range(1, half + 1)), list(range(half + 1, last + 1)))
+    assert second.delivered
+    assert first.delivered + second.delivered == list(range(1, last + 1))
 
 
 async def test_followers_of_other_names_lead_beside_each_other(runtime: Runtime) -> None:

@@ -28,7 +28,7 @@ from tests.integration.views_fixtures import grown, write
 from tests.integration.views_plain import plain
 
 MODELS = ["a", "b"]
-FIRST = {view.name: {"fold": view.version, "generation": 1} for view in VIEWS}
+FIRST = {view.name: {"fold": view.version, "generation": 1, "current": True} for view in VIEWS}
 
 # A view that fails on every fact of the streams in registry.refused.
 FRAGILE = View(
@@ -167,10 +167,11 @@ async def test_while_a_new_fold_is_built_its_old_table_is_followed_and_read(runt
             last = await write(log, facts[60:], heads)
             await wait_until(log.pool, NAMES, last)
             await until_reported(process, "views", ready=True, building={"version": {"position": 60, "of": last}})
-            assert process.health.components["views"]["views"]["version"]["fold"] == version.version - 1  # type: ignore[index,call-overload]
+            old = {"fold": version.version - 1, "generation": 1, "current": False}
+            await until_reported(process, "views", views=FIRST | {"version": old})
             assert await shown(log, MODELS) == await plain(log, MODELS)
             await reading.rollback()
-            swapped = FIRST | {"version": {"fold": version.version, "generation": 2}}
+            swapped = FIRST | {"version": {"fold": version.version, "generation": 2, "current": True}}
             await until_reported(process, "views", ready=True, building={}, views=swapped)
     shouts = await log.pool.fetch("select model, shouted from registry.version")
     assert shouts

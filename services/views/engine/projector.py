@@ -117,10 +117,14 @@ class Projector(Work):
         return "; ".join([*problems, *(f"{name} is not caught up" for name in lacking)]) or None
 
     def state(self) -> dict[str, JsonValue]:
-        """The views that follow the log, those that fail, and how far the tables are that are being built."""
+        """The views that follow the log, those that fail, and how far the tables are that are being built.
+
+        A view that is not `current` is still followed with its old fold, or shown with an old policy.
+        """
         return {
             "views": {
-                name: {"fold": it.view.version, "generation": it.generation} for name, it in self.followed.items()
+                name: {"fold": it.view.version, "generation": it.generation, "current": it.current}
+                for name, it in self.followed.items()
             },
             "failing": {name: {"position": it.position, "error": it.error} for name, it in self.failing.items()},
             "building": {
