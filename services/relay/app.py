@@ -42,7 +42,7 @@ def publishing() -> OpenWork:
 
 
 async def _extend(log: Log) -> None:
-    """Make the log's next partition long before it is needed. The relay does, because it leads in one process."""
+    """Make the log's next partition long before it is needed; here, because the relay leads in one process only."""
     while True:
         try:
             await log.pool.execute("select log.extend()")

@@ -16,7 +16,7 @@ from modelog.envelope import Header, encode_binary
 MAX_KNOWN_PARTITIONS = 50_000
 """Models whose partition is remembered: to compute it takes 1.4 µs, to look it up 0.1."""
 ACTOR_SCHEMA = 2
-"""In facts of an older schema `meta.actor` is the source of the message, and nobody is named."""
+"""In facts of an older schema `meta.actor` is the source of the message, and the actor is not known."""
 
 
 class OutgoingBatch:

@@ -16,7 +16,7 @@ from shared.log.following import Work
 RELAYED = Counter("modelog_relayed", "Facts acknowledged by Kafka")
 
 ACK_TIMEOUT_SECONDS = 10.0
-"""For Kafka to acknowledge a batch. Without it an idempotent producer waits for ever, and nobody would know."""
+"""For Kafka to acknowledge a batch. Without this limit an idempotent producer waits for ever, and reports nothing."""
 MAX_FACTS_IN_FLIGHT = 4_000
 """Facts in a batch. A hundred partitions share them: of 1,000 facts each partition got ten, and Kafka spent 10 µs on a
 fact instead of 5."""

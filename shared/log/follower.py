@@ -98,11 +98,13 @@ class Follower:
 
     async def _lead(self, leadership: Leadership) -> None:
         await leadership.connection.execute("set synchronous_commit = off")
-        runtime, log = leadership.runtime, leadership.log
+        runtime = leadership.runtime
         async with self._work(leadership) as work:
             progress = Progress(work, role="leader" if self._exclusive else "follower")
             logger.info("following", component=self.name, position=work.position)
             async with run_beside(self._report(runtime, progress)):
+                # Through the connection that holds the lock: when that is lost, the leadership ends at once.
+                log = Log(leadership.connection)
                 await follow(log, work, runtime.stopping, self._max_positions, progress.looked)
 
     async def _report(self, runtime: Runtime, progress: Progress) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from shared.log import Log
@@ -15,9 +16,15 @@ from shared.log.following import Ranges
 from shared.log.lock_keys import BUILDER, lock_key
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
+from tests.integration.desk import until
 from tests.integration.followers import running, until_reported
 from tests.integration.views_fixtures import History, facts_of, write
 
+KILL = """
+select bool_or(pg_terminate_backend(pid)) from pg_locks
+ where locktype = 'advisory' and classid = $1::int and objid = $2::int
+   and database = (select oid from pg_database where datname = current_database())
+"""
 POSITIONS = "select position from log.event where position > $1 and position <= $2 order by position"
 
 
@@ -76,10 +83,29 @@ async def test_one_process_leads_and_another_takes_over(runtime: Runtime) -> Non
 
 
 async def test_followers_of_other_names_lead_beside_each_other(runtime: Runtime) -> None:
-    one, two = (Follower(name, saved(Deliveries().deliver)) for name in ("one", "two"))
-    async with running(runtime, one) as first, running(runtime, two) as second:
-        await until_reported(first, "one", role="leader")
-        await until_reported(second, "two", role="leader")
+    webhooks, feeds = (Follower(name, saved(Deliveries().deliver)) for name in ("webhooks", "feeds"))
+    async with running(runtime, webhooks) as first, running(runtime, feeds) as second:
+        await until_reported(first, "webhooks", role="leader")
+        await until_reported(second, "feeds", role="leader")
+
+
+async def test_a_leader_that_lost_its_lock_is_replaced_without_a_new_fact(runtime: Runtime, database: str) -> None:
+    first, second = (Follower("deliveries", saved(Deliveries().deliver)) for _ in range(2))
+    async with running(runtime, first) as leader:
+        await until_reported(leader, "deliveries", role="leader")
+        async with running(runtime, second) as standby:
+            await until_reported(standby, "deliveries", role="standby")
+            owner = await asyncpg.connect(database)
+            assert await owner.fetchval(KILL, *lock_key("deliveries"))
+            await owner.close()
+            await until_reported(leader, "deliveries", ready=False)
+            await until(lambda: one_leads(leader, standby), "a leader again")
+
+
+async def one_leads(*processes: Runtime) -> bool:
+    """Whether one process says that it leads, and another that it stands by."""
+    roles = {str(process.health.components["deliveries"].get("role")) for process in processes}
+    return roles == {"leader", "standby"}
 
 
 async def test_a_range_that_failed_is_delivered_again(runtime: Runtime) -> None:
@@ -116,11 +142,11 @@ async def test_a_follower_that_is_not_exclusive_works_in_every_process(runtime: 
         return Follower("feed", work, exclusive=False)
 
     await logged(log, 5)
-    async with running(runtime, feed("a")) as one, running(runtime, feed("b")) as two:
-        for process in (one, two):
+    async with running(runtime, feed("a")) as first, running(runtime, feed("b")) as second:
+        for process in (first, second):
             await until_reported(process, "feed", ready=True, role="follower", position=5)
         await write(log, [("fraud", History("fraud").grow(1)[0])], {"fraud": 5})
-        for process in (one, two):
+        for process in (first, second):
             await until_reported(process, "feed", position=6)
     assert sorted(delivered) == [("a", 6), ("b", 6)]
 

@@ -17,7 +17,7 @@ from shared.log.lock_keys import BUILDER
 RANGE_POSITIONS = 50_000
 """What a table catches up with in one statement."""
 LOCK_TIMEOUT = "set local lock_timeout = '50ms'"
-"""Not longer for a lock that excludes readers: whoever reads next waits behind it."""
+"""Not longer for a lock that excludes readers: the next readers wait behind it."""
 
 # The workers scan and sort, this connection groups and writes: a sort of its own would make them wait.
 MEMORY = """
@@ -51,7 +51,7 @@ class NewTable:
 
 
 def ignore(_table: NewTable) -> None:
-    """Nobody watches the new table."""
+    """The new table is not watched."""
 
 
 @asynccontextmanager
@@ -104,7 +104,7 @@ async def digest(connection: asyncpg.Connection, view: View, generation: int) ->
 
 
 async def sweep(connection: asyncpg.Connection, view: View) -> None:
-    """Drop every generation but the one in use. A table that somebody still reads is left to the next sweep."""
+    """Drop every generation but the one in use. A table that is still read is left to the next sweep."""
     tables = await connection.fetch("select tablename from pg_tables where schemaname = 'registry'")
     used = await connection.fetchval("select generation from registry.cursor where view = $1", view.name)
     for (table,) in tables:

@@ -37,7 +37,7 @@ class CursorMoved(RuntimeError):
 
 @dataclass(frozen=True)
 class Source:
-    """The SQL that made a table, as it is kept in `registry.definition`."""
+    """The SQL that made a table, from `registry.definition`."""
 
     fold: str
     merge: str
@@ -62,7 +62,7 @@ class Cursor:
         return self.source is not None and self.source.shown == view.show_sql(self.generation)
 
     def made_by(self, view: View) -> View | None:
-        """The view with the SQL that made the table; None where that is of another version and was not kept."""
+        """The view with the SQL that made the table; None where that is of another version and unknown."""
         if self.fold == view.version:
             return view
         if self.source is None:
@@ -78,15 +78,15 @@ async def create(connection: asyncpg.Connection) -> None:
 
 
 async def read(connection: asyncpg.Connection | asyncpg.Pool, views: Sequence[View] = VIEWS) -> dict[str, Cursor]:
-    """The cursors of these views; raise FoldChanged where a fold is not what its version says."""
+    """The cursors of these views; raise FoldChanged where a fold is not the fold of its version."""
     try:
         rows = await connection.fetch(READ)
     except asyncpg.UndefinedTableError:
         rows = []
     cursors: dict[str, Cursor] = {}
     for name, fold, digest, generation, position, *source in rows:
-        kept = Source(*source) if source[0] is not None else None
-        cursors[name] = Cursor(fold, digest, generation, position, kept)
+        known = Source(*source) if source[0] is not None else None
+        cursors[name] = Cursor(fold, digest, generation, position, known)
     for view in views:
         cursor = cursors.get(view.name)
         if cursor and cursor.fold == view.version and cursor.digest != view.digest:

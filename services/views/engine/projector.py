@@ -65,6 +65,7 @@ class Projector(Work):
         self.failing: dict[str, Failure] = {}
         self.building: dict[str, NewTable] = {}
         self._step: Step | None = None
+        self._cursors: dict[str, int] = {}  # as last read, of views that are not followed
         self._moving = asyncio.Lock()  # who holds it may move the views and change which are followed
         self._one_build = asyncio.Lock()  # others would each hold a connection while they wait
         self._lacking = {view.name: asyncio.Event() for view in views}
@@ -105,8 +106,7 @@ class Projector(Work):
             except CursorMoved:
                 await asyncio.sleep(LOOK_SECONDS)
             except (FoldFailed, ColumnsChanged, asyncpg.PostgresError, *TRANSIENT) as error:
-                position = error.position if isinstance(error, FoldFailed) else self.position
-                self._set_aside(view.name, position, error)
+                self._set_aside(view.name, error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_RETRY_SECONDS)
 
@@ -155,11 +155,14 @@ class Projector(Work):
             else:
                 lacking.set()
 
-    def _set_aside(self, name: str, position: int, error: Exception) -> None:
-        self.failing[name] = Failure(
-            position, str(error) if isinstance(error, FoldFailed) else f"{type(error).__name__}: {error}"
-        )
-        logger.warning("a view fails", view=name, position=position, error=self.failing[name].error)
+    def _set_aside(self, name: str, error: Exception) -> None:
+        position, sentence = self._cursors.get(name, 0), f"{type(error).__name__}: {error}"
+        if isinstance(error, FoldFailed):
+            position, sentence = error.position, str(error)
+        elif name in self.followed:  # with its old fold
+            position = self.position
+        self.failing[name] = Failure(position, sentence)
+        logger.warning("a view fails", view=name, position=position, error=sentence)
 
     async def _advance_one_by_one(self, upto: int) -> None:
         for name, followed in list(self.followed.items()):
@@ -171,8 +174,8 @@ class Projector(Work):
             except asyncpg.PostgresError as error:
                 if is_transient(error):
                     raise
+                self._set_aside(name, error)
                 del self.followed[name]
-                self._set_aside(name, self.position, error)
         self.position = upto
         self._regroup()
 
@@ -186,7 +189,9 @@ class Projector(Work):
         await self._join(view)
 
     async def _cursor(self, view: View) -> Cursor | None:
-        return (await cursors.read_not_newer(self.pool, [view])).get(view.name)
+        cursor = (await cursors.read_not_newer(self.pool, [view])).get(view.name)
+        self._cursors[view.name] = cursor.position if cursor else 0
+        return cursor
 
     async def _build(self, view: View) -> None:
         async with self._one_build, self.pool.acquire() as connection, builder(connection):
