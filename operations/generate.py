@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from modelog.events import EVENTS, Event, Fact, Report
+from modelog.events import EVENTS, Event, Fact, Report, Request
 from modelog.schemas import schema
 
 from operations.samples import as_text, missing_samples
@@ -14,13 +14,8 @@ from shared.deciding.service import Service
 
 ROOT = Path(__file__).parents[1]
 
-PUBLISHERS = {
-    "model.trained": "pipelines",
-    "drift.detected": "monitors",
-    "promotion.requested": "people, CI",
-    "retirement.requested": "people, CI",
-}
-"""Who publishes what modelog only reads."""
+PUBLISHERS = {"model.trained": "pipelines", "drift.detected": "monitors"}
+"""Who publishes the reports; requests are those of people and CI."""
 READERS = {"model.promoted": "deployers, gateways", "retraining.requested": "pipelines"}
 """Who reads what modelog publishes for others."""
 
@@ -64,7 +59,8 @@ def table() -> list[str]:
             service.name for service in deciding if any(event in decider.answers for decider in service.deciders)
         ]
         readers = [service.name for service in deciding if event in service.handlers]
-        publishers += [PUBLISHERS[event.type]] if event.type in PUBLISHERS else []
+        publishers += [PUBLISHERS[event.type]] if issubclass(event, Report) else []
+        publishers += ["people, CI"] if issubclass(event, Request) else []
         readers += [READERS[event.type]] if event.type in READERS else []
         meaning = (event.__doc__ or "").strip()
         return f"| `{event.type}` | {kind} | {', '.join(publishers)} | {', '.join(readers)} | {meaning} |"
