@@ -23,9 +23,9 @@ from bench.scale import FULL
 from bench.services import Running, serving
 from bench.steady import SOURCE, Steady
 from operations.parked import parked
-from services.views.engine.cursors import wait_until
-from services.views.engine.definition import VIEWS
+from services.views.engine.definition import NAMES
 from services.views.engine.rebuild import rebuild
+from shared.log.view_cursors import wait_until
 from stack import Addresses, StackError, running
 from stack.disposable import Sandbox
 from stack.waiting import until
@@ -145,8 +145,8 @@ async def _unanswered(owner: asyncpg.Pool, sent: int) -> int:
 async def _differing(sandbox: Sandbox, owner: asyncpg.Pool) -> list[str]:
     """The views that differ from a rebuild."""
     async with await sandbox.service() as pool:
-        await wait_until(pool, await owner.fetchval("select log.settled()"), ANSWER_SECONDS)
-        return [report.view for report in await rebuild(pool, VIEWS) if not report.equal]
+        await wait_until(pool, NAMES, await owner.fetchval("select log.settled()"), ANSWER_SECONDS)
+        return [report.view for report in await rebuild(pool) if not report.equal]
 
 
 def _rows(

@@ -10,8 +10,9 @@ import asyncpg
 
 from examples.errors import DemoError
 from examples.sentences import shown
-from services.views.engine.cursors import wait_until
+from services.views.engine.definition import NAMES
 from services.views.engine.rebuild import Report, digests, rebuild
+from shared.log.view_cursors import wait_until
 from shared.runtime.postgres import connect
 from shared.runtime.settings import settings
 
@@ -39,7 +40,7 @@ async def views(upto: int, seconds: float) -> AsyncIterator[asyncpg.Pool]:
     """A pool, as soon as the views contain the facts up to this position."""
     async with await connect(settings().postgres_url.get_secret_value(), settings().postgres_role) as pool:
         try:
-            await wait_until(pool, upto, seconds)
+            await wait_until(pool, NAMES, upto, seconds)
         except TimeoutError as error:
             raise DemoError(str(error)) from None
         yield pool

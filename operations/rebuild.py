@@ -1,4 +1,4 @@
-"""`python -m operations rebuild`: build every view again from the log, beside the old ones, then swap."""
+"""`python -m operations rebuild`: build views again from the log beside the old tables, compare, swap."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from services.views.engine.definition import VIEWS, View
+from services.views.engine.definition import VIEWS, View, for_policy
 from services.views.engine.rebuild import Report, rebuild
 from shared.runtime.postgres import connect
 from shared.runtime.settings import settings
@@ -17,13 +17,15 @@ def main() -> int:
     names = {view.name: view for view in VIEWS}
     parser = argparse.ArgumentParser(prog="python -m operations rebuild", description=__doc__)
     parser.add_argument("views", nargs="*", metavar="view", help=f"which; all if none is named: {', '.join(names)}")
-    parser.add_argument("--drop", action="store_true", help="drop the views first; nothing can be read meanwhile")
+    parser.add_argument(
+        "--drop", action="store_true", help="drop the views and the rights on them first; nothing can be read meanwhile"
+    )
     parser.add_argument("--accept", action="store_true", help="swap even where the rebuilt view differs")
-    asked = parser.parse_args()
-    if unknown := set(asked.views) - set(names):
+    arguments = parser.parse_args()
+    if unknown := set(arguments.views) - set(names):
         parser.error(f"no view is called {', '.join(sorted(unknown))}: there are {', '.join(names)}")
-    chosen = [names[name] for name in asked.views or names]
-    return asyncio.run(_rebuild(chosen, asked.drop, asked.accept))
+    chosen = for_policy(settings().read_policy(), [names[name] for name in arguments.views or names])
+    return asyncio.run(_rebuild(chosen, arguments.drop, arguments.accept))
 
 
 async def _rebuild(views: Sequence[View], drop: bool, accept: bool) -> int:
@@ -31,14 +33,14 @@ async def _rebuild(views: Sequence[View], drop: bool, accept: bool) -> int:
     async with pool:
         reports = await rebuild(pool, views, drop, accept)
     for report in reports:
-        print(tell(report))
+        print(describe(report))
     different = [report for report in reports if report.equal is False]
     for report in different:
         print(_sentence(report, drop), file=sys.stderr)
     return 1 if different else 0
 
 
-def tell(report: Report) -> str:
+def describe(report: Report) -> str:
     """One line for people."""
     verdict = {True: "equal", False: "NOT EQUAL", None: "nothing to compare with"}[report.equal]
     swapped = "not swapped" if report.swapped is None else f"swapped in {report.swapped * 1000:.1f} ms"
@@ -49,10 +51,10 @@ def tell(report: Report) -> str:
 
 
 def _sentence(report: Report, drop: bool) -> str:
-    told = f"registry.{report.view} held {report.before}, the log says {report.digest}, both at {report.position}"
+    found = f"registry.{report.view} held {report.before}, the log gives {report.digest}, both at {report.position}"
     if report.swapped is not None:
-        return f"{told}: what the log says is in place now."
+        return f"{found}: the table made from the log is in use now."
     return (
-        f"{told}: the old table stays in use, compare it with registry.{report.view}_{report.generation}, "
-        f"then rebuild with --accept to trust the log."
+        f"{found}: the old table stays in use, compare it with registry.{report.view}_{report.generation}, "
+        f"then rebuild with --accept to use the log's."
     )

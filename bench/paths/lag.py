@@ -12,8 +12,9 @@ from bench.loading import appends, load
 from bench.row import Row
 from bench.runner import Bench
 from bench.services import serving
-from services.views.engine.cursors import wait_until
+from services.views.engine.definition import NAMES
 from shared.log import Append, Log
+from shared.log.view_cursors import wait_until
 
 RATE, BATCH, MODELS = 1_000, 5, 400
 SHOWN = "select coalesce(min(position), 0) from registry.cursor"
@@ -35,7 +36,7 @@ async def measure(bench: Bench) -> list[Row]:
         bench.progress(f"lag: {facts:,} facts at {RATE:,}/s, seen by a bare poll")
         bare, _ = await _lags(log, before, lambda: ask(SETTLED))
         async with serving(sandbox, "views"):
-            await wait_until(pool, await log.settled(), 30)
+            await wait_until(pool, NAMES, await log.settled(), 30)
             bench.progress("lag: the same, seen in the views")
             cores = Cores()
             shown, rate = await _lags(log, meanwhile, lambda: ask(SHOWN))

@@ -1,34 +1,74 @@
-"""Following the log: the one loop under the relay, the views and every reader of what is new."""
+"""Following the log: the loop under the relay, the views and every other reader of new facts."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from shared.log import Log
+from pydantic import JsonValue
 
-SHORTEST, LONGEST = 0.001, 0.008
-"""Seconds between two looks at a log that stands still: right after something came, and after a while."""
+from shared.log.store import Log
+
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.008
+"""Between two looks at a log without new facts: right after a range, and after a while."""
+
+
+class Work(ABC):
+    """What is done with the facts of the log, in order of position.
+
+    `position` is the work's cursor: the facts up to it are done. Where it is durable, `advance` makes it so.
+    """
+
+    position: int
+
+    @abstractmethod
+    async def advance(self, upto: int) -> None:
+        """Do the facts in (position, upto], or the first of them, and move the cursor accordingly.
+
+        An error ends the loop; its caller begins again from the durable cursor.
+        """
+
+    def problem(self) -> str | None:
+        """A sentence about what keeps the work from being whole; None where nothing does."""
+        return None
+
+    def state(self) -> dict[str, JsonValue]:
+        """What `/readyz` shows of this work besides its position."""
+        return {}
+
+
+@dataclass
+class Ranges(Work):
+    """Work that is one call of `handle(after, upto)` for each range; the cursor is in memory."""
+
+    position: int
+    handle: Callable[[int, int], Awaitable[None]]
+
+    async def advance(self, upto: int) -> None:
+        await self.handle(self.position, upto)
+        self.position = upto
 
 
 async def follow(
     log: Log,
-    cursor: int,
-    work: Callable[[int, int], Awaitable[None]],
+    work: Work,
     stopping: asyncio.Event,
-    most: int = 10_000,
+    max_positions: int = 10_000,
+    looked: Callable[[int], None] = lambda _settled: None,
 ) -> None:
-    """Call `work(after, upto)` for each settled range behind `cursor`, of at most `most` positions, until stopping.
+    """Advance `work` over each settled range, of at most `max_positions`, until the process stops.
 
-    `work` makes its own cursor durable, so what it raises ends the loop and the caller begins again from there.
+    `looked` is called with the settled position at each look, at least every few milliseconds while `work` returns.
     """
-    pause = SHORTEST
+    pause = MIN_PAUSE_SECONDS
     while not stopping.is_set():
-        top = await log.settled()
-        if top > cursor:
-            upto = min(top, cursor + most)
-            await work(cursor, upto)
-            cursor, pause = upto, SHORTEST
+        settled = await log.settled()
+        looked(settled)
+        if settled > work.position:
+            await work.advance(min(settled, work.position + max_positions))
+            pause = MIN_PAUSE_SECONDS
         else:
             await asyncio.sleep(pause)
-            pause = min(pause * 1.1, LONGEST)
+            pause = min(pause * 1.1, MAX_PAUSE_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -19,16 +20,19 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
     """Call `work` until the process stops; after a transient error, report `name` as not ready and call it again.
 
     When `work` returns it is called again at once. The pause after an error doubles from the first to the longest, and
-    is the first again once `work` has returned. Any other error is raised.
+    is the first again once `work` has returned or has run for longer than the longest. Any other error is raised.
     """
     pause = FIRST_PAUSE_SECONDS
     while not runtime.stopping.is_set():
+        began = time.monotonic()
         try:
             await work()
             pause = FIRST_PAUSE_SECONDS
         except Exception as error:
             if not is_transient(error):
                 raise
+            if time.monotonic() - began > MAX_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
             detail = f"{type(error).__name__}: {error}"
             runtime.health.report(name, False, f"interrupted, next attempt in {pause:g} s: {detail}")
             logger.warning("interrupted", component=name, error=detail, next_attempt_seconds=pause)

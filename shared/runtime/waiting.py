@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import stamina
@@ -60,3 +60,18 @@ async def retry(work: Callable[[], Awaitable[T]], within_seconds: float | None) 
         with attempt:
             return await work()
     raise AssertionError("stamina returns or raises")
+
+
+@asynccontextmanager
+async def run_beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `works` for as long as the block runs; where one of them fails, cancel the block and raise its error."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except* Exception as problems:
+        raise problems.exceptions[0] from None

@@ -98,5 +98,5 @@ def relays(cluster: Cluster, *titles: str) -> tuple[str, str]:
 
 
 def publishes(cluster: Cluster, title: str) -> bool:
-    """Whether the relay of this process has published facts."""
-    return cluster.running[title].metric("modelog_relayed_total") > 0
+    """Whether the relay of this process leads."""
+    return bool(cluster.running[title].components()["relay"].get("role") == "leader")

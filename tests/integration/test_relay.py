@@ -1,155 +1,164 @@
-"""The relay says what the log says, in order, and again rather than never."""
+"""The relay publishes what is in the log, in order, at least once."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from typing import cast
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from modelog.envelope import Message, decode
 from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired
 
-from services.relay.app import Relay
-from shared.bus.producer import make_producer as producer
+from services.relay.app import relay
+from shared.bus.producer import make_producer
 from shared.bus.topics import make_topics
 from shared.log import Append, Entry, Log
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from stack.waiting import until
 from tests.examples import promoted, registered, retired
+from tests.integration.followers import running
 
-META = '{"source": "/modelog/tests", "causation": "1", "correlation": "2", "traceparent": "00-3"}'
+META = {"source": "/modelog/tests", "causation": "1", "correlation": "2", "traceparent": "00-3"}
 
 
 @pytest.fixture
-async def process(settings: Settings, log: Log) -> Runtime:
+async def runtime(settings: Settings, log: Log) -> Runtime:
     """A registry with topics, whose log is empty."""
     await make_topics(settings)
     return Runtime(settings, log.pool, settings.read_policy())
 
 
-@asynccontextmanager
-async def relaying(process: Runtime) -> AsyncIterator[asyncio.Event]:
-    """A relay at work; it ends when the event is set, or the block does."""
-    one = Runtime(process.settings, process.pool, process.policy)
-    running = asyncio.create_task(Relay().run(one))
-    try:
-        yield one.stopping
-    finally:
-        one.stopping.set()
-        await asyncio.wait_for(running, 20)
+def relaying(runtime: Runtime) -> AbstractAsyncContextManager[Runtime]:
+    """A relay that runs in a process of its own."""
+    return running(runtime, relay())
 
 
-async def say(log: Log, model: str, *facts: Fact) -> None:
-    """Append facts behind what a model's stream holds."""
+async def append(log: Log, model: str, *facts: Fact, **meta: object) -> None:
+    """Append facts to a model's stream."""
     version = await log.pool.fetchval("select version from log.stream where stream = $1", model) or 0
-    entries = [Entry(fact.type, uuid.uuid4(), _told(fact, model), META) for fact in facts]
+    entries = [Entry(fact.type, uuid.uuid4(), _data(fact, model), json.dumps(META | meta)) for fact in facts]
     assert await log.append([Append(model, version, entries)])
 
 
-def _told(fact: Fact, model: str) -> str:
+def _data(fact: Fact, model: str) -> str:
     return fact.model_copy(update={"model": model}).model_dump_json()
 
 
-async def heard(process: Runtime, count: int) -> list[Message[Fact]]:
-    """The first so many messages on all topics of facts, each topic in its order."""
-    told = process.settings
+async def records(runtime: Runtime, count: int) -> list[ConsumerRecord]:
+    """The first so many records on the topics of facts, each topic in its order."""
+    settings = runtime.settings
     consumer = AIOKafkaConsumer(
-        *(told.topic_prefix + fact.type for fact in (ModelRegistered, ModelPromoted, ModelRetired)),
-        bootstrap_servers=told.kafka_servers, auto_offset_reset="earliest",
+        *(settings.topic_prefix + fact.type for fact in (ModelRegistered, ModelPromoted, ModelRetired)),
+        bootstrap_servers=settings.kafka_servers, auto_offset_reset="earliest",
     )  # fmt: skip
-    async with consumer:
-        found: list[Message[Fact]] = []
-        async with asyncio.timeout(20):
-            async for record in consumer:
-                found.append(decode(record.key, record.value, record.headers))  # type: ignore[arg-type]
-                if len(found) == count:
-                    return found
-    raise AssertionError("a consumer never ends")
+    async with consumer, asyncio.timeout(20):
+        return [await consumer.getone() for _ in range(count)]
+
+
+async def messages(runtime: Runtime, count: int) -> list[Message[Fact]]:
+    """What is in those records."""
+    found = [decode(record.key, record.value, record.headers) for record in await records(runtime, count)]
+    return cast(list[Message[Fact]], found)
 
 
 def positions(messages: list[Message[Fact]]) -> list[int]:
     return [message.sequence or 0 for message in messages]
 
 
-async def until_spoken(process: Runtime, position: int) -> None:
+async def until_published(runtime: Runtime, position: int) -> None:
     """Wait until the relay's cursor is there."""
 
     async def there() -> bool:
-        return bool(await process.pool.fetchval("select position = $1 from log.cursor", position))
+        return bool(await runtime.pool.fetchval("select position = $1 from log.cursor", position))
 
     await until(there, f"the relay at {position}", seconds=20, every=0.01)
 
 
-async def test_a_fact_is_spoken_as_it_was_logged(process: Runtime) -> None:
-    await say(Log(process.pool), "fraud", registered(7))
-    async with relaying(process):
-        (message,) = await heard(process, 1)
+async def test_a_fact_is_published_as_it_was_logged(runtime: Runtime) -> None:
+    await append(Log(runtime.pool), "fraud", registered(7))
+    async with relaying(runtime):
+        (message,) = await messages(runtime, 1)
     assert message.event == registered(7)
     assert message.sequence == 1
     assert (message.source, message.causation, message.correlation) == ("/modelog/tests", "1", "2")
     assert message.traceparent == "00-3"
-    assert uuid.UUID(message.id) == await process.pool.fetchval("select id from log.event")
+    assert uuid.UUID(message.id) == await runtime.pool.fetchval("select id from log.event")
 
 
-async def test_more_facts_than_fit_on_a_page_are_spoken_in_order(process: Runtime) -> None:
+async def test_an_actor_is_published_where_the_fact_has_one(runtime: Runtime) -> None:
+    await append(Log(runtime.pool), "fraud", registered(1), actor="user-7", schema=2)
+    await append(Log(runtime.pool), "fraud", registered(2), schema=2)
+    await append(Log(runtime.pool), "fraud", registered(3), actor="/pipelines")  # in schema 1: the message's source
+    async with relaying(runtime):
+        found = await records(runtime, 3)
+    assert [dict(record.headers).get("ce_actor") for record in found] == [b"user-7", None, None]
+
+
+async def test_more_facts_than_fit_in_a_batch_are_published_in_order(runtime: Runtime) -> None:
     for number in range(1, 8):
-        await say(Log(process.pool), f"model-{number}", *(registered(version) for version in range(1, 251)))
-    async with relaying(process):
-        messages = await heard(process, 1750)
-        await until_spoken(process, 1750)
+        await append(Log(runtime.pool), f"model-{number}", *(registered(version) for version in range(1, 251)))
+    async with relaying(runtime):
+        published = await messages(runtime, 1750)
+        await until_published(runtime, 1750)
     for number in range(1, 8):
-        mine = [message for message in messages if message.event.model == f"model-{number}"]
+        mine = [message for message in published if message.event.model == f"model-{number}"]
         assert positions(mine) == sorted(set(positions(mine)))
         assert len(mine) == 250
 
 
-async def test_facts_that_fill_many_batches_lie_where_every_producer_would_put_them(process: Runtime) -> None:
+async def test_facts_that_fill_many_batches_are_in_the_partition_where_every_producer_puts_them(
+    runtime: Runtime,
+) -> None:
     long = "x" * 100_000
     for number in range(1, 4):
-        await say(Log(process.pool), f"model-{number}", *(registered(v, parameters={"x": long}) for v in range(1, 13)))
-    async with relaying(process):
-        messages = await heard(process, 36)
-    topic, bare = process.settings.topic_prefix + ModelRegistered.type, producer(process.settings.kafka_servers)
+        await append(
+            Log(runtime.pool), f"model-{number}", *(registered(v, parameters={"x": long}) for v in range(1, 13))
+        )
+    async with relaying(runtime):
+        published = await messages(runtime, 36)
+    topic = runtime.settings.topic_prefix + ModelRegistered.type
+    producer = make_producer(runtime.settings.kafka_servers)
     async with AIOKafkaConsumer(
-        topic, bootstrap_servers=process.settings.kafka_servers, auto_offset_reset="earliest"
-    ) as consumer, bare:  # fmt: skip
-        spoken = [await consumer.getone() for _ in range(36)]
+        topic, bootstrap_servers=runtime.settings.kafka_servers, auto_offset_reset="earliest"
+    ) as consumer, producer:  # fmt: skip
+        found = [await consumer.getone() for _ in range(36)]
         for number in range(1, 4):
             key = f"model-{number}".encode()
-            sent = await bare.send_and_wait(topic, b"", key=key)
-            assert {record.partition for record in spoken if record.key == key} == {sent.partition}
-            mine = [message for message in messages if message.event.model == key.decode()]
+            sent = await producer.send_and_wait(topic, b"", key=key)
+            assert {record.partition for record in found if record.key == key} == {sent.partition}
+            mine = [message for message in published if message.event.model == key.decode()]
             assert positions(mine) == list(range(12 * number - 11, 12 * number + 1))
 
 
-async def test_what_was_not_known_to_be_acknowledged_is_spoken_again(process: Runtime) -> None:
-    await say(Log(process.pool), "fraud", registered(1), registered(2), registered(3))
-    async with relaying(process):
-        await until_spoken(process, 3)
-    await process.pool.execute("update log.cursor set position = 1")
-    async with relaying(process):
-        messages = await heard(process, 5)
-    assert positions(messages) == [1, 2, 3, 2, 3]
-    assert len({message.id for message in messages}) == 3
+async def test_what_was_not_known_to_be_acknowledged_is_published_again(runtime: Runtime) -> None:
+    await append(Log(runtime.pool), "fraud", registered(1), registered(2), registered(3))
+    async with relaying(runtime):
+        await until_published(runtime, 3)
+    await runtime.pool.execute("update log.cursor set position = 1")
+    async with relaying(runtime):
+        published = await messages(runtime, 5)
+    assert positions(published) == [1, 2, 3, 2, 3]
+    assert len({message.id for message in published}) == 3
 
 
-async def test_one_relay_speaks_and_another_takes_over(process: Runtime) -> None:
-    async with relaying(process) as first, relaying(process):
-        await say(Log(process.pool), "fraud", registered(1), promoted(1))
-        await until_spoken(process, 2)
-        first.set()
-        await say(Log(process.pool), "fraud", registered(2), retired(1))
-        await until_spoken(process, 4)
-        assert sorted(positions(await heard(process, 4))) == [1, 2, 3, 4]
+async def test_one_relay_publishes_and_another_takes_over(runtime: Runtime) -> None:
+    async with relaying(runtime) as first, relaying(runtime):
+        await append(Log(runtime.pool), "fraud", registered(1), promoted(1))
+        await until_published(runtime, 2)
+        first.stopping.set()
+        await append(Log(runtime.pool), "fraud", registered(2), retired(1))
+        await until_published(runtime, 4)
+        assert sorted(positions(await messages(runtime, 4))) == [1, 2, 3, 4]
 
 
-async def test_a_relay_that_stops_leaves_no_task_behind(process: Runtime) -> None:
+async def test_a_relay_that_stops_leaves_no_task_behind(runtime: Runtime) -> None:
     before = asyncio.all_tasks()
-    async with relaying(process):
-        await say(Log(process.pool), "fraud", registered(1))
-        await until_spoken(process, 1)
+    async with relaying(runtime):
+        await append(Log(runtime.pool), "fraud", registered(1))
+        await until_published(runtime, 1)
     assert asyncio.all_tasks() <= before

@@ -8,7 +8,7 @@ from collections import Counter
 import asyncpg
 
 from shared.log import Append, Entry, Log
-from shared.log.following import follow
+from shared.log.following import Ranges, follow
 
 WRITERS = 10
 FACTS = 20_000
@@ -70,7 +70,7 @@ async def test_a_follower_sees_every_fact_once_and_in_order_while_transactions_o
         if any(stream == LAST_STREAM for _, stream, _ in seen[-len(rows) :]):
             done.set()
 
-    following = asyncio.create_task(follow(log, 0, read, done))
+    following = asyncio.create_task(follow(log, Ranges(0, read), done))
     await asyncio.wait_for(asyncio.gather(*(write(log, seed, enough) for seed in range(WRITERS))), 120)
     await log.append([Append(LAST_STREAM, 0, [entry()])])
     await asyncio.wait_for(following, 10)

@@ -1,52 +1,45 @@
-"""The views on a real Postgres: what they show, and that it is the same however the log was cut up."""
+"""The views on a real Postgres: what they show, and that it is the same however the log is divided into ranges."""
 
 import asyncio
 import itertools
 import json
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from modelog.events import Fact, ModelPromoted
+from modelog.events import ModelPromoted
 
-from services.views.engine.cursors import wait_until
-from services.views.engine.definition import VIEWS
-from services.views.engine.projector import CursorMoved, Projector
+from services.views.engine.cursors import CursorMoved
+from services.views.engine.definition import NAMES, VIEWS
 from services.views.engine.rebuild import rebuild
+from services.views.engine.step import Step
 from shared.log import Log
+from shared.log.follower import try_lock
+from shared.log.lock_keys import lock_key
+from shared.log.view_cursors import wait_until
 from shared.runtime.postgres import session
 from tests.histories import STEPS, History
-from tests.integration.views_fixtures import mingled, told, write
+from tests.integration.views_fixtures import facts_of, grown, mingled, projecting, write
 from tests.integration.views_plain import Views, plain
 
 KEYS = {"version": ("model", "version"), "model": ("model",), "serving": ("model", "stage")}
-NAMES = (f"model {n}" for n in itertools.count())
-
-
-@asynccontextmanager
-async def projecting(log: Log) -> AsyncIterator[Projector]:
-    async with session(log.pool) as connection:
-        projector = Projector(log.pool, connection)
-        assert await projector.lock()
-        await projector.open()
-        yield projector
+MODEL_NAMES = (f"model {n}" for n in itertools.count())
 
 
 def rows(view: str, records: Iterable[asyncpg.Record]) -> dict[tuple[Any, ...], dict[str, Any]]:
     """What Postgres answers, with JSON and ids as Python values."""
 
-    def plainly(record: asyncpg.Record) -> dict[str, Any]:
+    def decoded(record: asyncpg.Record) -> dict[str, Any]:
         jsons = {"files", "metrics", "parameters", "datasets", "features", "code", "framework", "dependencies", "tags"}
         jsons |= {"experiment", "findings"}
         row = {name: json.loads(value) if value and name in jsons else value for name, value in record.items()}
         return row | ({"answers": str(row["answers"])} if row.get("answers") else {})
 
-    return {tuple(record[column] for column in KEYS[view]): plainly(record) for record in records}
+    return {tuple(record[column] for column in KEYS[view]): decoded(record) for record in records}
 
 
 async def shown(log: Log, models: Sequence[str]) -> Views:
@@ -60,13 +53,8 @@ async def folded(log: Log, after: int, upto: int) -> Views:
     views = {}
     for view in VIEWS:
         fold = view.fold.replace("$1", str(after)).replace("$2", str(upto))
-        views[view.name] = rows(view.name, await log.pool.fetch(view.view.format(table=f"({fold}) as folded")))
+        views[view.name] = rows(view.name, await log.pool.fetch(view.rows_sql(f"({fold}) as folded")))
     return views
-
-
-def grown(models: Sequence[str], seed: int, facts: int) -> list[tuple[str, Fact]]:
-    """A random valid history of these models, one order of many."""
-    return mingled([(model, History(model, seed).grow(facts)) for model in models], seed)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,21 +63,20 @@ def grown(models: Sequence[str], seed: int, facts: int) -> list[tuple[str, Fact]
     steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(STEPS)), max_size=60),
     cuts=st.sets(st.integers(0, 120)),
 )
-async def test_any_cut_of_the_log_folds_to_what_plain_python_says(
+async def test_any_division_of_the_log_into_ranges_folds_to_what_plain_python_computes(
     log: Log, seed: int, steps: list[tuple[int, Any]], cuts: set[int]
 ) -> None:
-    histories = [History(next(NAMES), seed) for _ in range(3)]
+    histories = [History(next(MODEL_NAMES), seed) for _ in range(3)]
     for which, step in steps:
         step(histories[which])
     models = [history.model for history in histories]
     facts = mingled([(history.model, history.facts) for history in histories], seed)
-    after = await log.settled()
-    upto = await write(log, facts, {}) or after
     async with projecting(log) as projector:
-        edges = [after, *sorted(after + cut for cut in cuts if 0 < cut < upto - after), upto]
-        for one, two in itertools.pairwise(edges):
-            if one < two:
-                await projector.step(one, two)
+        after = projector.position
+        upto = await write(log, facts, {}) or after
+        for edge in [*sorted(after + cut for cut in cuts if 0 < cut < upto - after), upto]:
+            if edge > after:
+                await projector.advance(edge)
     expected = await plain(log, models)
     assert await shown(log, models) == expected
     assert await folded(log, after, upto) == expected
@@ -115,7 +102,7 @@ async def test_a_story_of_three_versions(log: Log) -> None:
             promoted(2, "production", "staging", 1),
             promoted(3, "staging", "development", None),
         ]
-        await projector.step(0, await write(log, told([*registrations, *moves]), {}))
+        await projector.advance(await write(log, facts_of([*registrations, *moves]), {}))
     seen = await shown(log, ["fraud"])
     assert [row["stage"] for row in seen["version"].values()] == ["archived", "production", "staging"]
     assert {key[1]: (row["version"], row["previous"]) for key, row in seen["serving"].items()} == {
@@ -131,7 +118,7 @@ async def test_a_slot_whose_version_left_is_empty(log: Log) -> None:
     left = next(fact for fact in facts if fact.leaves == "staging")
     upto = facts.index(left) + 1
     async with projecting(log) as projector:
-        await projector.step(0, await write(log, told(history.facts[: history.facts.index(left) + 1]), {}))
+        await projector.advance(await write(log, facts_of(history.facts[: history.facts.index(left) + 1]), {}))
     assert upto > 1
     slot = (await shown(log, ["fraud"]))["serving"]["fraud", "staging"]
     assert (slot["version"], slot["manifest"], slot["previous"]) == (None, None, left.version)
@@ -141,10 +128,10 @@ async def test_the_same_range_again_changes_nothing(log: Log) -> None:
     top = await write(log, grown(["a", "b"], 1, 60), {})
     async with projecting(log) as projector:
         before = await shown(log, ["a", "b"])
-        with pytest.raises(CursorMoved):
-            await projector.step(0, top)
-        with pytest.raises(CursorMoved):
-            await projector.step(top - 1, top)
+        step = await Step.prepare(projector.connection, list(projector.followed.values()))
+        for after in (0, top - 1):
+            with pytest.raises(CursorMoved):
+                await step.run(after, top)
     assert await shown(log, ["a", "b"]) == before == await plain(log, ["a", "b"])
 
 
@@ -156,7 +143,7 @@ async def test_a_crash_between_fold_and_commit_neither_loses_nor_doubles(log: Lo
 
     async def crash() -> None:
         async with projecting(log) as projector, projector.connection.transaction():
-            await projector.step(50, await write(log, facts[50:], heads))
+            await projector.advance(await write(log, facts[50:], heads))
             assert await owner.fetchval("select pg_terminate_backend($1, 5000)", projector.connection.get_server_pid())
 
     with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.InterfaceError)):
@@ -164,13 +151,15 @@ async def test_a_crash_between_fold_and_commit_neither_loses_nor_doubles(log: Lo
     await owner.close()
     top = await log.settled()
     async with projecting(log) as projector:
-        await projector.step(50, top)
+        assert projector.position == 50
+        await projector.advance(top)
     assert await shown(log, ["a", "b"]) == await plain(log, ["a", "b"])
 
 
 async def test_two_projectors_never_work_at_once(log: Log) -> None:
-    async with projecting(log), session(log.pool) as connection:
-        assert not await Projector(log.pool, connection).lock()
+    async with session(log.pool) as first, session(log.pool) as second:
+        assert await try_lock(first, lock_key("views"))
+        assert not await try_lock(second, lock_key("views"))
 
 
 async def test_what_cannot_be_compared_cannot_stop_a_fold(log: Log) -> None:
@@ -181,27 +170,26 @@ async def test_what_cannot_be_compared_cannot_stop_a_fold(log: Log) -> None:
         "metrics": {"nan": "NaN", "inf": "-Infinity", "tiny": 5e-324},
         "parameters": {"huge": 10**400, "null": None, "line": "\u2028"},
     }
-    top = await write(log, told([type(facts[0]).model_validate(odd)]), {})
+    top = await write(log, facts_of([type(facts[0]).model_validate(odd)]), {})
     async with projecting(log):
         pass
-    await wait_until(log.pool, top, 1)
+    await wait_until(log.pool, NAMES, top, 1)
     assert await shown(log, ["a"]) == await plain(log, ["a"])
 
 
 async def test_waiting_for_a_position_that_does_not_come_says_who_is_behind(log: Log) -> None:
-    with pytest.raises(TimeoutError, match=r"every view at 7 in 0\.01 s, found \{'model': 0, 'serving': 0"):
-        await wait_until(log.pool, 7, 0.01)
+    with pytest.raises(TimeoutError, match=r"the views at 7 in 0\.01 s, found \{'model': 0, 'serving': 0"):
+        await wait_until(log.pool, NAMES, 7, 0.01)
 
 
 async def test_a_rebuild_equals_what_was_followed_fact_by_fact(log: Log) -> None:
-    facts, heads, at = grown(["a", "b", "c"], 3, 150), dict[str, int](), 0
+    facts, heads = grown(["a", "b", "c"], 3, 150), dict[str, int]()
     luck = random.Random(3)
     async with projecting(log) as projector:
         while facts:
             some = luck.randrange(1, 40)
-            top = await write(log, facts[:some], heads)
-            await projector.step(at, top)
-            facts, at = facts[some:], top
+            await projector.advance(await write(log, facts[:some], heads))
+            facts = facts[some:]
     reports = await rebuild(log.pool)
     assert [report.equal for report in reports] == [True, True, True]
     assert await shown(log, ["a", "b", "c"]) == await plain(log, ["a", "b", "c"])
@@ -210,8 +198,8 @@ async def test_a_rebuild_equals_what_was_followed_fact_by_fact(log: Log) -> None
 async def test_waiting_ends_when_the_facts_are_shown(log: Log) -> None:
     async with projecting(log) as projector:
         top = await write(log, grown(["a"], 4, 5), {})
-        waiting = asyncio.create_task(wait_until(log.pool, top, 5))
+        waiting = asyncio.create_task(wait_until(log.pool, NAMES, top, 5))
         await asyncio.sleep(0)
         assert not waiting.done()
-        await projector.step(0, top)
+        await projector.advance(top)
         await waiting

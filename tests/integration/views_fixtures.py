@@ -1,18 +1,25 @@
-"""Facts of many models, mixed and appended to a log."""
+"""Facts of many models, mixed and appended to a log, and a projector over them."""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 
 from modelog.events import Fact
 
+from services.views.engine.definition import VIEWS, View
+from services.views.engine.projector import Projector
 from shared.log import Append, Entry, Log
+from shared.runtime.postgres import session
+from shared.runtime.waiting import run_beside
+from stack.waiting import until
+from tests.histories import History
 
 
 def mingled(histories: Iterable[tuple[str, Sequence[Fact]]], seed: int = 0) -> list[tuple[str, Fact]]:
-    """The facts of many streams in one order of many, each stream's own order kept."""
+    """The facts of many streams in a random order that keeps the order of each stream."""
     streams = {model: iter(facts) for model, facts in histories}
     order = [model for model, facts in histories for _ in facts]
     random.Random(seed).shuffle(order)
@@ -20,9 +27,9 @@ def mingled(histories: Iterable[tuple[str, Sequence[Fact]]], seed: int = 0) -> l
 
 
 async def write(log: Log, facts: Iterable[tuple[str, Fact]], heads: dict[str, int]) -> int:
-    """Append in this order, each fact with an append of its own kind of luck; return the last position.
+    """Append in this order, each fact in an append of its own; return the last position.
 
-    `heads` holds how long each stream is, and is brought up to date.
+    `heads` holds the length of each stream, and is updated.
     """
     position = 0
     for model, fact in facts:
@@ -33,6 +40,30 @@ async def write(log: Log, facts: Iterable[tuple[str, Fact]], heads: dict[str, in
     return position
 
 
-def told(facts: Iterable[Fact]) -> list[tuple[str, Fact]]:
+def facts_of(facts: Iterable[Fact]) -> list[tuple[str, Fact]]:
     """Facts as `write` takes them."""
     return [(fact.model, fact) for fact in facts]
+
+
+def grown(models: Sequence[str], seed: int, facts: int) -> list[tuple[str, Fact]]:
+    """A random valid history of these models, in a random order."""
+    return mingled([(model, History(model, seed).grow(facts)) for model in models], seed)
+
+
+@asynccontextmanager
+async def projecting(log: Log, views: Sequence[View] = VIEWS) -> AsyncIterator[Projector]:
+    """A projector with all views at its position; the test advances it."""
+    async with session(log.pool) as connection:
+        projector = Projector(log.pool, connection, views)
+        await projector.open()
+        async with run_beside(*(projector.tend(view) for view in views)):
+            await until(lambda: complete(projector), "all views at the position of the projector")
+            yield projector
+
+
+async def complete(projector: Projector) -> bool:
+    """Whether every view is followed, with its own fold."""
+    found = projector.followed
+    return all(
+        view.name in found and found[view.name].view is view and found[view.name].current for view in projector.views
+    )

@@ -1,4 +1,4 @@
-"""The views, folded in plain Python: what the SQL is compared with."""
+"""The views, computed from the log in plain Python: what the SQL is compared with."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ LATER = [
 ]
 
 
-async def plain(log: Log, models: Iterable[str]) -> Views:
-    """Every view of these models, one fact after the other."""
+async def plain(log: Log, models: Iterable[str], champion_stage: str = "production") -> Views:
+    """Every view of these models, fact after fact."""
     views: Views = {"version": {}, "model": {}, "serving": {}}
     rows = await log.pool.fetch(
         "select position, kind, at, data from log.event where stream = any ($1) order by position", list(models)
@@ -70,7 +70,7 @@ async def plain(log: Log, models: Iterable[str]) -> Views:
         fact = BY_TYPE[kind].model_validate_json(data)
         assert isinstance(fact, Fact)
         _version(views["version"], fact, at, position)
-        _model(views["model"], fact, at, position)
+        _model(views["model"], fact, at, position, champion_stage)
         _serving(views["serving"], fact, at, position)
     return views
 
@@ -79,8 +79,10 @@ def _version(rows: dict[tuple[Any, ...], Row], fact: Fact, at: datetime, positio
     row = rows.get((fact.model, getattr(fact, "version", None)), {})
     match fact:
         case ModelRegistered():
-            said = json.loads(fact.model_dump_json())
-            row = {name: said[name] for name in [*Run.model_fields, "manifest", "uri", "size", "format", "files"]}
+            registration = json.loads(fact.model_dump_json())
+            row = {
+                name: registration[name] for name in [*Run.model_fields, "manifest", "uri", "size", "format", "files"]
+            }
             row |= {"model": fact.model, "version": fact.version, "status": "registered", "stage": "development"}
             row |= {"registered_at": at, "drifts": 0, **dict.fromkeys(LATER)}
             rows[fact.model, fact.version] = row
@@ -104,17 +106,18 @@ def _version(rows: dict[tuple[Any, ...], Row], fact: Fact, at: datetime, positio
     row["position"] = position
 
 
-def _model(rows: dict[tuple[Any, ...], Row], fact: Fact, at: datetime, position: int) -> None:
+def _model(rows: dict[tuple[Any, ...], Row], fact: Fact, at: datetime, position: int, champion_stage: str) -> None:
     new = {"model": fact.model, "latest": None, "serving": None, "serving_since": None, "first_at": at}
     row = rows.setdefault((fact.model,), new | dict.fromkeys(COUNTS.values(), 0))
-    row[COUNTS[fact.type]] += 1
+    if fact.type in COUNTS:
+        row[COUNTS[fact.type]] += 1
     row |= {"changed_at": at, "changed": fact.type, "position": position}
     match fact:
         case ModelRegistered():
             row["latest"] = fact.version
-        case ModelPromoted(stage="production"):
+        case ModelPromoted() if fact.stage == champion_stage:
             row |= {"serving": fact.version, "serving_since": at}
-        case ModelPromoted(leaves="production"):
+        case ModelPromoted() if fact.leaves == champion_stage:
             row |= {"serving": None, "serving_since": at}
     row["awaiting"] = row["versions"] - row["validated"] - row["rejected"]
 

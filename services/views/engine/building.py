@@ -1,22 +1,23 @@
-"""A new table of a view: filled from the log beside the one in use, caught up, digested."""
+"""A new table of a view: filled from the log beside the table in use, caught up, digested."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import asyncpg
 
 from services.views.engine import cursors
-from services.views.engine.cursors import BUILDER, Cursor
+from services.views.engine.cursors import Cursor
 from services.views.engine.definition import View
+from shared.log.lock_keys import BUILDER
 
-RANGE = 50_000
-"""Positions that a table catches up with in one statement."""
-PATIENCE = "set local lock_timeout = '50ms'"
-"""A lock that nobody can read past is not waited for longer: whoever reads next waits behind it."""
+RANGE_POSITIONS = 50_000
+"""What a table catches up with in one statement."""
+LOCK_TIMEOUT = "set local lock_timeout = '50ms'"
+"""Not longer for a lock that excludes readers: the next readers wait behind it."""
 
 # The workers scan and sort, this connection groups and writes: a sort of its own would make them wait.
 MEMORY = """
@@ -40,17 +41,22 @@ class Digest:
 
 
 @dataclass
-class Green:
-    """A table beside the one in use, and how far it has come."""
+class NewTable:
+    """A table beside the one in use. `position` is 0 while its first statement runs, which folds up to `target`."""
 
     view: View
     generation: int
-    position: int
+    target: int
+    position: int = 0
+
+
+def ignore(_table: NewTable) -> None:
+    """The new table is not watched."""
 
 
 @asynccontextmanager
 async def builder(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Be the only one who builds tables; wait for who does."""
+    """Be the only process that builds tables; wait for another to finish."""
     await connection.execute("select pg_advisory_lock($1, $2)", *BUILDER)
     try:
         await cursors.create(connection)
@@ -60,37 +66,45 @@ async def builder(connection: asyncpg.Connection) -> AsyncIterator[None]:
             await connection.execute("select pg_advisory_unlock($1, $2)", *BUILDER)
 
 
-async def build(connection: asyncpg.Connection, view: View, blue: Cursor | None, upto: int | None = None) -> Green:
-    """Fold the log up to `upto`, or where the table in use stands, or to its settled end, into a table of its own."""
+async def build(
+    connection: asyncpg.Connection,
+    view: View,
+    current: Cursor | None,
+    upto: int | None = None,
+    began: Callable[[NewTable], None] = ignore,
+) -> NewTable:
+    """Fold the log up to `upto`, or to where the table in use is, or to its settled end, into a new table."""
     await sweep(connection, view)
-    generation = blue.generation + 1 if blue else 1
+    if upto is None:
+        upto = current.position if current else await connection.fetchval("select log.settled()")
+    table = NewTable(view, current.generation + 1 if current else 1, upto)
+    began(table)
     async with connection.transaction():
         await connection.execute(MEMORY)
-        if upto is None:
-            upto = blue.position if blue else await connection.fetchval("select log.settled()")
-        await connection.execute(view.built(generation, upto))
-        await connection.execute(view.keyed(generation))
-    return Green(view, generation, upto)
+        await connection.execute(view.create_sql(table.generation, upto))
+        await connection.execute(view.keys_sql(table.generation))
+    table.position = upto
+    return table
 
 
-async def catch_up(connection: asyncpg.Connection, green: Green, upto: int) -> None:
+async def catch_up(connection: asyncpg.Connection, table: NewTable, upto: int) -> None:
     """Merge what has been logged since, range by range."""
-    while green.position < upto:
-        top = min(upto, green.position + RANGE)
+    while table.position < upto:
+        top = min(upto, table.position + RANGE_POSITIONS)
         async with connection.transaction():
             await connection.execute(MEMORY)
-            await connection.execute(green.view.merged(green.generation), green.position, top)
-        green.position = top
+            await connection.execute(table.view.merge_sql(table.generation), table.position, top)
+        table.position = top
 
 
 async def digest(connection: asyncpg.Connection, view: View, generation: int) -> Digest:
     """Of the rows that the public sees, or would see."""
-    rows, low, high = await connection.fetchrow(view.digested(generation))
+    rows, low, high = await connection.fetchrow(view.digest_sql(generation))
     return Digest(rows, f"{int(low) % 2**64:016x}{int(high) % 2**64:016x}")
 
 
 async def sweep(connection: asyncpg.Connection, view: View) -> None:
-    """Drop every generation but the one in use. One that somebody still reads is left to the next sweep."""
+    """Drop every generation but the one in use. A table that is still read is left to the next sweep."""
     tables = await connection.fetch("select tablename from pg_tables where schemaname = 'registry'")
     used = await connection.fetchval("select generation from registry.cursor where view = $1", view.name)
     for (table,) in tables:
@@ -98,5 +112,5 @@ async def sweep(connection: asyncpg.Connection, view: View) -> None:
         if found and int(found[1]) != used:
             with suppress(asyncpg.LockNotAvailableError):
                 async with connection.transaction():
-                    await connection.execute(PATIENCE)
+                    await connection.execute(LOCK_TIMEOUT)
                     await connection.execute(f"drop table registry.{table}")

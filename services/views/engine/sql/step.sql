@@ -1,11 +1,11 @@
--- Fold the facts in ($1, $2] into every view and move the cursors, or do nothing at all where a cursor is elsewhere.
+-- Fold the facts in ($1, $2] into these views and move their cursors; `moved` counts the cursors that were at $1.
 with {merges},
 cursor as (
   update registry.cursor as cursor
      set position = $2
-    from unnest($3::text[], $4::int[]) as mine (view, generation)
-   where cursor.view = mine.view
-     and cursor.generation = mine.generation
+    from unnest($3::text[], $4::int[]) as followed (view, generation)
+   where cursor.view = followed.view
+     and cursor.generation = followed.generation
      and cursor.position = $1
   returning cursor.view
 )

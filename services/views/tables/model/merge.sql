@@ -1,10 +1,9 @@
--- Counts add up, the later fact stands. A slot that was emptied has a time and no version.
+-- Counts are added; of everything else the later value is kept. An emptied slot has a time and no version.
 insert into {table} as known
 select * from fold
 on conflict (model) do update
    set latest        = greatest(excluded.latest, known.latest),
-       serving       = case when excluded.serving_since is null then known.serving else excluded.serving end,
-       serving_since = coalesce(excluded.serving_since, known.serving_since),
+       stages        = known.stages || excluded.stages,
        versions      = excluded.versions + known.versions,
        validated     = excluded.validated + known.validated,
        rejected      = excluded.rejected + known.rejected,

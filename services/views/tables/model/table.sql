@@ -1,4 +1,4 @@
--- Every fact changes a row here: room in the pages keeps the changes off the index.
+-- Every fact changes a row: free space in the pages makes that possible without a change of the index.
 alter table {table} set (fillfactor = 50), add primary key (model);
 
 analyze {table};

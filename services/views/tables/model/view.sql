@@ -1,8 +1,9 @@
--- Every model that a fact speaks of. `latest` is null while none of its runs became a version.
+-- Every model that has a fact. `latest` is null while no run of it is registered; `serving` is the version in the
+-- champion's stage, null where there is none.
 select model,
        latest,
-       serving,
-       serving_since,
+       (stages -> {champion_stage} ->> 'version')::int as serving,
+       (stages -> {champion_stage} ->> 'since')::timestamptz as serving_since,
        versions,
        versions - validated - rejected as awaiting,
        validated,

@@ -1,5 +1,5 @@
--- What the promotions in ($1, $2] make of each model's stages: a promotion fills the slot of its stage, and empties the
--- one that the version leaves. Slots are few, so the last promotion is fetched by its position when that is known.
+-- What the promotions in ($1, $2] change of each model's stages: a promotion fills the slot of its stage, and empties
+-- the slot that the version leaves. Slots are few, so the last promotion is fetched by its position.
 with last as (
   select stream as model, slot.stage, max(position) as position
     from log.event

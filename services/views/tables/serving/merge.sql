@@ -1,4 +1,4 @@
--- The last promotion says all there is to say of a slot.
+-- A slot is what its last promotion made it.
 insert into {table}
 select * from fold
 on conflict (model, stage) do update

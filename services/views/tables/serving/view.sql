@@ -1,4 +1,4 @@
--- Which version answers for each stage of each model; null where the one that did has left it.
+-- Which version serves each stage of each model; null where the version that served it has left.
 select model,
        stage,
        version,

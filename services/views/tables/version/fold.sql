@@ -1,8 +1,8 @@
--- Every version that the facts in ($1, $2] speak of, and what they make of it.
--- A promotion speaks of two versions: the one it promotes and the one it replaces. A refusal that names an unknown
--- version or stage speaks of none, so the first fact of every row is model.registered. Dates that people wrote stay as
--- they wrote them: Postgres cannot hold all that Python can, and a fold must not fail on a fact.
-with told as (
+-- What the facts in ($1, $2] change of each version.
+-- A promotion changes two versions: the promoted and the replaced. A refusal that names an unknown version or stage
+-- changes none, so the first fact of every row is model.registered. Dates that people wrote stay text: Postgres cannot
+-- hold every date that Python can, and a fold must not fail on a fact.
+with fact as (
   select stream as model, (data ->> 'version')::int as version, kind, position, at, data
     from log.event
    where position > $1
@@ -19,8 +19,8 @@ with told as (
      and kind = 'model.promoted'
      and data ->> 'replaces' is not null
 ), last as (
-  -- Any value in this order is the last one. All ask for the same order, so that the facts are sorted once, by parallel
-  -- workers, and no version waits in memory for its next fact: a hash of ten million facts does not fit.
+  -- In this order any value is the last value. All columns use the same order, so that the facts are sorted once, by
+  -- parallel workers, and no version waits in memory for its next fact: a hash of ten million facts does not fit.
   select model,
          version,
          any_value(data order by position desc) filter (where kind = 'model.registered') as registered,
@@ -42,14 +42,14 @@ with told as (
            as refused_at,
          count(*) filter (where kind = 'drift.recorded') as drifts,
          max(position) as position
-    from told
+    from fact
    group by model, version
 )
 select model,
        version,
        run.*,
        registered_at,
-       split_part(verdict, '.', 2) as verdict,
+       split_part(verdict, '.', -1) as verdict,
        judged -> 'findings' as findings,
        (judged ->> 'compared_to')::int as compared_to,
        judged ->> 'policy' as policy,

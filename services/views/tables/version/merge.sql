@@ -1,4 +1,4 @@
--- Later facts stand over earlier ones. What the registration said needs no merging: it is the first fact of a row.
+-- Of each column the later value is kept. What the registration brings is not merged: it is the first fact of a row.
 insert into {table} as known
 select * from fold
 on conflict (model, version) do update

@@ -1,4 +1,4 @@
--- Every version of every model, with all that is known of it.
+-- Every version of every model, with everything that is known about it.
 select model,
        version,
        case when retired_at is not null then 'retired' else coalesce(verdict, 'registered') end as status,

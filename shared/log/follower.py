@@ -1,0 +1,146 @@
+"""A follower: a component that does something with every fact, in one process at a time; the others stand by."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+
+import asyncpg
+import structlog
+from prometheus_client import Gauge
+
+from shared.log.following import Work, follow
+from shared.log.lock_keys import LockKey, lock_key
+from shared.log.store import Log
+from shared.runtime.postgres import session
+from shared.runtime.recovery import run_with_recovery
+from shared.runtime.runtime import Runtime
+from shared.runtime.waiting import run_beside, sleep_until_stopped
+
+logger = structlog.get_logger()
+
+BEHIND = Gauge("modelog_follower_behind_positions", "Settled positions that this leader has not done.", ["follower"])
+
+STANDBY_SECONDS = 0.5
+"""Between two attempts of a process that stands by to become the leader."""
+REPORT_SECONDS = 0.25
+"""Between two reports of a leader's position."""
+STALLED_SECONDS = 30.0
+"""A leader that has not looked at the log for so long, because a range takes longer, is not ready."""
+
+
+class StandBy(Exception):
+    """Raised by a work when it is opened: this process should not lead, with the reason."""
+
+
+@dataclass(frozen=True)
+class Leadership:
+    """What a work may use while its process leads. `connection` holds the lock: when it is lost, so is the lock.
+
+    Its commits do not wait for the disk: after a crash of Postgres a follower repeats what it did last.
+    """
+
+    follower: str
+    runtime: Runtime
+    connection: asyncpg.Connection
+
+    @property
+    def log(self) -> Log:
+        return Log(self.runtime.pool)
+
+
+OpenWork = Callable[[Leadership], AbstractAsyncContextManager[Work]]
+
+
+class Follower:
+    """A component that opens its work when it leads, and advances it until the process stops.
+
+    After a transient error the work is closed and opened again, by whichever process leads then. A follower that is not
+    `exclusive` has no leader: each process does the work for itself, as a live feed does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: OpenWork,
+        *,
+        about: Mapping[str, str] | None = None,
+        max_positions: int = 10_000,
+        exclusive: bool = True,
+    ) -> None:
+        self.name = name
+        self.about = about or {}
+        self._work = work
+        self._max_positions = max_positions
+        self._exclusive = exclusive
+
+    def describe(self) -> dict[str, str]:
+        return {"follows": "the log", **self.about}
+
+    async def run(self, runtime: Runtime) -> None:
+        """Lead or stand by until the process stops."""
+        await run_with_recovery(runtime, self.name, partial(self._lead_or_stand_by, runtime))
+
+    async def _lead_or_stand_by(self, runtime: Runtime) -> None:
+        reason = "another process leads"
+        try:
+            async with session(runtime.pool) as connection:
+                if not self._exclusive or await try_lock(connection, lock_key(self.name)):
+                    return await self._lead(Leadership(self.name, runtime, connection))
+        except StandBy as found:
+            reason = str(found)
+        runtime.health.report(self.name, True, f"stands by: {reason}", role="standby")
+        await sleep_until_stopped(runtime.stopping, STANDBY_SECONDS)
+
+    async def _lead(self, leadership: Leadership) -> None:
+        await leadership.connection.execute("set synchronous_commit = off")
+        runtime = leadership.runtime
+        async with self._work(leadership) as work:
+            progress = Progress(work, role="leader" if self._exclusive else "follower")
+            logger.info("following", component=self.name, position=work.position)
+            async with run_beside(self._report(runtime, progress)):
+                # Through the connection that holds the lock: when that is lost, the leadership ends at once.
+                log = Log(leadership.connection)
+                await follow(log, work, runtime.stopping, self._max_positions, progress.looked)
+
+    async def _report(self, runtime: Runtime, progress: Progress) -> None:
+        while True:
+            progress.report(runtime, self.name)
+            await asyncio.sleep(REPORT_SECONDS)
+
+
+class Progress:
+    """How far a work is behind the log, and when it looked there last."""
+
+    def __init__(self, work: Work, role: str) -> None:
+        self.work = work
+        self.role = role
+        self.settled = work.position
+        self.looked_at = time.monotonic()
+
+    def looked(self, settled: int) -> None:
+        """The work has done its last range, and the log is settled up to here."""
+        self.settled, self.looked_at = settled, time.monotonic()
+
+    def report(self, runtime: Runtime, name: str) -> None:
+        """Ready is who goes forward and has no problem, however far behind."""
+        position, waited = self.work.position, time.monotonic() - self.looked_at
+        behind = max(0, self.settled - position)
+        BEHIND.labels(name).set(behind)
+        problem = self.work.problem()
+        if waited > STALLED_SECONDS:
+            problem = f"no progress for {waited:.0f} s"
+        detail = f"at position {position}, {behind} behind" + (f"; {problem}" if problem else "")
+        runtime.health.report(
+            name, problem is None, detail, role=self.role, position=position, behind=behind, **self.work.state()
+        )
+
+
+async def try_lock(connection: asyncpg.Connection, key: LockKey) -> bool:
+    """Whether this session holds the lock now, until it ends."""
+    arguments = ", ".join(f"${n}" for n in range(1, len(key) + 1))
+    return bool(await connection.fetchval(f"select pg_try_advisory_lock({arguments})", *key))
