@@ -42,7 +42,10 @@ select c.relname, c.relkind = 'v',
             else format('create table registry.%I (%s)', relname, columns) end,
        array(select pg_get_indexdef(indexrelid) from pg_index where indrelid = c.oid)
   from pg_class c,
-       lateral (select string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' order by attnum)
+       lateral (select string_agg(concat_ws(' ', quote_ident(attname), format_type(atttypid, atttypmod),
+                                            case when attcollation not in (0, '"default"'::regcollation)
+                                                 then 'collate ' || attcollation::regcollation end,
+                                            case when attnotnull then 'not null' end), ', ' order by attnum)
                   from pg_attribute where attrelid = c.oid and attnum > 0) a (columns)
  where relnamespace = 'registry'::regnamespace and relkind in ('r', 'v')
  order by relkind, relname
