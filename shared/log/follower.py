@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -108,9 +108,13 @@ class Follower:
                 await follow(log, work, runtime.stopping, self._max_positions, progress.looked)
 
     async def _report(self, runtime: Runtime, progress: Progress) -> None:
-        while True:
-            progress.report(runtime, self.name)
-            await asyncio.sleep(REPORT_SECONDS)
+        try:
+            while True:
+                progress.report(runtime, self.name)
+                await asyncio.sleep(REPORT_SECONDS)
+        finally:
+            with suppress(KeyError):
+                BEHIND.remove(self.name)  # who stands by has no position
 
 
 class Progress:

@@ -17,11 +17,12 @@ from services.relay.app import relay
 from shared.bus.producer import make_producer
 from shared.bus.topics import make_topics
 from shared.log import Append, Entry, Log
+from shared.runtime.postgres import session
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from stack.waiting import until
 from tests.examples import promoted, registered, retired
-from tests.integration.followers import running
+from tests.integration.followers import running, until_reported
 
 META = {"source": "/modelog/tests", "causation": "1", "correlation": "2", "traceparent": "00-3"}
 
@@ -162,3 +163,10 @@ async def test_a_relay_that_stops_leaves_no_task_behind(runtime: Runtime) -> Non
         await append(Log(runtime.pool), "fraud", registered(1))
         await until_published(runtime, 1)
     assert asyncio.all_tasks() <= before
+
+
+async def test_a_relay_stands_by_while_an_older_program_holds_the_lock(runtime: Runtime) -> None:
+    async with session(runtime.pool) as older:
+        await older.execute("select pg_advisory_lock(24302)")
+        async with relaying(runtime) as own:
+            await until_reported(own, "relay", ready=True, role="standby")

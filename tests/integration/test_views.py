@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import random
+import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from services.views.engine.cursors import CursorMoved
 from services.views.engine.definition import NAMES, VIEWS
 from services.views.engine.rebuild import rebuild
 from services.views.engine.step import Step
-from shared.log import Log
+from shared.log import Append, Entry, Log
 from shared.log.follower import try_lock
 from shared.log.lock_keys import lock_key
 from shared.log.view_cursors import wait_until
@@ -203,3 +204,15 @@ async def test_waiting_ends_when_the_facts_are_shown(log: Log) -> None:
         assert not waiting.done()
         await projector.advance(top)
         await waiting
+
+
+async def test_a_fact_that_no_fold_names_passes_and_changes_its_model(log: Log) -> None:
+    heads = dict[str, int]()
+    await write(log, grown(["a"], 4, 5), heads)
+    entry = Entry("version.tags.set", uuid.uuid4(), '{"model": "a", "version": 1, "tags": {}}', "{}")
+    top = (await log.append([Append("a", heads["a"], [entry])]))["a"].position
+    async with projecting(log):
+        pass
+    await wait_until(log.pool, NAMES, top, 1)
+    changed = await log.pool.fetchrow("select changed, position from registry.model")
+    assert changed == ("version.tags.set", top)
