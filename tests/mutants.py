@@ -50,6 +50,7 @@ TESTS = (
     "test_retraining*",
     "test_sentences*",
     "test_validation*",
+    "test_values*",
 )
 """In tests/unit, and in tests/sdk, where the envelope has its tests."""
 SENTENCE = re.compile(r'"[^"]+( [^" ]+){3,}"')
