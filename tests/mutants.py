@@ -50,6 +50,7 @@ TESTS = (
     "test_retraining*",
     "test_sentences*",
     "test_validation*",
+    "test_values*",
 )
 """In tests/unit, and in tests/sdk, where the envelope has its tests."""
 SENTENCE = re.compile(r'"[^"]+( [^" ]+){3,}"')
@@ -135,7 +136,7 @@ def _changes(function: str, difference: str) -> Iterator[Change]:
 
 def _explained(text: str) -> Iterator[Change]:
     """The changes in the file: a heading names the function, and each block is one change or several."""
-    for function, section in re.findall(r"^### `(.+)`$([^#]*)", text, re.MULTILINE):
+    for function, section in re.findall(r"^### `([^`\n]+)`$(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL):
         for block in re.findall(r"^```diff\n(.*?)^```", section, re.MULTILINE | re.DOTALL):
             for change in block.split("\n\n"):
                 yield from _changes(function, change)

@@ -188,6 +188,10 @@ def test_a_long_number_of_onnx_is_read_over_several_bytes() -> None:
     assert found(b"\x08\x81\x01" + field(7, b"graph")) == "unknown", "it is version 129"
 
 
+def test_a_text_of_onnx_of_more_than_127_bytes_ends_where_its_length_says() -> None:
+    assert found(field(1, 8) + field(2, b"p" * 130) + field(7, b"graph")) == "onnx"
+
+
 @pytest.mark.parametrize("wire", [1, 3, 4, 5])
 def test_a_field_of_another_wire_type_ends_onnx(wire: int) -> None:
     assert found(field(1, 8) + bytes([2 << 3 | wire]) + field(7, b"graph")) == "unknown"

@@ -29,6 +29,14 @@ def test_a_direction_under_the_very_name_is_used_before_any_other() -> None:
     assert policy.direction("my f1") == "higher"
     assert policy.direction("My-F1") == "lower"
     assert policy.direction("val_mae") == "higher"
+    assert policy.direction("Val-MAE") == "higher"
+
+
+@pytest.mark.parametrize("name", ["train_f1", "training_f1"])
+def test_a_metric_of_the_training_data_is_known_by_its_very_name_alone(name: str) -> None:
+    policy = Policy(directions={name: "higher"})
+    assert policy.direction(name) == "higher"
+    assert policy.direction(f"{name}_score") is None
 
 
 def test_a_name_that_ends_in_score_is_known_with_and_without_it() -> None:

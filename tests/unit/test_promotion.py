@@ -28,6 +28,16 @@ def test_a_validated_version_serves() -> None:
     given(promotion, versions(7)).when(promote()).then(answered())
 
 
+@pytest.mark.parametrize(("facts", "status"), [
+    ([registered(7)], "registered"),
+    (versions(7), "validated"),
+    ([registered(7), rejected(7)], "rejected"),
+    ([*versions(7), retired(7)], "retired"),
+])  # fmt: skip
+def test_the_status_of_a_version_is_that_of_its_last_fact(facts: list[Fact], status: str) -> None:
+    assert given(promotion, facts).state.versions[7].status == status
+
+
 def test_a_promoted_version_names_the_version_it_replaces() -> None:
     given(promotion, [*versions(6, 7), promoted(6)]).when(promote()).then(answered(replaces=6))
 
