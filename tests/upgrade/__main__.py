@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from stack import Servers
-from tests.e2e.cluster import DECIDING, EVERY, Cluster
+from stack.waiting import until
+from tests.e2e.cluster import DECIDING, EVERY_SERVICE, Cluster
 from tests.e2e.invariants import check
-from tests.e2e.load import Load
-from tests.e2e.process import until
-from tests.e2e.watching import quiet
+from tests.e2e.load import Load, running_load
+from tests.e2e.watching import wait_until_idle
 from tests.upgrade.checkout import ROOT, Checkout
 
 MESSAGES_PER_SECOND = 20
@@ -27,7 +27,7 @@ MODELS = 20
 SNAPSHOT_OFTEN = """
 try: import shared.handling as handler
 except ImportError: import shared.deciding.command_handler as handler
-handler.EVERY = 30
+handler.EVERY_SERVICE = 30
 """
 """Run by old processes, so that there are old snapshots."""
 PROGRESS = {
@@ -42,7 +42,7 @@ PROGRESS = {
 """The fact that shows that others do the work of a service that ended."""
 BUG_EVENTS = ("bug", "defect")
 """What a service logs when it parks a record because of a bug of its own; older commits say defect."""
-NEW = {name: f"{name}-new" for name in EVERY}
+NEW = {name: f"{name}-new" for name in EVERY_SERVICE}
 
 began = time.monotonic()
 
@@ -53,32 +53,27 @@ def report(step: str) -> None:
 
 async def upgrade(cluster: Cluster, old: Checkout) -> Load:
     """From a registry of old processes to one of new processes, under load that goes on; return what was sent."""
-    await cluster.create()
+    await cluster.sandbox.create()
     await asyncio.to_thread(old.set_up, cluster.env)
-    for name in EVERY:
-        cluster.running[name] = old.start(name, (name,), cluster.env, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
-    await cluster.ready(*EVERY)
-    report(f"{len(EVERY)} processes of {old.name} are ready")
-    load = Load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS)
-    loading = asyncio.create_task(load.run())
-    try:
+    for name in EVERY_SERVICE:
+        cluster.running[name] = old.start((name,), cluster.env, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
+    await cluster.ready(*EVERY_SERVICE)
+    report(f"{len(EVERY_SERVICE)} processes of {old.name} are ready")
+    async with running_load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS) as load:
         await cluster.grows("model.promoted", 20)
         await _migrate(cluster)
         await cluster.grows("model.promoted")
         cluster.start(*NEW.values())
         await cluster.ready(*NEW.values())
-        await until(lambda: _shared(cluster), "every group shared by an old and a new process")
+        await until(lambda: _shared(cluster), "every group shared by an old and a new process", seconds=60)
         report(f"{len(NEW)} new processes share groups and locks with the old ones, {await _facts(cluster)} facts")
         await cluster.grows("model.promoted", 20)
-        for name in EVERY:
+        for name in EVERY_SERVICE:
             await cluster.stop(name)
             await cluster.grows(PROGRESS[name], 2)
             report(f"the old {name} has ended, others do its work, {await _facts(cluster)} facts")
         await _migrate(cluster, "--after")
         await cluster.grows("model.promoted")
-    finally:
-        load.enough.set()
-        await loading
     return load
 
 
@@ -93,7 +88,7 @@ async def _migrate(cluster: Cluster, *arguments: str) -> None:
 async def _shared(cluster: Cluster) -> bool:
     """Whether an old and a new process of each deciding service have partitions: each tells the lag of its own."""
     return all(
-        "modelog_lag{" in cluster.running[title].ask("/metrics") for name in DECIDING for title in (name, NEW[name])
+        "modelog_lag{" in cluster.running[title].get("/metrics") for name in DECIDING for title in (name, NEW[name])
     )
 
 
@@ -107,11 +102,11 @@ async def _facts(cluster: Cluster) -> int:
 
 async def _verify(cluster: Cluster, load: Load) -> str:
     """Raise AssertionError where something was lost, doubled or parked; return the summary."""
-    await quiet(cluster)
+    await wait_until_idle(cluster)
     lines = [line for running in cluster.running.values() for line in running.lines()]
     bugs = [line for line in lines if line.get("event") in BUG_EVENTS]
     assert not bugs, f"bugs were logged, so records are parked: {bugs}"
-    await check(cluster, load.sent, load.garbage)
+    await check(cluster, load)
     log = await cluster.log()
     try:
         assert await log.fetchval("select to_regclass('log.snapshot') is null"), "log.snapshot was not dropped"

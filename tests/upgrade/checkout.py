@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.supervisor import Guarded
-from tests.e2e.process import Running
+from tests.e2e.process import ServiceProcess
 
 ROOT = Path(__file__).parents[2]
 ALL_SERVICES = "import sys; from services.__main__ import main; main(sys.argv[1:])"
@@ -43,21 +42,15 @@ class Checkout:
         module = "operations" if (self.folder / "operations").exists() else "shared.setup"
         _run(*self._python("-m", module, *(["setup"] if module == "operations" else [])), env=self._env(env))
 
-    def start(self, title: str, names: tuple[str, ...], env: Mapping[str, str], log: Path, first: str = "") -> Running:
+    def start(self, names: tuple[str, ...], env: Mapping[str, str], log: Path, first: str = "") -> ServiceProcess:
         """A process of these services, or of all; `first` is Python that it runs before."""
-        return _OldProcess(title, self._python("-c", f"{first}\n{ALL_SERVICES}", *names), self._env(env), log)
+        return ServiceProcess(self._python("-c", f"{first}\n{ALL_SERVICES}", *names), self._env(env), log)
 
     def _python(self, *arguments: str) -> list[str]:
         return [str(self.folder / ".venv/bin/python"), "-P", *arguments]
 
     def _env(self, env: Mapping[str, str]) -> Mapping[str, str]:
         return os.environ | env | {"PYTHONPATH": str(self.folder)}
-
-
-class _OldProcess(Running):
-    def __init__(self, title: str, command: list[str], env: Mapping[str, str], log: Path) -> None:
-        self.title, self.log, self.began = title, log, log.stat().st_size if log.exists() else 0
-        self.guarded = Guarded(command, log, env=env, patience=60)
 
 
 def _run(*command: str, env: Mapping[str, str] | None = None) -> str:

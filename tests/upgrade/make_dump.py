@@ -25,10 +25,10 @@ from modelog.values import Artifact, File
 
 from shared.bus.topics import PARKED
 from stack import Servers
+from stack.waiting import until
 from tests.e2e.cluster import DECIDING, Cluster
-from tests.e2e.load import Load
-from tests.e2e.process import until
-from tests.e2e.watching import quiet, records
+from tests.e2e.load import running_load
+from tests.e2e.watching import records, wait_until_idle
 from tests.upgrade.checkout import Checkout
 
 MESSAGES = 150
@@ -53,21 +53,18 @@ select c.relname, c.relkind = 'v',
 
 async def produce(cluster: Cluster, files: Path) -> None:
     """Load, then what the load does not send: a run without its bytes, and a record too large to be parked whole."""
-    load = Load(cluster, files, rate=25, models=3)
-    loading = asyncio.create_task(load.run())
+    async with running_load(cluster, files, rate=25, models=3) as load:
 
-    async def sent() -> bool:
-        return len(load.sent) >= MESSAGES
+        async def sent() -> bool:
+            return len(load.sent) >= MESSAGES
 
-    await until(sent, f"{MESSAGES} messages", 120)
-    load.enough.set()
-    await loading
+        await until(sent, f"{MESSAGES} messages", seconds=120)
     async with cluster.registry() as registry:
         missing = Artifact(files=(File(path="gone.pkl", size=3, sha256="0" * 64),))
         await registry.publish(ModelTrained(model="model-00", run="without bytes", artifact=missing, metrics={}))
     async with AIOKafkaProducer(bootstrap_servers=cluster.settings.kafka_servers, max_request_size=7 * 2**20) as out:
         await out.send_and_wait(f"{cluster.prefix}model.trained", b"x" * (6 * 2**20 - 200), key=b"too large")
-    await quiet(cluster)
+    await wait_until_idle(cluster)
 
 
 async def lines(cluster: Cluster) -> list[dict[str, Any]]:
@@ -114,9 +111,9 @@ async def dump(commit: str, folder: Path) -> list[dict[str, Any]]:
     checkout = Checkout.of(commit, folder)
     with TemporaryDirectory() as files, Servers() as servers:
         cluster = Cluster(servers.addresses, Path(files), **NAMES)
-        await cluster.create()
+        await cluster.sandbox.create()
         checkout.set_up(cluster.env)
-        cluster.running["all"] = checkout.start("all", (), cluster.env, Path(files, "all.log"), SNAPSHOT_OFTEN)
+        cluster.running["all"] = checkout.start((), cluster.env, Path(files, "all.log"), SNAPSHOT_OFTEN)
         try:
             await cluster.ready("all")
             await produce(cluster, Path(files))
