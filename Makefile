@@ -1,6 +1,6 @@
 # modelog: what this checkout can do. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk test-upgrade check format bench bench-quick soak rebuild parked lock generate clean
+.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk test-upgrade mutants check format bench bench-quick soak rebuild parked lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -36,6 +36,9 @@ test-integration: $(READY) ## run the tests on real servers, the SDK's among the
 
 test-e2e: $(READY) ## run the tests on real servers and real services
 	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/e2e $(ARGS)
+
+mutants: $(READY) ## change the pure modules in 1,900 places and print each change that no unit test notices
+	@$(PYTHON) -m tests.mutants $(ARGS)
 
 SDK_TESTS := pytest pytest-asyncio hypothesis cloudevents jsonschema
 

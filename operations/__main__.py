@@ -21,7 +21,7 @@ def main() -> int:
         prog="python -m operations",
         usage="python -m operations COMMAND …",
         description="What operators run beside the services; `COMMAND --help` tells more.",
-        epilog="commands:\n" + "\n".join(f"  {name:9}{text}" for name, text in COMMANDS.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", nargs="?", metavar="COMMAND", help=argparse.SUPPRESS)
@@ -30,7 +30,7 @@ def main() -> int:
         parser.print_help()
         return 2
     if command not in COMMANDS:
-        parser.error(f"there is no command {command!r}: name one of {', '.join(COMMANDS)}")
+        parser.error(f"there is no command {command!r}: name any of {', '.join(COMMANDS)}")
     sys.argv[:2] = [f"python -m operations {command}"]
     return _run(command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from modelog.events import EVENTS, Event, Fact, Report
@@ -26,6 +27,7 @@ READERS = {"model.promoted": "deployers, gateways", "retraining.requested": "pip
 
 def main() -> None:
     """Write each generated file that is missing or out of date, and print its name; a second run writes nothing."""
+    argparse.ArgumentParser(prog="python -m operations generate", description=__doc__).parse_args()
     for path, text in generated(ROOT).items():
         if not path.exists() or path.read_text("utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,9 @@ T = TypeVar("T")
 Errors = type[Exception] | tuple[type[Exception], ...]
 
 
-def wait_until(look: Callable[[], T], expected: str, *, seconds: float, every: float = 0.05, not_yet: Errors = ()) -> T:
+def wait_until(
+    look: Callable[[], T], expected: str, *, seconds: float = 30.0, every: float = 0.05, not_yet: Errors = ()
+) -> T:
     """What `look` returns once that is true; errors of the kind `not_yet` count as false.
 
     Raise TimeoutError, `expected … within … s`, when `seconds` have passed; `look` is called once at least.
@@ -27,7 +29,12 @@ def wait_until(look: Callable[[], T], expected: str, *, seconds: float, every: f
 
 
 async def until(
-    look: Callable[[], Awaitable[T | None]], expected: str, *, seconds: float, every: float = 0.05, not_yet: Errors = ()
+    look: Callable[[], Awaitable[T | None]],
+    expected: str,
+    *,
+    seconds: float = 30.0,
+    every: float = 0.05,
+    not_yet: Errors = (),
 ) -> T:
     """The same for a coroutine function."""
     limit = _Limit(expected, seconds)

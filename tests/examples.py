@@ -1,4 +1,4 @@
-"""One good example of each event, with the interesting fields as arguments."""
+"""A good example of each event, with the interesting fields as arguments."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ RETRAINING = UUID("11111111-2222-3333-4444-555555555555")
 
 
 def digest(version: int) -> str:
-    """A digest that tells the version."""
+    """A digest made of the version."""
     return f"sha256:{version:064x}"
 
 
 def uri(version: int) -> str:
-    """Where the manifest of a version lies."""
+    """The address of a version's manifest."""
     return f"s3://modelog/manifests/sha256/{version:064x}"
 
 
 def after(**span: float) -> datetime:
-    """So long after noon."""
+    """Noon, and so long after it."""
     return NOON + timedelta(**span)
 
 
@@ -47,7 +47,7 @@ def trained(run: str = "run-1", **other: Any) -> ModelTrained:
 
 def registered(version: int = 1, run: str | None = None, **other: Any) -> ModelRegistered:
     """A run is a version."""
-    told = {
+    fields = {
         "manifest": digest(version),
         "uri": uri(version),
         "size": 3,
@@ -56,7 +56,7 @@ def registered(version: int = 1, run: str | None = None, **other: Any) -> ModelR
         "metrics": {"f1": 0.9},
         **other,
     }
-    return ModelRegistered(model="fraud", version=version, run=run or f"run-{version}", **told)
+    return ModelRegistered(model="fraud", version=version, run=run or f"run-{version}", **fields)
 
 
 def refused_registration(run: str, reason: Any, sentence: str) -> RegistrationRefused:
@@ -84,7 +84,7 @@ def rejected(version: int = 1) -> ModelRejected:
 
 def promoted(version: int = 1, stage: str = "production", **other: Any) -> ModelPromoted:
     """A version serves a stage."""
-    told = {
+    fields = {
         "by": "policy",
         "manifest": digest(version),
         "uri": uri(version),
@@ -92,7 +92,7 @@ def promoted(version: int = 1, stage: str = "production", **other: Any) -> Model
         "policy": DEFAULT.digest,
         **other,
     }
-    return ModelPromoted(model="fraud", version=version, stage=stage, **told)
+    return ModelPromoted(model="fraud", version=version, stage=stage, **fields)
 
 
 def drifted(version: int = 1, drifted: bool = True, score: float = 0.4) -> DriftDetected:
@@ -109,8 +109,8 @@ def recorded(report: DriftDetected) -> DriftRecorded:
 
 def requested(version: int = 1, at: datetime = NOON, **other: Any) -> RetrainingRequested:
     """Training anew is asked for."""
-    told = {"why": "ks scored 0.4, its threshold is 0.1", "retraining": RETRAINING, **other}
-    return RetrainingRequested(model="fraud", version=version, requested_at=at, **told)
+    fields = {"why": "ks scored 0.4, its threshold is 0.1", "retraining": RETRAINING, **other}
+    return RetrainingRequested(model="fraud", version=version, requested_at=at, **fields)
 
 
 def retired(version: int = 1, by: str = "ada", reason: str = "") -> ModelRetired:

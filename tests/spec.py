@@ -13,34 +13,35 @@ from shared.domain.decider import Decider
 
 @dataclass(frozen=True)
 class Spec:
-    """A decider and what the log says so far."""
+    """A decider, the state that it folded from the log, and the facts that answered the last command."""
 
     decider: Decider[Any, Any]
     state: Any
-    said: Sequence[Fact] = ()
+    facts: Sequence[Fact] = ()
 
     def when(self, command: Any) -> Spec:
-        """Decide, and remember what was said."""
-        said = self.decider.decide(self.state, command)
-        return Spec(self.decider, self.decider.after(self.state, said), said)
+        """Decide, and append the facts."""
+        facts = self.decider.decide(self.state, command)
+        return Spec(self.decider, self.decider.after(self.state, facts), facts)
 
     def then(self, *facts: Fact) -> Spec:
-        """Exactly these facts were said."""
-        assert list(self.said) == list(facts)
+        """Exactly these facts were the answer."""
+        assert list(self.facts) == list(facts)
         return self
 
     def then_nothing(self) -> Spec:
-        """No fact was said."""
+        """No fact was the answer."""
         return self.then()
 
-    def then_refused(self, *reasons: str) -> Spec:
-        """One fact was said last, for exactly these reasons, with a sentence."""
-        refusal: Any = self.said[-1]
+    def then_refused(self, *reasons: str, sentence: str = "") -> Spec:
+        """The last fact is a refusal for exactly these reasons; its sentence is not empty, and has `sentence` in it."""
+        refusal: Any = self.facts[-1]
         assert refusal.reasons == reasons
         assert refusal.sentence
+        assert sentence in refusal.sentence
         return self
 
 
 def given(decider: Decider[Any, Any], facts: Iterable[Fact] = ()) -> Spec:
-    """What the log says before the command comes."""
+    """What the log has before the command comes."""
     return Spec(decider, decider.after(decider.initial, facts))

@@ -8,10 +8,12 @@ row, and the next instance does the same run again; its commands have the same c
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -36,9 +38,10 @@ select due, clock_timestamp() as now
  where name = $1 and due <= clock_timestamp()
    for update skip locked
 """
+# In seconds: a day that is an interval has 23 or 25 hours where the server's time zone changes its clocks.
 MOVE = """
 update log.schedule
-   set due = due + $2::interval * (floor(extract(epoch from clock_timestamp() - due) / extract(epoch from $2)) + 1)
+   set due = due + make_interval(secs => $2 * (floor(extract(epoch from clock_timestamp() - due)::float8 / $2) + 1))
  where name = $1
 """
 WAIT = "select extract(epoch from due - clock_timestamp())::float8 from log.schedule where name = $1"
@@ -67,13 +70,20 @@ class Schedule:
             async with runtime.pool.acquire() as connection, connection.transaction():
                 if row := await connection.fetchrow(TAKE, self.name):
                     async with asyncio.timeout(MAX_RUN_SECONDS):
-                        cause = Cause.tick(self.name, row["due"])
                         commands = await self.work(replace(context, now=row["now"]))
-                        await answer([CausedCommand(command, cause) for command in commands])
-                    await connection.execute(MOVE, self.name, self.interval)
+                        await answer(self._caused(row["due"], commands))
+                    await connection.execute(MOVE, self.name, self.interval.total_seconds())
             wait = await runtime.pool.fetchval(WAIT, self.name)
-            runtime.health.report(self.name, True, f"next run in {wait:.0f} s")
+            runtime.health.report(self.name, True, f"next run in {max(wait, 0):.0f} s")
             await sleep_until_stopped(runtime.stopping, min(max(wait, MIN_SLEEP_SECONDS), MAX_SLEEP_SECONDS))
+
+    def _caused(self, due: datetime, commands: Iterable[Command]) -> list[CausedCommand[Any]]:
+        """A stream answers a cause once, so each command of one model has a cause of its own."""
+        caused, numbers = list[CausedCommand[Any]](), Counter[str]()
+        for command in commands:
+            caused.append(CausedCommand(command, Cause.tick(self.name, due, numbers[command.model])))
+            numbers[command.model] += 1
+        return caused
 
 
 async def run_schedules(

@@ -38,10 +38,14 @@ class Cause:
         return cls(message.cause, message.id, message.source, correlation, actor, message.traceparent)
 
     @classmethod
-    def tick(cls, name: str, due: datetime) -> Cause:
-        """The cause that the run of a schedule is; `due` is its time by Postgres's clock."""
-        id = f"{name}@{due.isoformat()}"
-        return cls(derive_id(NAMESPACE_URL, f"/modelog/schedule#{id}"), id, "/modelog/schedule", id)
+    def tick(cls, name: str, due: datetime, number: int = 0) -> Cause:
+        """The cause that the run of a schedule is; `due` is its time by Postgres's clock.
+
+        `number` counts the commands of a run that are for the same model, from 0.
+        """
+        run = f"{name}@{due.isoformat()}"
+        id = f"{run}/{number}"
+        return cls(derive_id(NAMESPACE_URL, f"/modelog/schedule#{id}"), id, "/modelog/schedule", run)
 
 
 @dataclass(frozen=True, slots=True)

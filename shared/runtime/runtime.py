@@ -23,6 +23,9 @@ from shared.runtime.waiting import retry, run_until_stopped
 
 logger = structlog.get_logger()
 
+BEAT_SECONDS = 1.0
+"""Between two reports that the event loop runs."""
+
 
 class Resource(Protocol):
     """Something that a process opens once, when the first component asks for it."""
@@ -101,7 +104,7 @@ async def run(components: Sequence[Component], settings: Settings) -> None:
     for component in components:
         health.report(component.name, False, "starting, waits for Postgres")
         logger.info("started", component=component.name, **component.describe(), health=address)
-    beating = asyncio.create_task(_beat(health))
+    beating = asyncio.create_task(beat_forever(health))
     try:
         if pool := await run_until_stopped(stopping, retry(lambda: _open(settings), within_seconds=None)):
             runtime = Runtime(settings, pool, policy, health, stopping)
@@ -130,7 +133,8 @@ async def _open(settings: Settings) -> asyncpg.Pool:
     raise NotSetUp("found no log in the database, or an older one: run `python -m operations setup`")
 
 
-async def _beat(health: Health) -> None:
+async def beat_forever(health: Health) -> None:
+    """Report that the event loop runs, every second."""
     while True:
         health.beat()
-        await asyncio.sleep(1)
+        await asyncio.sleep(BEAT_SECONDS)

@@ -41,10 +41,18 @@ async def said(log: Log, model: str = "fraud") -> Sequence[tuple[int, str, int]]
     return [tuple(row) for row in rows]
 
 
-async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log) -> None:
+async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    appends, append = list[list[str]](), log.append
+
+    async def noted(batch: Sequence[Append]) -> dict[str, Head]:
+        appends.append([one.stream for one in batch])
+        return await append(batch)
+
+    monkeypatch.setattr(log, "append", noted)
     ingestion = CommandHandler(log, registration)
     heads = await ingestion.answer([register("a"), register("b"), register("a", "churn")])
     assert {stream: head.version for stream, head in heads.items()} == {"fraud": 2, "churn": 1}
+    assert appends == [["fraud", "churn"]]
     assert await said(log) == [(1, "model.registered", 1), (2, "model.registered", 2)]
 
 

@@ -62,6 +62,15 @@ async def test_an_upgrade_leaves_facts_and_the_table_of_old_snapshots_to_old_pro
             assert await pool.fetchval("select count(*) from log.event") == 3
 
 
+async def test_the_old_setup_finds_all_its_files_applied_after_an_upgrade(stack: Addresses) -> None:
+    async with empty_database(stack.postgres) as (_, database):
+        await set_up_as_ea756c9(database)
+        book = "select name, sha256 from modelog.migration"
+        before = await database.fetch(book)
+        await migrate(database)
+        assert set(before) <= set(await database.fetch(book))
+
+
 async def test_what_only_old_processes_need_is_dropped_when_they_are_gone(owner: asyncpg.Connection) -> None:
     assert await owner.fetchval("select to_regclass('log.snapshot') is not null")
     assert await migrate(owner, after=True) == ["after/0001_drop_snapshot.sql"]

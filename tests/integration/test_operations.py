@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from operations.__main__ import COMMANDS
+from operations.__main__ import COMMANDS, main
 from shared.runtime.settings import Settings
 from stack import Addresses
+from tests.upgrade.databases import empty_database
 
 NOBODY = Addresses("127.0.0.1:1", "postgresql://ada:secret@127.0.0.1:1/registry", "http://127.0.0.1:1", "key", "secret")
 
@@ -37,23 +38,25 @@ def given(settings: Settings, **other: str) -> Addresses:
     return Addresses(**{**named, "topic_prefix": settings.topic_prefix, **other})
 
 
-def test_help_lists_every_command() -> None:
-    done = operations(NOBODY, "--help")
-    assert done.returncode == 0
-    assert all(f"  {name} " in done.stdout for name in COMMANDS)
-
-
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command: str) -> None:
-    done = operations(NOBODY, command, "--help")
-    assert done.returncode == 0
-    assert done.stdout.startswith(f"usage: python -m operations {command} ")
+def test_every_command_is_listed_and_has_help(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["operations", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert f"  {command} " in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["operations", command, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert capsys.readouterr().out.startswith(f"usage: python -m operations {command} ")
 
 
-def test_an_unknown_command_is_a_sentence() -> None:
-    done = operations(NOBODY, "set-up")
-    assert done.returncode == 2
-    assert done.stderr.endswith("there is no command 'set-up': name one of " + ", ".join(COMMANDS) + "\n")
+def test_an_unknown_command_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["operations", "set-up"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err.endswith("there is no command 'set-up': name any of " + ", ".join(COMMANDS) + "\n")
 
 
 @pytest.mark.parametrize(("command", "server"), [("parked", "Kafka"), ("rebuild", "Postgres")])
@@ -61,6 +64,14 @@ def test_a_server_that_does_not_answer_is_a_sentence(command: str, server: str) 
     done = operations(NOBODY, command)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{server} does not answer at 127.0.0.1:1 (")
+    assert done.stderr.count("\n") == 1
+
+
+async def test_a_database_that_is_not_set_up_is_a_sentence(stack: Addresses, settings: Settings) -> None:
+    async with empty_database(stack.postgres) as (url, _):
+        done = operations(given(settings, postgres=url), "rebuild")
+    assert done.returncode == 1
+    assert done.stderr.endswith("): run `python -m operations setup`.\n")
     assert done.stderr.count("\n") == 1
 
 

@@ -42,7 +42,7 @@ ASKED = st.one_of(
 
 
 def history(asked: Sequence[tuple[Decider[Any, Any], Any]]) -> list[Fact]:
-    """What the services say to these commands, one after the other."""
+    """What the services answer to these commands, in this order."""
     facts: list[Fact] = []
     for decider, command in asked:
         facts += decider.decide(decider.after(decider.initial, facts), command)
@@ -77,12 +77,12 @@ def test_what_a_promotion_replaces_is_what_served_before(asked: Any) -> None:
 
 
 @any_(st.lists(ASKED, max_size=40))
-def test_a_decision_says_only_what_its_decider_declares(asked: Any) -> None:
+def test_a_decision_answers_only_what_its_decider_declares(asked: Any) -> None:
     facts: list[Fact] = []
     for decider, command in asked:
-        said = decider.decide(decider.after(decider.initial, facts), command)
-        assert {type(fact) for fact in said} <= set(decider.answers)
-        facts += said
+        answer = decider.decide(decider.after(decider.initial, facts), command)
+        assert {type(fact) for fact in answer} <= set(decider.answers)
+        facts += answer
 
 
 @any_(st.lists(ASKED, max_size=40))
@@ -107,11 +107,11 @@ def test_an_answer_of_nothing_stays_an_answer_of_nothing(asked: Any, last: Any) 
     facts: list[Fact] = []
     silent: list[tuple[Decider[Any, Any], Any]] = []
     for decider, command in [*asked, last]:
-        said = decider.decide(decider.after(decider.initial, facts), command)
+        answer = decider.decide(decider.after(decider.initial, facts), command)
         registered = {fact.version for fact in facts if isinstance(fact, ModelRegistered)}
         known = not isinstance(command, Judge) or command.version in registered
-        if not said and known:
+        if not answer and known:
             silent.append((decider, command))
-        facts += said
+        facts += answer
         for quiet, again in silent:
             assert quiet.decide(quiet.after(quiet.initial, facts), again) == []

@@ -9,14 +9,14 @@ from services.promotion.decision import Promote, promotion
 from tests.examples import promoted, registered, rejected, retired, validated
 from tests.spec import given
 
-WISH = Promote("fraud", 7, "production", "ada", "better recall", DEFAULT)
+PROMOTE = Promote("fraud", 7, "production", "ada", "better recall", DEFAULT)
 
 
 def promote(version: int = 7, **other: Any) -> Promote:
-    return replace(WISH, version=version, **other)
+    return replace(PROMOTE, version=version, **other)
 
 
-def wished(version: int = 7, **other: Any) -> Fact:
+def answered(version: int = 7, **other: Any) -> Fact:
     return promoted(version, **{"by": "ada", "reason": "better recall", **other})
 
 
@@ -24,29 +24,29 @@ def versions(*numbers: int) -> list[Fact]:
     return [fact for number in numbers for fact in (registered(number), validated(number))]
 
 
-def test_a_validated_version_comes_to_serve() -> None:
-    given(promotion, versions(7)).when(promote()).then(wished())
+def test_a_validated_version_serves() -> None:
+    given(promotion, versions(7)).when(promote()).then(answered())
 
 
-def test_a_promoted_version_names_the_one_it_replaces() -> None:
-    given(promotion, [*versions(6, 7), promoted(6)]).when(promote()).then(wished(replaces=6))
+def test_a_promoted_version_names_the_version_it_replaces() -> None:
+    given(promotion, [*versions(6, 7), promoted(6)]).when(promote()).then(answered(replaces=6))
 
 
 def test_a_version_that_was_replaced_can_come_back() -> None:
     story = given(promotion, [*versions(6, 7), promoted(6), promoted(7, replaces=6)])
-    story.when(promote(6)).then(wished(6, replaces=7, leaves="archived"))
+    story.when(promote(6)).then(answered(6, replaces=7, leaves="archived"))
 
 
 def test_a_version_leaves_the_stage_it_comes_from() -> None:
     story = given(promotion, versions(6, 7)).when(promote(stage="staging")).when(promote())
-    story.then(wished(leaves="staging"))
-    story.when(promote(6, stage="staging")).then(wished(6, stage="staging"))
+    story.then(answered(leaves="staging"))
+    story.when(promote(6, stage="staging")).then(answered(6, stage="staging"))
 
 
 def test_promoting_the_version_that_serves_again_is_refused_and_changes_nothing() -> None:
     story = given(promotion, [*versions(7), promoted(7)]).when(promote())
     story.then_refused("already serves")
-    story.when(promote(7, stage="staging")).then(wished(7, stage="staging", leaves="production"))
+    story.when(promote(7, stage="staging")).then(answered(7, stage="staging", leaves="production"))
 
 
 @pytest.mark.parametrize(("facts", "reason"), [
@@ -57,31 +57,47 @@ def test_promoting_the_version_that_serves_again_is_refused_and_changes_nothing(
     ([registered(7), retired(7), validated(7)], "retired"),
 ])  # fmt: skip
 def test_a_version_that_may_not_serve_is_refused(facts: list[Fact], reason: str) -> None:
-    given(promotion, facts).when(promote()).then_refused(reason)
+    story = given(promotion, facts).when(promote())
+    story.then_refused(reason, sentence="fraud/7")
 
 
 def test_a_stage_that_the_policy_does_not_have_is_refused() -> None:
-    given(promotion, versions(7)).when(promote(stage="moon")).then_refused("unknown stage")
+    story = given(promotion, versions(7)).when(promote(stage="moon"))
+    story.then_refused("unknown stage", sentence="moon is no stage of the policy, which has staging, production")
 
 
 def test_the_policy_does_not_promote_what_is_worse_than_a_champion_it_was_not_compared_with() -> None:
     facts = [registered(1), validated(1), registered(2, metrics={"f1": 0.8}), validated(2), promoted(1)]
-    given(promotion, facts).when(promote(2, automatic=True)).then_refused("worse than the champion")
+    story = given(promotion, facts).when(promote(2, automatic=True))
+    story.then_refused("worse than the champion", sentence="fraud/2 was compared with no champion, 1 serves production")
+    story.then_refused("worse than the champion", sentence="worse than champion 1's 0.9")
+
+
+def test_a_refusal_names_the_champion_that_the_version_was_compared_with() -> None:
+    facts = [*versions(1, 3), registered(2, metrics={"f1": 0.8}), validated(2, compared_to=1), promoted(3)]
+    story = given(promotion, facts).when(promote(2, automatic=True))
+    story.then_refused("worse than the champion", sentence="was compared with 1, 3 serves production")
+
+
+def test_the_policy_compares_no_second_time_with_the_same_champion() -> None:
+    facts = [*versions(1), registered(2, metrics={"f1": 0.8}), validated(2, compared_to=1), promoted(1)]
+    story = given(promotion, facts).when(promote(2, automatic=True))
+    story.then(answered(2, replaces=1, metrics={"f1": 0.8}))
 
 
 def test_the_policy_promotes_what_is_better_than_a_champion_it_was_not_compared_with() -> None:
     facts = [registered(1), validated(1), registered(2, metrics={"f1": 0.95}), validated(2), promoted(1)]
     story = given(promotion, facts).when(promote(2, automatic=True))
-    story.then(wished(2, replaces=1, metrics={"f1": 0.95}))
+    story.then(answered(2, replaces=1, metrics={"f1": 0.95}))
 
 
-def test_a_policy_that_promotes_nothing_by_itself_says_so_for_ever() -> None:
+def test_a_policy_that_promotes_nothing_by_itself_leaves_it_to_people() -> None:
     policy = Policy(promote_to=None)
     story = given(promotion, versions(7)).when(promote(automatic=True, policy=policy))
     story.then_refused("left to people")
-    story.when(promote(policy=policy)).then(wished(policy=policy.digest))
+    story.when(promote(policy=policy)).then(answered(policy=policy.digest))
 
 
 def test_a_person_may_promote_what_is_worse_than_the_champion() -> None:
     facts = [registered(1), validated(1), registered(2, metrics={"f1": 0.8}), validated(2), promoted(1)]
-    given(promotion, facts).when(promote(2)).then(wished(2, replaces=1, metrics={"f1": 0.8}))
+    given(promotion, facts).when(promote(2)).then(answered(2, replaces=1, metrics={"f1": 0.8}))

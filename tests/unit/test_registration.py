@@ -1,5 +1,6 @@
 from typing import Any
 
+from modelog.events import RegistrationRefused
 from modelog.values import Artifact, File
 
 from services.ingestion.decision import Refuse, Register, registration
@@ -25,13 +26,13 @@ def test_the_next_run_is_the_next_version() -> None:
 
 
 def test_a_version_keeps_all_that_is_known_of_its_run() -> None:
-    told: dict[str, Any] = {
+    known: dict[str, Any] = {
         "parameters": {"depth": 3},
         "author": "ada",
         "answers": RETRAINING,
         "tags": {"team": "risk"},
     }
-    given(registration).when(register("run-1", **told)).then(registered(1, "run-1", **told))
+    given(registration).when(register("run-1", **known)).then(registered(1, "run-1", **known))
 
 
 def test_the_same_run_again_changes_nothing() -> None:
@@ -51,6 +52,13 @@ def test_a_run_that_comes_back_with_other_bytes_is_refused() -> None:
 def test_a_run_whose_bytes_cannot_be_pinned_is_refused_with_every_reason() -> None:
     refuse = Refuse(trained("run-1"), ("missing object",), "the store has no blob aaa")
     given(registration).when(refuse).then(refused_registration("run-1", "missing object", "the store has no blob aaa"))
+
+
+def test_a_refusal_says_which_request_for_retraining_the_run_answered() -> None:
+    story = given(registration, [registered(1, "run-1")]).when(register("run-1", version=9, answers=RETRAINING))
+    (refusal,) = story.facts
+    assert isinstance(refusal, RegistrationRefused)
+    assert refusal.answers == RETRAINING
 
 
 def test_a_refused_run_uses_up_no_number() -> None:

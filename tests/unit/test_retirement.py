@@ -29,7 +29,7 @@ def test_a_version_that_was_replaced_can_be_retired() -> None:
     ([*BOTH, promoted(2, "staging")], 2, "serves"),
 ])  # fmt: skip
 def test_a_version_that_cannot_be_retired_is_refused(facts: list[Any], version: int, reason: str) -> None:
-    given(retirement, facts).when(retire(version)).then_refused(reason)
+    given(retirement, facts).when(retire(version)).then_refused(reason, sentence=f"fraud/{version}")
 
 
 def test_retiring_a_version_again_changes_nothing() -> None:

@@ -29,10 +29,10 @@ def test_a_report_without_drift_is_recorded_and_declined() -> None:
     quiet = drifted(drifted=False)
     story = given(retraining, SERVING).when(consider(quiet))
     story.then_refused("not drifted")
-    assert story.said[0] == recorded(quiet)
+    assert story.facts[0] == recorded(quiet)
 
 
-def test_one_request_is_open_at_a_time() -> None:
+def test_a_second_request_waits_for_the_first() -> None:
     story = given(retraining, [*SERVING, requested()]).when(consider(at=after(hours=2)))
     story.then_refused("one is open")
 
@@ -42,6 +42,18 @@ def test_an_answered_request_leaves_room_for_the_next_after_the_cool_down() -> N
     given(retraining, answered).when(consider(at=after(minutes=59))).then_refused("cooling down")
     story = given(retraining, answered).when(consider(at=after(minutes=61)))
     story.then(recorded(drifted()), requested(1, after(minutes=61), **RECIPE))
+
+
+def test_the_cool_down_ends_exactly_when_the_policy_says() -> None:
+    answered = [*SERVING, requested(), registered(2, answers=RETRAINING)]
+    story = given(retraining, answered).when(consider(at=NOON + DEFAULT.cool_down))
+    story.then(recorded(drifted()), requested(1, NOON + DEFAULT.cool_down, **RECIPE))
+
+
+@pytest.mark.parametrize("answers", [None, UUID(int=7)])
+def test_a_version_that_answers_no_request_or_another_leaves_the_request_open(answers: UUID | None) -> None:
+    facts = [*SERVING, requested(), registered(2, answers=answers)]
+    given(retraining, facts).when(consider(at=after(hours=2))).then_refused("one is open")
 
 
 def test_a_request_that_nobody_answers_holds_back_the_next_until_patience_ends() -> None:
@@ -64,12 +76,12 @@ def test_a_version_that_is_no_longer_used_is_not_trained_again(fact: Fact, reaso
     story.then_refused(reason)
 
 
-def test_every_reason_is_told() -> None:
+def test_every_reason_is_given() -> None:
     story = given(retraining, [*SERVING, requested()]).when(consider(drifted(drifted=False)))
-    story.then_refused("not drifted", "one is open", "cooling down")
+    story.then_refused("not drifted", "one is open", "cooling down", sentence="saw no drift; retraining")
 
 
 def test_drift_of_an_unknown_version_is_declined_and_not_recorded() -> None:
     story = given(retraining, SERVING).when(consider(drifted(9)))
-    story.then_refused("unknown version")
-    assert len(story.said) == 1
+    story.then_refused("unknown version", sentence="fraud/9")
+    assert len(story.facts) == 1

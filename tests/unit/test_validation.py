@@ -16,12 +16,12 @@ def judge(version: int = 1, faults: tuple[str, ...] = (), policy: Policy = DEFAU
 
 
 def verdict(story: Spec) -> Any:
-    (fact,) = story.said
+    (fact,) = story.facts
     return fact
 
 
 def failed(story: Spec) -> Finding:
-    """The one finding that made the verdict a rejection."""
+    """The only finding that made the verdict a rejection."""
     fact = verdict(story)
     assert isinstance(fact, ModelRejected)
     (finding,) = [finding for finding in fact.findings if not finding.passed]
@@ -45,7 +45,7 @@ def test_a_verdict_names_the_champion_it_compared_with() -> None:
     assert verdict(challenge({"f1": 0.91}, {"f1": 0.9})).compared_to == 1
 
 
-def test_a_worse_challenger_is_rejected_with_a_sentence_that_says_by_how_much() -> None:
+def test_a_worse_challenger_is_rejected_with_a_sentence_that_has_both_values() -> None:
     sentence = failed(challenge({"f1": 0.8}, {"f1": 0.9})).sentence
     assert sentence == "f1 0.8 is worse than champion 1's 0.9 (higher is better), beyond the tolerance of 1.00%"
 
@@ -96,9 +96,9 @@ def test_a_version_of_an_unknown_format_is_rejected() -> None:
     assert failed(story).check == "format known"
 
 
-@pytest.mark.parametrize("said", [validated(1), rejected(1)])
-def test_judging_a_version_again_changes_nothing(said: Fact) -> None:
-    given(validation, [registered(1), said]).when(judge()).then_nothing()
+@pytest.mark.parametrize("verdict_before", [validated(1), rejected(1)])
+def test_judging_a_version_again_changes_nothing(verdict_before: Fact) -> None:
+    given(validation, [registered(1), verdict_before]).when(judge()).then_nothing()
 
 
 def test_a_verdict_on_other_bytes_than_the_log_names_is_none() -> None:

@@ -20,16 +20,10 @@ from tests.e2e.cluster import DECIDING, EVERY_SERVICE, Cluster
 from tests.e2e.invariants import check
 from tests.e2e.load import Load, running_load
 from tests.e2e.watching import wait_until_idle
-from tests.upgrade.checkout import ROOT, Checkout
+from tests.upgrade.checkout import ROOT, SNAPSHOT_OFTEN, Checkout
 
 MESSAGES_PER_SECOND = 20
 MODELS = 20
-SNAPSHOT_OFTEN = """
-try: import shared.handling as handler
-except ImportError: import shared.deciding.command_handler as handler
-handler.EVERY_SERVICE = 30
-"""
-"""Run by old processes, so that there are old snapshots."""
 PROGRESS = {
     "ingestion": "model.registered",
     "validation": "model.validated",

@@ -11,6 +11,12 @@ from pathlib import Path
 from tests.e2e.process import ServiceProcess
 
 ROOT = Path(__file__).parents[2]
+SNAPSHOT_OFTEN = """
+try: import shared.handling as handler
+except ImportError: import shared.deciding.command_handler as handler
+handler.EVERY = handler.SNAPSHOT_FACTS = 30
+"""
+"""To be run first by a process whose snapshots shall come early, whatever its commit calls the limit."""
 ALL_SERVICES = "import sys; from services.__main__ import main; main(sys.argv[1:])"
 
 

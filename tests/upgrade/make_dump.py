@@ -29,14 +29,12 @@ from stack.waiting import until
 from tests.e2e.cluster import DECIDING, Cluster
 from tests.e2e.load import running_load
 from tests.e2e.watching import records, wait_until_idle
-from tests.upgrade.checkout import Checkout
+from tests.upgrade.checkout import SNAPSHOT_OFTEN, Checkout
 
 MESSAGES = 150
-SNAPSHOT_EVERY = 30
 RECORDS_OF_A_TOPIC = 2
 
 NAMES = {"MODELOG_TOPIC_PREFIX": "dump.", "MODELOG_S3_BUCKET": "dump", "MODELOG_TOPIC_PARTITIONS": "1"}
-SNAPSHOT_OFTEN = f"import shared.handling; shared.handling.EVERY = {SNAPSHOT_EVERY}"
 TABLES = ("modelog.migration", "log.stream", "log.event", "log.cursor", "log.snapshot")
 REGISTRY = """
 select c.relname, c.relkind = 'v',

@@ -1,7 +1,7 @@
 -- Every position up to the returned position is decided: visible to the next statement, or never. The counter is read
--- first, then the locks: a writer that is not in the lock table by then has either committed, or locks later and draws above the
--- counter. Primary only (a standby does not show the locks), and READ COMMITTED only (the reader's next statement must
--- take its snapshot after this one).
+-- first, then the locks: a writer that is not in the lock table by then has either committed, or locks later and draws
+-- above the counter. Primary only (a standby does not show the locks), and READ COMMITTED only (the reader's next
+-- statement must take its snapshot after this statement).
 create or replace function log.settled() returns bigint language plpgsql volatile as $$
 declare
   top  bigint := coalesce(pg_sequence_last_value('log.position'), 0);

@@ -1,0 +1,234 @@
+"""The consumer of a service on a real Kafka: rebalances, consumers that are stuck or broken, and what it reports."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from modelog._kafka.consumer import Consumer
+from modelog.policy import DEFAULT
+
+from shared.bus import consumer as bus
+from shared.bus.consumer import Records, ServiceConsumer
+from shared.bus.topics import make_topics
+from shared.log import Log
+from shared.runtime.postgres import connect
+from shared.runtime.runtime import Runtime
+from shared.runtime.settings import Settings
+from stack.waiting import until
+
+NAME = "ingestion"
+TOPIC = "model.trained"
+
+
+class Member:
+    """A service in a process of its own: what it took, batch by batch, and a gate before which a batch waits."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self.runtime = Runtime(settings, log.pool, DEFAULT)
+        self.consumer = ServiceConsumer(settings, NAME, [settings.topic_prefix + TOPIC], self.take)
+        self.taken: list[bytes] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.fail: list[Exception] = []
+
+    async def take(self, records: Records) -> None:
+        self.taken += [record.value for record in records]
+        await self.open.wait()
+        if self.fail:
+            raise self.fail.pop()
+
+    @property
+    def kafka(self) -> Any:
+        """The consumer of aiokafka, another after it was replaced."""
+        return cast(Consumer | None, self.consumer.subscriber.consumer)
+
+    @property
+    def health(self) -> dict[str, Any]:
+        return self.runtime.health.components.get(NAME, {"ready": False, "detail": ""})
+
+    async def is_ready(self, partitions: int) -> None:
+        await until(self._looks(lambda: self.health.get("partitions") == partitions and self.health["ready"]), "ready")
+
+    async def took(self, *values: bytes) -> None:
+        await until(self._looks(lambda: set(values) <= set(self.taken)), f"{values} out of {self.taken}")
+
+    async def reports(self, detail: str) -> None:
+        found = self._looks(lambda: not self.health["ready"] and detail in self.health["detail"])
+        await until(found, f"not ready because of {detail}")
+
+    async def replaced(self, before: Any) -> None:
+        await until(self._looks(lambda: self.kafka is not None and self.kafka is not before), "another consumer")
+
+    @staticmethod
+    def _looks(found: Any) -> Any:
+        async def look() -> bool:
+            return bool(found())
+
+        return look
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Member"]:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.consumer.run(self.runtime))
+            try:
+                yield self
+            finally:
+                self.runtime.stopping.set()
+                self.open.set()
+
+
+@pytest.fixture
+async def registry(settings: Settings) -> Settings:
+    """Settings whose topics are there."""
+    await make_topics(settings)
+    return settings
+
+
+async def send(settings: Settings, *values: bytes, partition: int = 0) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_servers) as producer:
+        for value in values:
+            await producer.send_and_wait(settings.topic_prefix + TOPIC, value, partition=partition)
+
+
+async def test_a_consumer_with_all_its_partitions_is_ready_and_takes_what_comes(registry: Settings, log: Log) -> None:
+    async with Member(registry, log).running() as member:
+        await member.is_ready(partitions=3)
+        await send(registry, b"a", b"b")
+        await member.took(b"a", b"b")
+    assert member.taken == [b"a", b"b"]
+
+
+async def test_partitions_are_kept_until_the_running_batch_ends(
+    registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Member(registry, log), Member(registry, log)
+    revoked, ended = first.consumer.on_partitions_revoked, asyncio.Event()
+
+    async def noted(partitions: set[TopicPartition]) -> None:
+        await revoked(partitions)
+        ended.set()
+
+    monkeypatch.setattr(first.consumer, "on_partitions_revoked", noted)
+    async with first.running(), second_after(first, second, registry):
+        ended.clear()
+        await until(Member._looks(lambda: first.consumer.assigned is None), "the revocation")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not ended.is_set(), "the batch runs, so nobody else gets its partition"
+        assert second.consumer.assigned is None
+        first.open.set()
+        await ended.wait()
+        await until(Member._looks(lambda: first.consumer.assigned and second.consumer.assigned), "partitions of both")
+        assert len((first.consumer.assigned or frozenset()) | (second.consumer.assigned or frozenset())) == 3
+
+
+async def test_a_batch_that_lasts_longer_than_the_limit_loses_its_partitions(
+    registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "REVOKE_TIMEOUT_SECONDS", 0.1)
+    first, second = Member(registry, log), Member(registry, log)
+    with structlog.testing.capture_logs() as lines:
+        async with first.running(), second_after(first, second, registry):
+            await until(Member._looks(lambda: second.consumer.assigned), "partitions of the second")
+            assert not first.open.is_set()
+    assert "partitions were revoked during a batch" in [line["event"] for line in lines]
+
+
+@asynccontextmanager
+async def second_after(first: Member, second: Member, settings: Settings) -> AsyncIterator[None]:
+    """The second member joins the group while the first runs a batch."""
+    await first.is_ready(partitions=3)
+    first.open.clear()
+    await send(settings, b"a")
+    await first.took(b"a")
+    async with second.running():
+        yield
+
+
+async def test_a_batch_that_fails_comes_again(registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus, "RETURNED_BATCH_PAUSE_SECONDS", 0.01)
+    member = Member(registry, log)
+    member.fail = [ConnectionError("no answer")]
+    async with member.running():
+        await send(registry, b"a")
+        await until(Member._looks(lambda: member.taken == [b"a", b"a"]), "the same record twice")
+        await send(registry, b"b")
+        await member.took(b"b")
+    assert member.taken == [b"a", b"a", b"b"]
+
+
+async def test_a_stuck_consumer_is_not_ready_and_then_replaced(
+    registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Member(registry, log).running() as member:
+        await member.is_ready(partitions=3)
+        stuck = member.kafka
+        monkeypatch.setattr(stuck, "last_poll_timestamp", lambda _partition: 0)
+        monkeypatch.setattr(bus, "STUCK_SECONDS", 2.0)
+        await member.reports("3 partitions, last answer of Kafka")
+        await member.replaced(stuck)
+        monkeypatch.undo()
+        await member.is_ready(partitions=3)
+        await send(registry, b"a")
+        await member.took(b"a")
+
+
+async def test_a_consumer_whose_batch_takes_long_is_not_stuck(
+    registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Member(registry, log).running() as member:
+        await member.is_ready(partitions=3)
+        member.open.clear()
+        await send(registry, b"a")
+        await member.took(b"a")
+        busy, reports, report = member.kafka, list[bool](), member.runtime.health.report
+
+        def noted(component: str, ready: bool, detail: str, **state: Any) -> None:
+            reports.append(ready)
+            report(component, ready, detail, **state)
+
+        monkeypatch.setattr(member.runtime.health, "report", noted)
+        monkeypatch.setattr(busy, "last_poll_timestamp", lambda _partition: 0)
+        monkeypatch.setattr(bus, "STUCK_SECONDS", 0.5)
+        await until(Member._looks(lambda: len(reports) > 2), "two seconds of reports")
+        assert all(reports)
+        assert member.kafka is busy
+
+
+async def test_a_batch_that_cannot_be_read_is_reported_and_a_new_consumer_begins_again(
+    registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Member(registry, log).running() as member:
+        await member.is_ready(partitions=3)
+        monkeypatch.setattr(bus, "UNREADABLE_PAUSE_SECONDS", 0.5)
+        broken, getmany = member.kafka, AIOKafkaConsumer.getmany
+
+        async def unreadable(*_: Any, **__: Any) -> Any:
+            raise ValueError("a batch of another age")
+
+        monkeypatch.setattr(AIOKafkaConsumer, "getmany", unreadable)
+        await member.reports("a batch cannot be read: a batch of another age")
+        await send(registry, b"a")
+        monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+        await member.took(b"a")
+        await member.is_ready(partitions=3)
+        assert member.kafka is not broken
+
+
+async def test_a_service_whose_postgres_does_not_answer_is_not_ready(
+    registry: Settings, log: Log, database: str
+) -> None:
+    member = Member(registry, log)
+    gone = await connect(database, None, size=1)
+    async with member.running():
+        await member.is_ready(partitions=3)
+        member.runtime.pool = gone
+        await member.is_ready(partitions=3)
+        await gone.close()
+        await member.reports("Postgres does not answer")
+        member.runtime.pool = log.pool
+        await member.is_ready(partitions=3)

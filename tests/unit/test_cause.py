@@ -1,0 +1,35 @@
+from datetime import UTC, datetime
+from uuid import NAMESPACE_URL, uuid5
+
+from modelog.envelope import Message
+from modelog.events import Event
+
+from shared.domain.command import Cause
+from tests.examples import registered, trained
+
+
+def message(event: Event, correlation: str | None = "begin") -> Message[Event]:
+    return Message(event, "id-7", "/ci", correlation=correlation, traceparent="00-ab-cd-01", actor="user-3")
+
+
+def test_the_cause_of_a_report_carries_its_envelope_and_who_sent_it() -> None:
+    id = uuid5(NAMESPACE_URL, "/ci#id-7")
+    assert Cause.of(message(trained())) == Cause(id, "id-7", "/ci", "begin", "user-3", "00-ab-cd-01")
+
+
+def test_what_follows_from_a_fact_has_no_actor() -> None:
+    assert Cause.of(message(registered())).actor is None
+
+
+def test_a_message_without_a_correlation_begins_the_chain() -> None:
+    assert Cause.of(message(trained(), correlation=None)).correlation == "id-7"
+
+
+def test_a_command_of_a_schedule_is_named_by_the_schedule_its_time_and_its_number() -> None:
+    due = datetime(2026, 3, 3, 12, tzinfo=UTC)
+    run = "retirement.retire_old@2026-03-03T12:00:00+00:00"
+    for number in (0, 1):
+        id = uuid5(NAMESPACE_URL, f"/modelog/schedule#{run}/{number}")
+        expected = Cause(id, f"{run}/{number}", "/modelog/schedule", run)
+        assert Cause.tick("retirement.retire_old", due, number) == expected
+    assert Cause.tick("retirement.retire_old", due) == Cause.tick("retirement.retire_old", due, 0)

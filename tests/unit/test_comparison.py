@@ -1,0 +1,76 @@
+import math
+
+import pytest
+from modelog.policy import Policy
+from modelog.values import Finding
+
+from shared.domain.comparison import Champion, compare
+
+EXACT = Policy(tolerance=0.25)
+
+
+def compared(metrics: dict[str, float], champion: dict[str, float], policy: Policy = EXACT) -> Finding:
+    """Against version 3 of the champion's stage."""
+    return compare(policy, metrics, Champion(3, champion))
+
+
+def test_the_first_version_has_no_champion_to_compare_with() -> None:
+    finding = compare(EXACT, {"f1": 0.9}, None)
+    assert (finding.check, finding.passed, finding.observed) == ("not worse than the champion", True, "no champion")
+    assert finding.required == "at most 25.00% worse than the champion"
+
+
+def test_a_challenger_without_a_common_metric_fails_and_the_finding_names_the_metrics_of_both() -> None:
+    finding = compared({"b": 1.0, "a": 2.0}, {"d": 1.0, "c": 2.0})
+    assert not finding.passed
+    assert finding.observed == "a, b"
+    assert finding.sentence.endswith("champion 3, whose metrics are: c, d")
+
+
+def test_versions_without_metrics_cannot_be_compared() -> None:
+    finding = compared({}, {})
+    assert (finding.passed, finding.observed) == (False, "no metrics")
+    assert finding.sentence.endswith("metrics are: none")
+
+
+def test_exactly_the_tolerance_worse_is_not_worse() -> None:
+    assert compared({"f1": 0.75}, {"f1": 1.0}).passed
+    assert not compared({"f1": math.nextafter(0.75, 0)}, {"f1": 1.0}).passed
+
+
+def test_the_tolerance_is_a_share_of_the_absolute_value() -> None:
+    assert compared({"r2": -1.25}, {"r2": -1.0}).passed
+    assert not compared({"r2": -1.26}, {"r2": -1.0}).passed
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_metric_that_is_not_finite_is_worse_than_any_champion(value: float) -> None:
+    assert not compared({"f1": value}, {"f1": 0.5}).passed
+    assert not compared({"f1": value}, {"f1": math.nan}).passed
+
+
+@pytest.mark.parametrize("theirs", [math.nan, math.inf, -math.inf])
+def test_a_finite_metric_is_not_worse_than_a_champions_that_is_not(theirs: float) -> None:
+    assert compared({"f1": 0.5}, {"f1": theirs}).passed
+
+
+@pytest.mark.parametrize(("name", "value", "verdict"), [
+    ("f1", 0.9, "better than"), ("f1", 0.8, "equal to"), ("f1", 0.7, "worse than"),
+    ("mae", 0.7, "better than"), ("mae", 0.8, "equal to"), ("mae", 0.9, "worse than"),
+])  # fmt: skip
+def test_the_sentence_says_how_each_metric_compares(name: str, value: float, verdict: str) -> None:
+    finding = compared({name: value}, {name: 0.8})
+    direction = "higher" if name == "f1" else "lower"
+    assert finding.sentence == f"{name} {value:g} is {verdict} champion 3's 0.8 ({direction} is better)"
+
+
+def test_a_challenger_that_passes_has_a_sentence_for_every_common_metric() -> None:
+    finding = compared({"f1": 1.0, "mae": 1.0, "other": 1.0}, {"mae": 1.0, "f1": 1.0, "other": 1.0})
+    assert finding.observed == "f1 1, mae 1"
+    assert [part.partition(" ")[0] for part in finding.sentence.split("; ")] == ["f1", "mae"]
+
+
+def test_a_challenger_that_fails_has_a_sentence_for_each_metric_that_is_worse() -> None:
+    finding = compared({"f1": 0.1, "mae": 1.0, "auc": 0.1}, {"f1": 1.0, "mae": 1.0, "auc": 1.0})
+    assert [part.partition(" ")[0] for part in finding.sentence.split("; ")] == ["auc", "f1"]
+    assert finding.sentence.endswith(", beyond the tolerance of 25.00%")
