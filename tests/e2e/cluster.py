@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -30,7 +31,7 @@ class Cluster:
 
     def __init__(self, servers: Addresses, logs: Path, **env: str) -> None:
         limits = {"MODELOG_TOPIC_PARTITIONS": "4", "MODELOG_GRACEFUL_SECONDS": "5", "MODELOG_HEALTH_PORT": "0"}
-        self.sandbox = Sandbox.named(servers, "e2e", **limits, **env)
+        self.sandbox = Sandbox.named(servers, "e2e", **limits | env)
         self.logs = logs
         self.env = self.sandbox.env
         self.settings = self.sandbox.settings
@@ -41,8 +42,8 @@ class Cluster:
         """Start these, each as a process of its own."""
         for title in titles:
             name = title.partition("-")[0]
-            names = () if name == "all" else (name,)
-            self.running[title] = ServiceProcess(title, names, os.environ | self.env, self.logs / f"{title}.log")
+            command = [sys.executable, "-m", "services", *([] if name == "all" else [name])]
+            self.running[title] = ServiceProcess(command, os.environ | self.env, self.logs / f"{title}.log")
 
     async def ready(self, *titles: str, seconds: float = 90.0) -> None:
         """Wait until these are ready."""

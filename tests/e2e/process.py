@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ from stack.supervisor import Guarded
 
 
 class ServiceProcess:
-    """`python -m services …` under a guard: it ends with the tests, however they end. Its log is kept."""
+    """A process of services under a guard: it ends with the tests, however they end. Its log is kept."""
 
-    def __init__(self, title: str, names: tuple[str, ...], env: Mapping[str, str], log: Path) -> None:
-        self.title = title
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.log = log
         self.log_offset = log.stat().st_size if log.exists() else 0
-        self.guarded = Guarded([sys.executable, "-m", "services", *names], log, env=env, stop_seconds=60)
+        self.guarded = Guarded(command, log, env=env, stop_seconds=60)
 
     @property
     def alive(self) -> bool:
@@ -53,17 +51,19 @@ class ServiceProcess:
 
     def components(self) -> dict[str, dict[str, Any]]:
         """The state of each component by /readyz, whether ready or not; empty while nothing answers."""
-        return self._readyz()[1]
+        answer = self._readyz()[1]
+        return json.loads(answer)["components"] if answer else {}
 
-    def _readyz(self) -> tuple[bool, dict[str, dict[str, Any]]]:
+    def _readyz(self) -> tuple[bool, bytes]:
+        """Whether the status is 200, and the body."""
         if self.health is None:
-            return False, {}
+            return False, b""
         try:
-            return True, json.loads(self.get("/readyz"))["components"]
+            return True, self.get("/readyz").encode()
         except urllib.error.HTTPError as not_ready:
-            return False, json.loads(not_ready.read())["components"]
+            return False, not_ready.read()
         except OSError:
-            return False, {}
+            return False, b""
 
     def get(self, path: str) -> str:
         """The body of a 200 answer."""

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from modelog.store import Store, blob_key, manifest, manifest_key
+from modelog.manifest import blob_key, manifest, manifest_key
+from modelog.store import Store
 from modelog.values import Artifact, File
 
 from services.ingestion import pinning as limits

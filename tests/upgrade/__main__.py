@@ -45,7 +45,7 @@ async def upgrade(cluster: Cluster, old: Checkout) -> Load:
     """From a registry of old processes to one of new processes, under load that goes on; return what was sent."""
     await asyncio.to_thread(old.set_up, cluster.env)
     for name in old.services:
-        cluster.running[name] = old.start(name, (name,), cluster.env, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
+        cluster.running[name] = old.start((name,), cluster.env, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
     await cluster.ready(*old.services)
     report(f"{len(old.services)} processes of {old.name} are ready")
     async with running_load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS) as load:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack.supervisor import Guarded
 from tests.e2e.process import ServiceProcess
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +53,9 @@ class Checkout:
         module = "operations" if (self.folder / "operations").exists() else "shared.setup"
         _run(*self._python("-m", module, *(["setup"] if module == "operations" else [])), env=self._env(env))
 
-    def start(
-        self, title: str, names: tuple[str, ...], env: Mapping[str, str], log: Path, first: str = ""
-    ) -> ServiceProcess:
+    def start(self, names: tuple[str, ...], env: Mapping[str, str], log: Path, first: str = "") -> ServiceProcess:
         """A process of these services, or of all; `first` is Python that it runs before."""
-        return _OldProcess(title, self._python("-c", f"{first}\n{ALL_SERVICES}", *names), self._env(env), log)
+        return _OldProcess(self._python("-c", f"{first}\n{ALL_SERVICES}", *names), self._env(env), log)
 
     def _python(self, *arguments: str) -> list[str]:
         return [str(self.folder / ".venv/bin/python"), "-P", *arguments]
@@ -68,10 +65,6 @@ class Checkout:
 
 
 class _OldProcess(ServiceProcess):
-    def __init__(self, title: str, command: list[str], env: Mapping[str, str], log: Path) -> None:
-        self.title, self.log, self.log_offset = title, log, log.stat().st_size if log.exists() else 0
-        self.guarded = Guarded(command, log, env=env, stop_seconds=60)
-
     def is_ready(self) -> bool:
         """Older commits answer /readyz with text; the status of the answer is the same."""
         try:

@@ -113,7 +113,7 @@ async def dump(commit: str, folder: Path) -> list[dict[str, Any]]:
     with TemporaryDirectory() as files, Servers() as servers:
         async with new_cluster(servers.addresses, Path(files), set_up=False, **NAMES) as cluster:
             checkout.set_up(cluster.env)
-            cluster.running["all"] = checkout.start("all", (), cluster.env, Path(files, "all.log"), SNAPSHOT_OFTEN)
+            cluster.running["all"] = checkout.start((), cluster.env, Path(files, "all.log"), SNAPSHOT_OFTEN)
             await cluster.ready("all")
             await produce(cluster, Path(files))
             return await lines(cluster)
