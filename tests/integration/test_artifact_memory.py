@@ -61,6 +61,22 @@ async def pinned(pinning: Pinning, artifact: Artifact) -> Pinned:
     return found
 
 
+async def test_a_manifest_that_was_just_put_is_not_asked_for_again(
+    artifacts: ArtifactStore, pinning: Pinning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, keep = list[str](), artifacts.store.keep
+
+    def noted(key: str, content: Any, size: int) -> Any:
+        asked.append(key)
+        return keep(key, content, size)
+
+    monkeypatch.setattr(artifacts.store, "keep", noted)
+    artifact = kept(artifacts, b"bytes")
+    found = [await pinned(pinning, artifact) for _ in range(2)]
+    assert found[0] == found[1]
+    assert asked == [manifest_key(found[0].manifest)]
+
+
 @pytest.mark.parametrize("gone", ["manifest", "blob"])
 async def test_an_artifact_is_known_while_its_manifest_and_its_blobs_were_seen_lately(
     artifacts: ArtifactStore, pinning: Pinning, gone: str

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from modelog.envelope import MAX_ATTRIBUTE_CHARS, MAX_EVENT_BYTES, Header, Unreadable, decode, encode
+from modelog.envelope import MAX_ATTRIBUTE_CHARS, MAX_EVENT_BYTES, MAX_FACT_BYTES, Header, Unreadable, decode, encode
 from modelog.events import ModelTrained
 
 from tests.examples import NOON, trained
@@ -56,6 +56,25 @@ def test_a_larger_event_is_neither_sent_nor_read_and_the_error_has_the_limit() -
     assert f"at most {MAX_EVENT_BYTES} bytes, found {MAX_EVENT_BYTES + 1}" in unreadable(
         event.model_dump_json().encode()
     )
+
+
+def test_no_value_above_the_limit_of_a_fact_is_looked_into() -> None:
+    error = unreadable(b"x" * (MAX_FACT_BYTES + 1))
+    assert f"at most {MAX_FACT_BYTES} bytes, found {MAX_FACT_BYTES + 1}" in error
+
+
+def test_a_wrong_key_is_shown_in_60_bytes() -> None:
+    _, value, headers = encode(trained(), source="/test")
+    with pytest.raises(Unreadable, match=f"found b'{'k' * 60}': "):
+        decode(b"k" * 61, value, headers)
+
+
+@pytest.mark.parametrize(("problems", "more"), [(5, ""), (6, " and 1 more"), (7, " and 2 more")])
+def test_five_problems_are_named_and_the_others_are_counted(problems: int, more: str) -> None:
+    metrics = ", ".join(f'"m{number}": "x"' for number in range(problems))
+    error = unreadable(b'{"model": "fraud", "run": "r", "artifact": {}, "metrics": {%s}}' % metrics.encode())
+    assert error.count("metrics.m") == 5
+    assert error.endswith(f"found 'x'{more}")
 
 
 @pytest.mark.parametrize("name", ["id", "source"])
