@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -29,7 +30,8 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
             await work()
             pause = FIRST_PAUSE_SECONDS
         except Exception as error:
-            if not is_transient(error):
+            # A connection that breaks while the task is cancelled raises in place of the cancellation.
+            if not is_transient(error) or _is_cancelled():
                 raise
             if time.monotonic() - began > MAX_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
@@ -38,3 +40,8 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
             logger.warning("interrupted", component=name, error=detail, next_attempt_seconds=pause)
             await sleep_until_stopped(runtime.stopping, pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

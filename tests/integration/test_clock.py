@@ -24,10 +24,8 @@ from tests.examples import NOON, digest, trained, uri
 
 HOUR = timedelta(hours=1)
 NAME = "ingestion.register_again"
-KILL = """
-select count(pg_terminate_backend(pid))
-  from pg_stat_activity
- where datname = current_database() and state = 'idle in transaction'
+IN_A_RUN = """
+select pid from pg_stat_activity where datname = current_database() and state = 'idle in transaction'
 """
 
 
@@ -232,10 +230,11 @@ async def test_a_connection_that_is_killed_releases_its_run_to_another_instance(
     first, second = (Runtime(settings, log.pool, DEFAULT) for _ in range(2))
     async with running(runs, first):
         await begun.wait()
+        owner = await asyncpg.connect(database)
+        (running_first,) = [row["pid"] for row in await owner.fetch(IN_A_RUN)]
         async with running(runs, second):
             assert len(runs.times) == 1, "nobody else does a run that is being done"
-            owner = await asyncpg.connect(database)
-            assert await owner.fetchval(KILL) == 1
+            assert await owner.fetchval("select pg_terminate_backend($1)", running_first)
             await owner.close()
             await runs.done(1)
         go_on.set()

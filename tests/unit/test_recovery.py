@@ -81,3 +81,23 @@ async def test_a_process_that_stops_calls_nothing(monkeypatch: pytest.MonkeyPatc
     process = Process(monkeypatch)
     process.stopping.set()
     await process.run()
+
+
+async def test_an_error_of_a_connection_that_breaks_does_not_swallow_a_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process, begun = Process(monkeypatch), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            fails()
+
+    task = asyncio.create_task(run_with_recovery(cast(Runtime, process), "relay", work))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(task, 5)
+    assert process.pauses == []
