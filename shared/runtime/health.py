@@ -62,7 +62,7 @@ class Health:
             case "/readyz":
                 components = {**self.components}  # copied at once: the event loop may add a component meanwhile
                 well = bool(components) and all(state["ready"] for state in components.values())
-                answer = {"ready": well, "components": components}
+                answer = {"ready": well, "components": {**components}}
             case _:
                 start("404 Not Found", [("content-type", "text/plain; charset=utf-8")])
                 return [b"expected /livez, /readyz or /metrics\n"]

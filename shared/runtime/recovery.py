@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -27,10 +28,16 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
             await work()
             pause = FIRST_PAUSE_SECONDS
         except Exception as error:
-            if not is_transient(error):
+            if not is_transient(error) or _is_cancelled():
                 raise
             detail = f"{type(error).__name__}: {error}"
             runtime.health.report(name, False, f"interrupted, next attempt in {pause:g} s: {detail}")
             logger.warning("interrupted", component=name, error=detail, next_attempt_seconds=pause)
             await sleep_until_stopped(runtime.stopping, pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+
+def _is_cancelled() -> bool:
+    """Whether the task was cancelled: the rollback on a lost connection raises another error in place of that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -81,3 +81,22 @@ async def test_a_process_that_stops_calls_nothing(monkeypatch: pytest.MonkeyPatc
     process = Process(monkeypatch)
     process.stopping.set()
     await process.run()
+
+
+async def test_a_cancelled_component_ends_also_where_its_cleanup_meets_a_transient_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            fails()
+
+    running = asyncio.create_task(run_with_recovery(cast(Runtime, Process(monkeypatch)), "relay", work))
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(ConnectionError, match="no answer"):
+        await running
