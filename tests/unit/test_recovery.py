@@ -99,4 +99,4 @@ async def test_a_cancelled_component_ends_also_where_its_cleanup_meets_a_transie
     await begun.wait()
     running.cancel()
     with pytest.raises(ConnectionError, match="no answer"):
-        await running
+        await asyncio.wait_for(running, 10)
