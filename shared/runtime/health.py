@@ -60,8 +60,9 @@ class Health:
                 well = age < DEAD_SECONDS
                 answer: dict[str, JsonValue] = {"event_loop_ran_seconds_ago": round(age, 1)}
             case "/readyz":
-                well = bool(self.components) and all(state["ready"] for state in self.components.values())
-                answer = {"ready": well, "components": {**self.components}}
+                components = {**self.components}  # copied at once: the event loop may add a component meanwhile
+                well = bool(components) and all(state["ready"] for state in components.values())
+                answer = {"ready": well, "components": {**components}}
             case _:
                 start("404 Not Found", [("content-type", "text/plain; charset=utf-8")])
                 return [b"expected /livez, /readyz or /metrics\n"]

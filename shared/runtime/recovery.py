@@ -30,7 +30,6 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
             await work()
             pause = FIRST_PAUSE_SECONDS
         except Exception as error:
-            # A connection that breaks while the task is cancelled raises in place of the cancellation.
             if not is_transient(error) or _is_cancelled():
                 raise
             if time.monotonic() - began > MAX_PAUSE_SECONDS:
@@ -43,5 +42,6 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
 
 
 def _is_cancelled() -> bool:
+    """Whether the task was cancelled: the rollback on a lost connection raises another error in place of that."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -149,6 +149,16 @@ def test_a_marker_of_a_folder_is_no_file(artifacts: ArtifactStore, monkeypatch: 
     assert folder.keys == {"a": "run/a", "b/c": "run/b/c"}
 
 
+async def test_what_was_just_pinned_is_not_looked_for(
+    artifacts: ArtifactStore, pinning: Pinning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = await pinned(pinning, kept(artifacts, b"bytes"))
+    assert await Presence(artifacts).problems(found.manifest, found.files) == []
+    monkeypatch.setattr(artifacts.store, "head", None)
+    monkeypatch.setattr(artifacts.store, "files", None)
+    assert await Presence(artifacts).problems(found.manifest, found.files) == []
+
+
 async def test_a_problem_is_found_again_the_next_time(artifacts: ArtifactStore, pinning: Pinning) -> None:
     found = await pinned(pinning, kept(artifacts, b"bytes"))
     artifacts.seen._seen.clear()

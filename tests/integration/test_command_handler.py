@@ -42,11 +42,11 @@ async def said(log: Log, model: str = "fraud") -> Sequence[tuple[int, str, int]]
 
 
 async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    appends, append = list[list[str]](), log.append
+    appends, append_all = list[list[str]](), log.append
 
     async def noted(batch: Sequence[Append]) -> dict[str, Head]:
-        appends.append([one.stream for one in batch])
-        return await append(batch)
+        appends.append([append.stream for append in batch])
+        return await append_all(batch)
 
     monkeypatch.setattr(log, "append", noted)
     ingestion = CommandHandler(log, registration)
