@@ -67,8 +67,8 @@ def _train(history: History) -> None:
     manifest, uri = f"sha256:{DIGEST}", f"s3://modelog/manifests/sha256/{DIGEST}"
     run = trained(model, f"run-{history.latest}")
     history.ask(registration, Register(run, manifest, uri, 1024, "joblib", FILES))
-    faults = ("expected model.joblib, found no object: upload it again",) if dice.random() < 0.1 else ()
-    history.ask(validation, Judge(model, history.latest, manifest, faults, DEFAULT))
+    problems = ("expected model.joblib, found no object: upload it again",) if dice.random() < 0.1 else ()
+    history.ask(validation, Judge(model, history.latest, manifest, problems, DEFAULT))
     if dice.random() < 0.8:
         reason = f"every check of policy {DEFAULT.digest} passed"
         history.ask(promotion, Promote(model, history.latest, "production", "policy", reason, DEFAULT))
@@ -77,4 +77,4 @@ def _train(history: History) -> None:
         report = drifted(model, history.latest, dice.random())
         history.ask(retraining, Consider(report, UUID(int=dice.getrandbits(128)), DEFAULT, at))
     if history.latest > 5 and dice.random() < 0.5:
-        history.ask(retirement, Retire(model, history.latest - 5, "grace", "nobody asks for it any more"))
+        history.ask(retirement, Retire(model, history.latest - 5, "grace", "it is not used any more"))

@@ -1,4 +1,4 @@
-"""The `eventsourcing` library in the same Postgres and the same run, used as its documentation says.
+"""The `eventsourcing` library in the same Postgres and the same run, used as its documentation describes.
 
 What is measured is the path that it takes by default: aggregates whose events are JSON, recorded by `Application.save`
 with its PostgresApplicationRecorder (psycopg's pipeline, a lock on the table, no database functions), read by
@@ -91,7 +91,7 @@ class Shown(PostgresTrackingRecorder):
 
 
 class Showing(Projection[Shown]):
-    """Every event into the view, with the time: `ProjectionRunner.wait` looks too seldom to measure it."""
+    """Every event into the view, with the time: `ProjectionRunner.wait` checks too seldom to measure it."""
 
     def __init__(self, view: Shown) -> None:
         super().__init__(view)

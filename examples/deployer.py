@@ -14,7 +14,7 @@ from examples.biopsies import biopsies
 
 
 def deploy(registry: SyncRegistry, promoted: ModelPromoted) -> str:
-    """Download the promoted files, load the model, and return its prediction for one biopsy as a sentence."""
+    """Download the promoted files, load the model, and return its prediction for a biopsy as a sentence."""
     _, test = biopsies()
     with TemporaryDirectory(prefix="modelog-deployed-") as folder:
         # Loading a pickle runs the code in it. `download` checks every byte by the digest in the promotion, so these
@@ -30,7 +30,7 @@ def deploy(registry: SyncRegistry, promoted: ModelPromoted) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.deployer", description="Serve what is promoted.")
-    parser.add_argument("--group", default="tumours-deployer", help="members of one group share the promotions")
+    parser.add_argument("--group", default="tumours-deployer", help="members of a group share the promotions")
     parser.add_argument("--stage", default="production")
     arguments = parser.parse_args()
     with SyncRegistry(source="tumours-deployer") as registry:

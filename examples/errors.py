@@ -2,4 +2,4 @@
 
 
 class DemoError(Exception):
-    """A step that was expected did not happen; the message is the sentence that says which."""
+    """A step that was expected did not happen; the message is a sentence with its name."""

@@ -102,7 +102,7 @@ def main() -> None:
     train_once.add_argument("--rows", type=int, help="use only the first rows of the data")
     train_once.add_argument("--author", default=getpass.getuser())
     serve_requests = commands.add_parser("serve", help="train again at every retraining.requested")
-    serve_requests.add_argument("--group", default="tumours-pipeline", help="members of one group share the requests")
+    serve_requests.add_argument("--group", default="tumours-pipeline", help="members of a group share the requests")
     arguments = parser.parse_args()
     with SyncRegistry(source="tumours-pipeline") as registry:
         if arguments.command == "serve":

@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m operations",
         usage="python -m operations COMMAND …",
-        description="What operators run beside the services; `COMMAND --help` tells more.",
+        description="What operators run beside the services; `COMMAND --help` describes a command.",
         epilog="commands:\n" + "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

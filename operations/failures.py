@@ -1,4 +1,4 @@
-"""Failures as sentences: what failed, where, and what to do, for whoever runs a command at a terminal."""
+"""Failures as sentences: what failed, where, and what to do, for the person at the terminal."""
 
 from __future__ import annotations
 

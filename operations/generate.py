@@ -51,7 +51,7 @@ def with_table(text: str) -> str:
 
 def table() -> list[str]:
     """A row for each event: its type, its kind, who publishes it, who reads it, what it means."""
-    deciding = discovered()
+    deciding = [service for service in map(component, names()) if isinstance(service, Service)]
 
     def row(event: type[Event]) -> str:
         kind = "fact" if issubclass(event, Fact) else "report" if issubclass(event, Report) else "request"
@@ -66,9 +66,3 @@ def table() -> list[str]:
         return f"| `{event.type}` | {kind} | {', '.join(publishers)} | {', '.join(readers)} | {meaning} |"
 
     return [row(event) for event in EVENTS]
-
-
-def discovered() -> list[Service]:
-    """The services that decide, by name."""
-    components = [component(name) for name in names()]
-    return [service for service in components if isinstance(service, Service)]

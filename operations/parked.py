@@ -20,7 +20,7 @@ from shared.runtime.settings import Settings, settings
 Headers = Sequence[tuple[str, bytes | None]]
 
 SENT = f"{PREFIX}sent"
-"""The only header, an id, of a record that says that the parked record of this id was sent again."""
+"""The only header of a record that marks a parked record, whose id is the header's value, as sent again."""
 FIRST = f"{PREFIX}service"
 """The first of the headers that parking adds."""
 CUT_BEFORE_ITS_HEADER = "; parked without its value, for it is too large to be copied"
@@ -31,7 +31,7 @@ CUT_BEFORE_ITS_HEADER = "; parked without its value, for it is too large to be c
 class Parked:
     """A parked record: the topic it came from, who parked it and when (ISO 8601), the reason, and what was parked.
 
-    `key`, `value` and `headers` are the record's own. `cut` tells that the value and the headers were not copied.
+    `key`, `value` and `headers` are the record's own. `cut`: the value and the headers were not copied.
     """
 
     id: str
@@ -138,7 +138,6 @@ async def run(settings: Settings, ids: Sequence[str], everything: bool) -> None:
 
 
 def main() -> None:
-    """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m operations parked", description=__doc__)
     parser.add_argument("--send", nargs="+", metavar="ID", default=[], help="send these again")
     parser.add_argument("--send-all", action="store_true", help="send all of them again")

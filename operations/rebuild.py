@@ -41,7 +41,7 @@ async def _rebuild(views: Sequence[View], drop: bool, accept: bool) -> int:
 
 
 def describe(report: Report) -> str:
-    """One line for people."""
+    """A line for the terminal."""
     verdict = {True: "equal", False: "NOT EQUAL", None: "nothing to compare with"}[report.equal]
     swapped = "not swapped" if report.swapped is None else f"swapped in {report.swapped * 1000:.1f} ms"
     return (
@@ -51,7 +51,7 @@ def describe(report: Report) -> str:
 
 
 def _sentence(report: Report, drop: bool) -> str:
-    found = f"registry.{report.view} held {report.before}, the log gives {report.digest}, both at {report.position}"
+    found = f"registry.{report.view} had {report.before}, the log gives {report.digest}, both at {report.position}"
     if report.swapped is not None:
         return f"{found}: the table made from the log is in use now."
     return (

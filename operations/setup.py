@@ -36,7 +36,7 @@ async def setup(settings: Settings, *, after: bool = False) -> list[str]:
     async for attempt in waiting:
         with attempt:
             done = [f"created topic {name}" for name in await make_topics(settings)]
-            artifacts = ArtifactStore.of(settings)
+            artifacts = ArtifactStore(settings.store())
             await artifacts.make_bucket()
             artifacts.close()
             connection = await asyncpg.connect(settings.postgres_url.get_secret_value())

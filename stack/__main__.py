@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from stack.daemon import run_daemon
-from stack.terminal import StackError, say
+from stack.terminal import StackError, print_line
 from stack.up import down, up
 
 
@@ -28,7 +28,7 @@ def main() -> int:
             case "down":
                 down(erase=arguments.erase)
     except StackError as error:
-        say(str(error))
+        print_line(str(error))
         return 1
     except KeyboardInterrupt:
         return 130

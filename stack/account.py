@@ -13,7 +13,7 @@ COMMON_FOLDER = Path("/var/tmp")
 
 
 def account_for_postgres() -> Account | None:
-    """User and group to run Postgres as; None is the present one."""
+    """User and group to run Postgres as; None is the user of this process."""
     if os.geteuid() != 0:
         return None
     nobody = pwd.getpwnam("nobody")
@@ -21,7 +21,7 @@ def account_for_postgres() -> Account | None:
 
 
 def reachable(path: Path) -> bool:
-    """Whether any user may walk to this path."""
+    """Whether every user can reach this path."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents) if folder.is_dir())
 
 

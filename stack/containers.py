@@ -48,7 +48,7 @@ def kafka_container(port: int) -> DockerContainer:
 
 
 def postgres_container(port: int) -> DockerContainer:
-    """Postgres with one user and one database."""
+    """Postgres with a user and a database."""
     container = DockerContainer("postgres:18").with_bind_ports(5432, port).with_command(["-c", "max_connections=300"])
     return container.with_envs(POSTGRES_USER="modelog", POSTGRES_PASSWORD="modelog", POSTGRES_DB="modelog")
 

@@ -12,7 +12,7 @@ from stack.ports import kept_port
 from stack.probes import wait_for_services
 from stack.selection import running
 from stack.supervisor import Guarded
-from stack.terminal import StackError, say
+from stack.terminal import StackError, print_line
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 40.0  # longer than the 30 seconds a service gives its running batch
@@ -21,12 +21,12 @@ STOP_SECONDS = 40.0  # longer than the 30 seconds a service gives its running ba
 def run_daemon(*, servers_only: bool) -> None:
     """Start everything, write the addresses, let `up` return, and wait for SIGTERM."""
     with ExitStack() as ends:
-        say("Starting Kafka, Postgres and S3.")
+        print_line("Starting Kafka, Postgres and S3.")
         env = dict(ends.enter_context(running(DATA)).env)
         if not servers_only:
             env |= {"MODELOG_HEALTH_PORT": str(kept_port(FOLDER / "health-port"))}
             set_up(env)
-            say("Starting the services.")
+            print_line("Starting the services.")
             services = start_services(env)
             ends.callback(services.stop)
             try:
@@ -51,7 +51,7 @@ def leave_the_terminal() -> None:
 
 def set_up(env: Mapping[str, str]) -> None:
     """Make schema, topics and bucket."""
-    say("Making the schema, the topics and the bucket.")
+    print_line("Making the schema, the topics and the bucket.")
     done = subprocess.run(
         [sys.executable, "-m", "operations", "setup"],
         cwd=ROOT,

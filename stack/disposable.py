@@ -64,7 +64,7 @@ class Sandbox:
         return await setup(self.settings)
 
     async def remove(self) -> None:
-        """Remove all of it, whoever is connected."""
+        """Remove all of it, also while others are connected."""
         await self._execute(f"drop database if exists {self._database} with (force)")
         if self.shared:
             await self._remove_topics()

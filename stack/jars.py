@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stack.terminal import StackError, say
+from stack.terminal import StackError, print_line
 
 VERSION = "4.3.1"  # 4.4.0 is listed, but incomplete
 COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without slf4j it logs nothing
@@ -40,7 +40,7 @@ def kafka_jars() -> Path:
 
 def fetch(folder: Path) -> None:
     """Fetch the jars beside the folder, check their digest, and only then move them there."""
-    say(f"Fetching Kafka {VERSION} (45 MB, only this once) into {folder.parent}.")
+    print_line(f"Fetching Kafka {VERSION} (45 MB, only this once) into {folder.parent}.")
     # The resolver takes files of a failed attempt for complete, so each attempt starts with an empty folder.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as scratch:
         jars = resolve(Path(scratch))

@@ -61,7 +61,7 @@ class Kafka(Server):
 
     @property
     def address(self) -> str:
-        """Where it probes."""
+        """Where it answers."""
         return f"127.0.0.1:{self.port}"
 
     @override

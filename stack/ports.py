@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def kept_port(file: Path) -> int:
-    """The port written in this file when it is still free, else a new one, written there."""
+    """The port in this file if it is still free, else a new port, which is written there."""
     if file.exists() and is_free(port := int(file.read_text())):
         return port
     port = free_port()

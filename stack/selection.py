@@ -36,7 +36,7 @@ def select(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) 
         raise StackError(f"{given} came without {' and '.join(missing)}: set all three, or none of them.")
     wanted = env.get("MODELOG_STACK")
     if wanted not in (None, "", "docker", "native"):
-        raise StackError(f"MODELOG_STACK is {wanted!r}: say docker or native, or leave it out.")
+        raise StackError(f"MODELOG_STACK is {wanted!r}: set it to docker or native, or leave it out.")
     return cast(Source, wanted) if wanted else "docker" if docker() else "native"
 
 
@@ -44,7 +44,7 @@ def select(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) 
 def running(directory: Path | None = None) -> Iterator[Addresses]:
     """Kafka, Postgres and S3 for the time of the block, ready for work.
 
-    Those of this machine keep their data in `directory`; without one they use a fresh folder, which is deleted.
+    Servers of this machine keep their data in `directory`, or in a fresh folder that is deleted with them.
     """
     match select(os.environ):
         case "given":

@@ -43,7 +43,7 @@ class Server(ABC):
         """Ask something that only a server ready for work answers; raise otherwise."""
 
     def env(self) -> Mapping[str, str] | None:
-        """The environment of the program; None is the present one."""
+        """The environment of the program; None is the environment of this process."""
         return None
 
     @property

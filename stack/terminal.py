@@ -7,6 +7,6 @@ class StackError(Exception):
     """A sentence for the person at the terminal: what is wrong, and what to do."""
 
 
-def say(sentence: str) -> None:
+def print_line(sentence: str) -> None:
     """Print progress to stderr; stdout is for results."""
     print(sentence, file=sys.stderr, flush=True)

@@ -29,7 +29,7 @@ from stack.jars import one_process_at_a_time
 from stack.probes import services_are_ready
 from stack.selection import Source, select
 from stack.servers import erase as erase_data
-from stack.terminal import StackError, say
+from stack.terminal import StackError, print_line
 
 
 def up(*, servers_only: bool) -> None:
@@ -38,7 +38,7 @@ def up(*, servers_only: bool) -> None:
     with one_process_at_a_time(LOCK):
         record = read_record()
         if record and ENV.exists() and (record.source == "docker" or record.process):
-            say("Already up.")
+            print_line("Already up.")
         else:
             forget()
             source = select(os.environ)
@@ -69,7 +69,7 @@ def start_daemon(source: Source, *, servers_only: bool) -> None:
     assert daemon.stdout
     try:
         for line in daemon.stdout:
-            say(line.rstrip())
+            print_line(line.rstrip())
     except KeyboardInterrupt:
         daemon.terminate()
         daemon.wait()
@@ -92,7 +92,7 @@ def down(*, erase: bool) -> None:
         elif record and (process := record.process):
             end(process)
         else:
-            say("Nothing that `make up` started is running.")
+            print_line("Nothing that `make up` started is running.")
         forget()
         if erase:
             erase_data(DATA)
@@ -100,7 +100,7 @@ def down(*, erase: bool) -> None:
 
 def end(daemon: psutil.Process) -> None:
     """Ask the daemon to end; when that takes too long, kill it, and the guards end the rest."""
-    say("Ending the services and the servers.")
+    print_line("Ending the services and the servers.")
     daemon.terminate()
     _, alive = psutil.wait_procs([daemon], timeout=STOP_SECONDS + 30)
     for process in alive:

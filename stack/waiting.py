@@ -1,4 +1,4 @@
-"""Wait until something is so: `wait_until` in plain code, `until` in asyncio."""
+"""Wait for a condition: `wait_until` in plain code, `until` in asyncio."""
 
 import asyncio
 import time
@@ -10,17 +10,17 @@ Errors = type[Exception] | tuple[type[Exception], ...]
 
 
 def wait_until(
-    look: Callable[[], T], expected: str, *, seconds: float = 30.0, every: float = 0.05, not_yet: Errors = ()
+    condition: Callable[[], T], expected: str, *, seconds: float = 30.0, every: float = 0.05, not_yet: Errors = ()
 ) -> T:
-    """What `look` returns once that is true; errors of the kind `not_yet` count as false.
+    """What `condition` returns once that is true; errors of the kind `not_yet` count as false.
 
-    Raise TimeoutError, `expected … within … s`, when `seconds` have passed; `look` is called once at least.
+    Raise TimeoutError, `expected … within … s`, when `seconds` have passed; `condition` is called once at least.
     """
     limit = _Limit(expected, seconds)
     while True:
         reason: Exception | None = None
         try:
-            if found := look():
+            if found := condition():
                 return found
         except not_yet as error:
             reason = error
@@ -29,7 +29,7 @@ def wait_until(
 
 
 async def until(
-    look: Callable[[], Awaitable[T | None]],
+    condition: Callable[[], Awaitable[T | None]],
     expected: str,
     *,
     seconds: float = 30.0,
@@ -41,7 +41,7 @@ async def until(
     while True:
         reason: Exception | None = None
         try:
-            if found := await look():
+            if found := await condition():
                 return found
         except not_yet as error:
             reason = error

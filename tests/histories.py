@@ -30,7 +30,7 @@ Step = Callable[["History"], None]
 
 
 class History:
-    """The stream of a model; `mix` says how often each step is drawn, by default every kind of command."""
+    """The stream of a model; `mix` is how often each step is drawn, by default every kind of command."""
 
     def __init__(self, model: str, seed: int = 0, mix: Mapping[Step, int] | None = None) -> None:
         self.model = model
@@ -100,10 +100,10 @@ def refuse(history: History) -> None:
 
 
 def judge(history: History, version: int | None = None) -> None:
-    faults = ("a blob is missing",) if history.random.random() < 0.1 else ()
+    problems = ("a blob is missing",) if history.random.random() < 0.1 else ()
     version = version or history.some_version
     manifests = {fact.version: fact.manifest for fact in history.facts if isinstance(fact, ModelRegistered)}
-    history.ask(validation, Judge(history.model, version, manifests.get(version, ""), faults, POLICY))
+    history.ask(validation, Judge(history.model, version, manifests.get(version, ""), problems, POLICY))
 
 
 def promote(history: History) -> None:

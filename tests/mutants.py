@@ -135,7 +135,7 @@ def _changes(function: str, difference: str) -> Iterator[Change]:
 
 
 def _explained(text: str) -> Iterator[Change]:
-    """The changes in the file: a heading names the function, and each block is one change or several."""
+    """The changes in the file: a heading names the function, and each block has a change or several."""
     for function, section in re.findall(r"^### `([^`\n]+)`$(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL):
         for block in re.findall(r"^```diff\n(.*?)^```", section, re.MULTILINE | re.DOTALL):
             for change in block.split("\n\n"):

@@ -42,7 +42,7 @@ async def measure(bench: Bench) -> list[Row]:
 
 
 def _template(model: str, versions: int) -> list[tuple[str, int, str, str]]:
-    """Every version registered, validated and promoted; the last one only validated."""
+    """Every version registered, validated and promoted; the last version only validated."""
     manifest, uri = f"sha256:{DIGEST}", f"s3://modelog/manifests/sha256/{DIGEST}"
     run = trained(model, "run").model_dump(exclude={"artifact"})
     registered = ModelRegistered(

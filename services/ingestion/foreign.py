@@ -1,4 +1,4 @@
-"""Bytes that lie elsewhere: an `s3://` address in a report is listed and copied, or refused. All of it blocks."""
+"""Bytes outside the store: an `s3://` address in a report is listed and copied, or refused. All calls block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.ingestion.pinned import HEAD_BYTES, ReadFile, Refused
 from shared.domain.sentences import shown
 
 SPOOL_BYTES = 8 * CHUNK_BYTES
-"""The bytes of an object that are held in memory before it is spooled to disk."""
+"""The bytes of an object that are kept in memory before it is spooled to disk."""
 MAX_MANIFEST_BYTES = MAX_EVENT_BYTES * 3 // 4
 """The most bytes of a folder's manifest: it is carried by model.registered, which has to fit into a message."""
 MAX_KEY_BYTES = 1024
@@ -40,7 +40,7 @@ class Folder:
 
 
 class Foreign:
-    """What addresses lead to; `readable` names the buckets that may be read beside our own, None is any."""
+    """Finds and copies what an address names; `readable` are the buckets to read besides our own, None is any."""
 
     def __init__(self, store: Store, readable: Collection[str] | None) -> None:
         self._store = store
@@ -76,7 +76,7 @@ class Foreign:
                     f"expected one of the buckets that MODELOG_FOREIGN_BUCKETS names, found {shown(bucket)}: copy the "
                     "files to one of them, or upload them with the SDK",
                 )
-        # Not the letters alone: there are stores that find blobs/ under x/../blobs/ too.
+        # Normalized first: some stores find blobs/ under x/../blobs/ too.
         elif (first := posixpath.normpath(prefix.strip("/")).partition("/")[0]) in (*OWN_FOLDERS, ".", ".."):
             raise Refused(
                 "foreign prefix unreadable",
@@ -130,8 +130,8 @@ class Foreign:
     def _asking(self, uri: str, bucket: str) -> Iterator[None]:
         """Refuse what cannot be read. What keeps modelog from its own bucket is raised, to be tried again.
 
-        Any answer that the request was wrong refuses it, as long as modelog's own bucket answers the same keys: an
-        address that is wrong stays wrong, and would be tried for ever.
+        An answer that the request is wrong is a refusal, as long as modelog's own bucket answers with the same keys: a
+        wrong address stays wrong, and would be tried for ever.
         """
         try:
             yield
@@ -145,7 +145,7 @@ class Foreign:
             raise _unreadable(uri, str(error)) from error
 
     def _answers(self) -> bool:
-        with self._store.asking("look at the bucket"):
+        with self._store.asking("check the bucket"):
             return self._store.client.bucket_exists(self._store.bucket)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of an artifact: pinned, or the reasons why not."""
+"""The result of pinning an artifact: pinned, or the reasons why not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelog.values import File
 from shared.domain.sentences import join_limited
 
 HEAD_BYTES = 512
-"""So many first bytes of each file are kept, to find its format."""
+"""The first bytes of each file that are kept, to find its format."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A file whose bytes were read, and their beginning; `etag` names the bytes until somebody replaces them."""
+    """A file whose bytes were read, and their beginning; the store changes `etag` when the bytes are replaced."""
 
     file: File
     head: bytes

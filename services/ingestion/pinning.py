@@ -20,7 +20,7 @@ from shared.runtime.runtime import Runtime
 
 MAX_KNOWN_FILES = 10_000
 MAX_KNOWN_ARTIFACTS, MAX_FILES_OF_KNOWN_ARTIFACT = 1_000, 8
-"""So many artifacts, of so few files, are remembered as a whole."""
+"""The artifacts that are remembered as a whole, and the most files that each may have."""
 
 
 class Pinning:

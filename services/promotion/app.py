@@ -1,4 +1,4 @@
-"""Promotion: a version that was validated, or that somebody requests, serves a stage."""
+"""Promotion: a version that was validated, or whose promotion is requested, serves a stage."""
 
 from modelog.envelope import Message
 from modelog.events import ModelValidated, PromotionRequested

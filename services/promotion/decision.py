@@ -27,7 +27,7 @@ from shared.domain.stages import ARCHIVED, DEVELOPMENT, after_promotion
 
 @dataclass(frozen=True)
 class Promote:
-    """The version shall serve the stage; `automatic` where the policy says so, and no request."""
+    """Let the version serve the stage; `automatic` if the policy decides it and not a request."""
 
     model: str
     version: int

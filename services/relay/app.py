@@ -19,7 +19,7 @@ from shared.runtime.waiting import run_beside
 logger = structlog.get_logger()
 
 EXTEND_SECONDS = 60.0
-"""Between two looks at whether the log needs its next partition."""
+"""Between two checks whether the log needs its next partition."""
 
 
 def publishing() -> OpenWork:

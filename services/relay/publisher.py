@@ -1,4 +1,4 @@
-"""Publishing a range of the log: batch after batch, each read while Kafka writes the one before."""
+"""Publishing a range of the log: batch after batch, each read while Kafka writes the batch before it."""
 
 from __future__ import annotations
 

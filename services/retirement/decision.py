@@ -16,7 +16,7 @@ from shared.domain.stages import after_promotion
 
 @dataclass(frozen=True)
 class Retire:
-    """The version shall be retired."""
+    """Retire the version."""
 
     model: str
     version: int
@@ -26,7 +26,7 @@ class Retire:
 
 @dataclass(frozen=True)
 class ServingAndRetired:
-    """The latest version, the version of each stage, and the retired ones."""
+    """The latest version, the version of each stage, and the retired versions."""
 
     latest: int = 0
     serving: Map[str, int] = Map()

@@ -1,4 +1,4 @@
-"""Retraining: a drift report is recorded, and requests a retraining where the policy says so."""
+"""Retraining: a drift report is recorded, and leads to a request for retraining if the policy allows it."""
 
 from modelog.envelope import Message, derive_id
 from modelog.events import DriftDetected

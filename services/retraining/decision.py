@@ -52,7 +52,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class RetrainingState:
-    """Every version's recipe; the request that is open; when one was last made."""
+    """Every version's recipe; the request that is open; when the last request was made."""
 
     recipes: PagedMap[int, Recipe] = PagedMap(int, Recipe)
     open: UUID | None = None

@@ -26,7 +26,7 @@ def check_all(
 
 
 def bytes_as_promised(problems: Sequence[str]) -> Finding:
-    """`problems` are sentences of what is not in the store as the manifest says."""
+    """`problems` are sentences about what differs in the store from the manifest."""
     return Finding(
         check="bytes as promised",
         passed=not problems,
@@ -61,7 +61,7 @@ def metrics_finite(metrics: Mapping[str, float]) -> Finding:
 
 
 def metric_within(name: str, limits: Limits, value: float | None) -> Finding:
-    """One metric that the policy requires."""
+    """A metric that the policy requires."""
     bounds = [f"at least {limits.least:.6g}"] if limits.least is not None else []
     bounds += [f"at most {limits.most:.6g}"] if limits.most is not None else []
     required = f"{name} " + (" and ".join(bounds) or "present")

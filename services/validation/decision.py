@@ -17,7 +17,7 @@ from shared.domain.stages import after_promotion
 
 @dataclass(frozen=True)
 class Judge:
-    """The bytes of this manifest were looked for; `problems` are sentences of what the store did not have."""
+    """The bytes of this manifest were checked; `problems` are sentences about what the store did not have."""
 
     model: str
     version: int

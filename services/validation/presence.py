@@ -14,7 +14,7 @@ from shared.runtime.runtime import Runtime
 
 
 class Presence:
-    """Compares what the store has with what a version's manifest says."""
+    """Compares the store with the manifest of a version."""
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self.artifacts = artifacts

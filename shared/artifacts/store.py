@@ -1,6 +1,6 @@
-"""The object store for services: requests in threads of its own, and a memory of what was found as promised lately.
+"""The object store for services: requests in threads of its own, and a memory of objects that were checked lately.
 
-Threads, so that neither the event loop nor anybody else's threads wait for bytes.
+Threads, so that neither the event loop nor other users of the default threads wait for bytes.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import TypeVar
 from modelog.store import MAX_CONNECTIONS, Store, Unavailable
 
 from shared.runtime.runtime import Runtime
-from shared.runtime.settings import Settings
 
 THREADS = MAX_CONNECTIONS // 2
 FILES_AT_ONCE = 4
 """The files of one artifact that are read at a time, so that a large artifact leaves threads to the others."""
 MAX_SEEN = 10_000
 SEEN_SECONDS = 30.0
-"""How long an object that was found as promised is not asked for again: a hundred models may share it."""
+"""How long an object that was found as promised is not checked again: a hundred models may share it."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -56,14 +55,9 @@ class ArtifactStore:
     @classmethod
     def open(cls, runtime: Runtime) -> ArtifactStore:
         """The store that the settings name."""
-        opened = cls.of(runtime.settings)
+        opened = cls(runtime.settings.store())
         runtime.closing.callback(opened.close)
         return opened
-
-    @classmethod
-    def of(cls, settings: Settings) -> ArtifactStore:
-        """The store that these settings name."""
-        return cls(settings.store())
 
     def close(self) -> None:
         """Stop the threads; what they read now they read to its end."""

@@ -47,9 +47,9 @@ Answer = Callable[[list[CausedCommand[Any]]], Awaitable[object]]
 class Handler:
     """What a service does with one type of message.
 
-    `command` makes the command, or None where there is nothing to ask; it may be a coroutine function, which runs as a
-    task of its own, again after transient errors. `look_up` is asked before it, and saves the task where it knows the
-    command already.
+    `command` makes the command, or None where there is nothing to decide; it may be a coroutine function, which runs as
+    a task of its own, again after transient errors. `look_up` is called before it: the task is not needed if it returns
+    the command.
     """
 
     command: Callable[[Any, Context], Command | Awaitable[Command | None] | None]
@@ -88,7 +88,7 @@ class BatchProcessor:
         self.dead_letters = dead_letters
         self.context = context
         self.slots = asyncio.Semaphore(MAX_RUNNING_HANDLERS)
-        # To find a metric by its label costs 1 µs: this one is found once, the other once a batch and type.
+        # Finding a metric by its label costs 1 µs: this is found once, `handled` once for each batch and type.
         self.hop_seconds = hop_seconds.labels(name)
 
     async def take(self, records: Sequence[ConsumerRecord[Any, Any]]) -> None:
@@ -106,8 +106,7 @@ class BatchProcessor:
                 if ready := list(_take_ready(waiting)):
                     await self._answer(ready, context)
                 else:
-                    # Wait for the first message of each model only: one that is done behind it would end every wait at
-                    # once.
+                    # The first message of each model only: a later message that is done would end every wait at once.
                     first = [queue[0].task for queue in waiting.values() if queue[0].task]
                     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -169,7 +168,7 @@ class BatchProcessor:
                 return
             if is_transient(error):
                 raise
-            # One message among them is at fault; each alone shows whether it is the one.
+            # One of the messages causes the error; deciding each alone shows which.
             for command in commands:
                 await self._decide([command], context)
 
@@ -185,7 +184,7 @@ class BatchProcessor:
 
 
 def _take_ready(waiting: dict[str, deque[PendingMessage]]) -> Iterable[PendingMessage]:
-    """Remove every message whose command is known and that has no unknown one of its model before it."""
+    """Remove every message whose command is known, as far as the first of its model whose command is not."""
     for model, queue in list(waiting.items()):
         while queue and (queue[0].task is None or queue[0].task.done()):
             yield queue.popleft()

@@ -17,7 +17,6 @@ from faststream.kafka import KafkaBroker
 from modelog._kafka.consumer import Consumer
 from prometheus_client import Gauge
 
-from shared.runtime.errors import is_transient
 from shared.runtime.postgres import answers
 from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Runtime
@@ -56,13 +55,13 @@ async def parse_nothing(records: Records, original: Callable[..., Awaitable[Any]
 
 
 async def decode_nothing(message: Any, _original: Any) -> Records:
-    """The records as they are: an unreadable one must not delay the others of its batch."""
+    """The records as they are: an unreadable record must not delay the others of its batch."""
     records: Records = message.raw_message
     return records
 
 
 class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """The topics of one service, given batch by batch to `take`, which raises only when a batch shall come again."""
+    """The topics of one service, batch by batch to `take`, which raises only if the batch must be delivered again."""
 
     def __init__(self, settings: Settings, name: str, topics: Sequence[str], take: Take) -> None:
         self.name = name
@@ -124,7 +123,7 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
 
     async def _consume(self, runtime: Runtime) -> None:
         try:
-            await self.broker.connect()  # which decides how consumers are made
+            await self.broker.connect()  # which sets how consumers are made
             config = self.broker.config.broker_config
             config.builder = partial(Consumer, **config.builder.keywords)  # type: ignore[attr-defined]
             await self.broker.start()
@@ -134,8 +133,8 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             await self.broker.stop()
 
     async def _watch(self, runtime: Runtime) -> None:
-        """Report every second how it goes; return when the process stops or the consumer has to be replaced."""
-        heard = time.monotonic()
+        """Report the state every second; return when the process stops or the consumer has to be replaced."""
+        answered_at = time.monotonic()
         while not runtime.stopping.is_set():
             consumer = cast(Consumer | None, self.subscriber.consumer)
             if consumer is not None and consumer.broken is not None:
@@ -144,11 +143,11 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 return await sleep_until_stopped(runtime.stopping, UNREADABLE_PAUSE_SECONDS)
             if self.assigned is not None and consumer is not None:
                 if self.busy.locked() or self._polled_lately(consumer, self.assigned):
-                    heard = time.monotonic()
+                    answered_at = time.monotonic()
                 await self._measure(consumer, self.assigned)
-            silent = time.monotonic() - heard
-            await self._report(runtime, silent)
-            if silent > STUCK_SECONDS:
+            silent_seconds = time.monotonic() - answered_at
+            await self._report(runtime, silent_seconds)
+            if silent_seconds > STUCK_SECONDS:
                 logger.error("the consumer is stuck, replacing it", service=self.name)
                 return
             await sleep_until_stopped(runtime.stopping, 1.0)
@@ -158,10 +157,10 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         now = time.time()  # noqa: TID251  (the clock of aiokafka's timestamps)
         return latest is None or now - latest / 1000 < STUCK_SECONDS / 4
 
-    async def _report(self, runtime: Runtime, silent: float) -> None:
-        partitions, database = len(self.assigned or ()), await _database_answers(runtime)
-        ready = self.assigned is not None and silent < STUCK_SECONDS / 4 and database
-        detail = f"{partitions} partitions, last answer of Kafka {silent:.0f} s ago"
+    async def _report(self, runtime: Runtime, silent_seconds: float) -> None:
+        partitions, database = len(self.assigned or ()), await answers(runtime.pool)
+        ready = self.assigned is not None and silent_seconds < STUCK_SECONDS / 4 and database
+        detail = f"{partitions} partitions, last answer of Kafka {silent_seconds:.0f} s ago"
         detail += "" if database else ", Postgres does not answer"
         runtime.health.report(self.name, ready, detail, partitions=partitions)
 
@@ -175,13 +174,3 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 except Exception:
                     return  # revoked while measuring: the next second measures again
                 lag.labels(self.name, partition.topic, str(partition.partition)).set(high - position)
-
-
-async def _database_answers(runtime: Runtime) -> bool:
-    try:
-        await answers(runtime.pool)
-    except Exception as error:
-        if not is_transient(error):
-            raise
-        return False
-    return True

@@ -41,7 +41,7 @@ class DeadLetters:
         self.producer: AIOKafkaProducer | None = None
 
     async def park(self, record: ConsumerRecord[Any, Any], reason: str, now: datetime) -> None:
-        """Return once Kafka has the record: its key, value and headers, and headers that say why it is here."""
+        """Return once Kafka has the record: its key, value and headers, and headers with the reason."""
         why = {
             "service": self.service,
             "topic": record.topic,

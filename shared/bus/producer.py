@@ -1,4 +1,4 @@
-"""The producer of the services: it neither loses nor doubles what it is given, and sends at once."""
+"""The producer of the services: it neither loses nor doubles a record, and sends at once."""
 
 from __future__ import annotations
 

@@ -11,14 +11,14 @@ from shared.runtime.settings import Settings
 PARKED = "parked"
 
 MAX_MESSAGE_BYTES = 6 * 1024 * 1024
-"""A value is read up to 1 MiB; a larger one must arrive too, to be parked with a reason."""
+"""A value is read up to 1 MiB; a larger value must arrive too, to be parked with a reason."""
 
 
 async def make_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing and return their names; those that exist are left as they are.
 
     Their records are kept for ever: a service that was away for a month has lost nothing, and a subscriber can begin at
-    the beginning. Partitions are never added to an existing topic: a key would get another one, and its order be lost.
+    the beginning. Partitions are never added to an existing topic: keys would move to others and lose their order.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
     await admin.start()

@@ -1,7 +1,7 @@
-"""The clock of a service: what it does every so often, once over all its instances, by the time of Postgres.
+"""The clock of a service: what it does at an interval, once over all its instances, by the time of Postgres.
 
-A row of `log.schedule` says when a run is due. An instance that finds it due locks the row, does the work and moves
-`due` to the next time in the future: however many runs were missed, they are one run. A process that dies releases the
+A row of `log.schedule` has the time at which the next run is due. An instance that finds it due locks the row, does
+the work and moves `due` to the next time in the future: all missed runs are one run. A process that dies releases the
 row, and the next instance does the same run again; its commands have the same cause, so the stream answers them once.
 """
 
@@ -27,9 +27,9 @@ from shared.runtime.waiting import sleep_until_stopped
 logger = structlog.get_logger()
 
 MIN_SLEEP_SECONDS, MAX_SLEEP_SECONDS = 0.05, 5.0
-"""Between two looks at a row: another instance may be in its run, or may have changed the row."""
+"""Between two checks of a row: another instance may be in its run, or may have changed the row."""
 MAX_RUN_SECONDS = 50.0
-"""A run holds a transaction open, which Postgres ends after 60 seconds."""
+"""A run keeps a transaction open, which Postgres ends after 60 seconds."""
 
 CREATE = "insert into log.schedule (name, due) values ($1, clock_timestamp()) on conflict (name) do nothing"
 TAKE = """
@@ -58,12 +58,7 @@ class Schedule:
     interval: timedelta
     work: Work
 
-    async def run(
-        self,
-        runtime: Runtime,
-        context: Context,
-        answer: Answer,
-    ) -> None:
+    async def run(self, runtime: Runtime, context: Context, answer: Answer) -> None:
         """Do the work whenever it is due, until the process stops."""
         await runtime.pool.execute(CREATE, self.name)
         while not runtime.stopping.is_set():
@@ -86,12 +81,7 @@ class Schedule:
         return caused
 
 
-async def run_schedules(
-    runtime: Runtime,
-    schedules: Iterable[Schedule],
-    context: Context,
-    answer: Answer,
-) -> None:
+async def run_schedules(runtime: Runtime, schedules: Iterable[Schedule], context: Context, answer: Answer) -> None:
     """Run the schedules of a service until the process stops."""
     async with asyncio.TaskGroup() as group:
         for schedule in schedules:

@@ -28,7 +28,7 @@ MAX_ATTEMPTS = 50
 STREAMS_IN_APPEND = 130
 """Streams whose facts are appended together, while the next ones are decided."""
 META_SCHEMA = 2
-"""The shape of `meta`; docs/decisions/an-actor-is-an-opaque-id.md says what changed, and who raises it."""
+"""The shape of `meta`; docs/decisions/an-actor-is-an-opaque-id.md has its changes, and who raises it."""
 SURELY_FITS_CHARS = MAX_FACT_BYTES // 400
 """Characters that Postgres cannot print as more than the largest fact: `e+` becomes 332 bytes, a character four."""
 

@@ -14,7 +14,7 @@ from shared.domain.paged_map import PagedMap
 S = TypeVar("S")
 
 MAX_HISTORY_BYTES = 64 * 1024 * 1024
-"""What the histories of one decider may take; those that were used longest ago are read from the log again."""
+"""The memory for the histories of one decider; those that were used longest ago are read from the log again."""
 BASE_BYTES, MAP_ENTRY_BYTES = 2_000, 1_000
 """Estimates: a history without its collections, and an entry of a `Map`."""
 

@@ -40,8 +40,8 @@ class Service:
     def on(self, event: type[E], look_up: LookUp[E] | None = None) -> Callable[[MakeCommand[E]], MakeCommand[E]]:
         """Hear `event`; the function makes a command of its message, or None where there is nothing to ask.
 
-        It may be a coroutine function: it is a task then, and is called again after transient errors. Where `look_up`
-        knows the command without waiting, no task is made.
+        It may be a coroutine function: it is a task then, and is called again after transient errors. If `look_up`
+        returns the command, no task is made.
         """
 
         def register(command: MakeCommand[E]) -> MakeCommand[E]:
@@ -51,7 +51,7 @@ class Service:
         return register
 
     def every(self, interval: timedelta) -> Callable[[Work], Work]:
-        """Call the function so often, once over all instances of the service; it returns the commands that follow."""
+        """Call the function at this interval, once over all instances; it returns the commands that follow."""
 
         def register(work: Work) -> Work:
             self.schedules.append(Schedule(f"{self.name}.{work.__name__}", interval, work))

@@ -20,7 +20,7 @@ class Cause:
     """What a command comes from: a message from Kafka, or a tick of the clock.
 
     `id` names the cause: a stream answers it once. `causation` and `source` are the id and the source of the message,
-    `correlation` is the id of the message that began the chain, `actor` the opaque id of who asked, where somebody did.
+    `correlation` is the id of the message that began the chain, `actor` the opaque id of who asked, if it is known.
     """
 
     id: UUID
@@ -32,14 +32,14 @@ class Cause:
 
     @classmethod
     def of(cls, message: Message[Event]) -> Cause:
-        """The cause that a message is. Facts have no actor: what follows from one is decided by modelog itself."""
+        """A message as a cause. Facts have no actor: what follows from a fact is decided by modelog itself."""
         actor = None if isinstance(message.event, Fact) else message.actor
         correlation = message.correlation or message.id
         return cls(message.cause, message.id, message.source, correlation, actor, message.traceparent)
 
     @classmethod
     def tick(cls, name: str, due: datetime, number: int = 0) -> Cause:
-        """The cause that the run of a schedule is; `due` is its time by Postgres's clock.
+        """The run of a schedule as a cause; `due` is its time by Postgres's clock.
 
         `number` counts the commands of a run that are for the same model, from 0.
         """

@@ -25,7 +25,7 @@ class Decider(Generic[S, C]):
     """Pure: the command brings the time, the ids and the policy; no I/O is reached.
 
     `name` is part of each fact's id and source, so it never changes. `commands` are the types that `decide` takes,
-    `remembers` the facts that `evolve` looks at (no other fact is read from the log), `answers` those that `decide`
+    `remembers` the facts that `evolve` uses (no other fact is read from the log), `answers` those that `decide`
     returns. `decide` may return no facts only where no later fact could change that: no facts leave no trace, so the
     same message delivered again is decided again.
     """

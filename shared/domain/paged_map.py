@@ -1,4 +1,4 @@
-"""A persistent mapping whose old entries are in compressed blocks, each read when one of its keys is asked for."""
+"""A persistent mapping whose old entries are in compressed blocks, each read when one of its keys is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ V = TypeVar("V")
 INTS_IN_BLOCK = 64
 """Neighbouring numbers are in one block: versions grow at one end, so few blocks change between two snapshots."""
 STR_BLOCKS = 64
-"""So many blocks hold all keys that are texts."""
+"""The blocks of keys that are texts."""
 MIN_RECENT = 32
 """Entries that stay uncompressed, or a sixteenth of all: compressing again then costs 10 µs for each version."""
 RECENT_ENTRY_BYTES = 1_000

@@ -30,7 +30,7 @@ STANDBY_SECONDS = 0.5
 REPORT_SECONDS = 0.25
 """Between two reports of a leader's position."""
 STALLED_SECONDS = 30.0
-"""A leader that has not looked at the log for so long, because a range takes longer, is not ready."""
+"""A leader that has not read the log's end for so long, because a range takes longer, is not ready."""
 
 
 class StandBy(Exception):
@@ -105,7 +105,7 @@ class Follower:
             async with run_beside(self._report(runtime, progress)):
                 # Through the connection that holds the lock: when that is lost, the leadership ends at once.
                 log = Log(leadership.connection)
-                await follow(log, work, runtime.stopping, self._max_positions, progress.looked)
+                await follow(log, work, runtime.stopping, self._max_positions, progress.checked)
 
     async def _report(self, runtime: Runtime, progress: Progress) -> None:
         try:
@@ -114,25 +114,25 @@ class Follower:
                 await asyncio.sleep(REPORT_SECONDS)
         finally:
             with suppress(KeyError):
-                BEHIND.remove(self.name)  # who stands by has no position
+                BEHIND.remove(self.name)  # a stand-by has no position
 
 
 class Progress:
-    """How far a work is behind the log, and when it looked there last."""
+    """How far a work is behind the log, and when that was checked last."""
 
     def __init__(self, work: Work, role: str) -> None:
         self.work = work
         self.role = role
         self.settled = work.position
-        self.looked_at = time.monotonic()
+        self.checked_at = time.monotonic()
 
-    def looked(self, settled: int) -> None:
+    def checked(self, settled: int) -> None:
         """The work has done its last range, and the log is settled up to here."""
-        self.settled, self.looked_at = settled, time.monotonic()
+        self.settled, self.checked_at = settled, time.monotonic()
 
     def report(self, runtime: Runtime, name: str) -> None:
-        """Ready is who goes forward and has no problem, however far behind."""
-        position, waited = self.work.position, time.monotonic() - self.looked_at
+        """Ready if the work goes forward and has no problem, however far it is behind."""
+        position, waited = self.work.position, time.monotonic() - self.checked_at
         behind = max(0, self.settled - position)
         BEHIND.labels(name).set(behind)
         problem = self.work.problem()

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from shared.log.store import Log
 
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.008
-"""Between two looks at a log without new facts: right after a range, and after a while."""
+"""Between two checks of a log without new facts: right after a range, and after a while."""
 
 
 class Work(ABC):
@@ -31,7 +31,7 @@ class Work(ABC):
         """
 
     def problem(self) -> str | None:
-        """A sentence about what keeps the work from being whole; None where nothing does."""
+        """Why the work is not complete, as a sentence; None if it is."""
         return None
 
     def state(self) -> dict[str, JsonValue]:
@@ -56,16 +56,16 @@ async def follow(
     work: Work,
     stopping: asyncio.Event,
     max_positions: int = 10_000,
-    looked: Callable[[int], None] = lambda _settled: None,
+    checked: Callable[[int], None] = lambda _settled: None,
 ) -> None:
     """Advance `work` over each settled range, of at most `max_positions`, until the process stops.
 
-    `looked` is called with the settled position at each look, at least every few milliseconds while `work` returns.
+    `checked` is called with the settled position at each check, at least every few milliseconds while `work` returns.
     """
     pause = MIN_PAUSE_SECONDS
     while not stopping.is_set():
         settled = await log.settled()
-        looked(settled)
+        checked(settled)
         if settled > work.position:
             await work.advance(min(settled, work.position + max_positions))
             pause = MIN_PAUSE_SECONDS

@@ -13,13 +13,13 @@ LockKey = tuple[int] | tuple[int, int]
 """One bigint or two ints, as Postgres takes them."""
 
 BUILDER: LockKey = (FOLLOWERS, 1)
-"""Whoever builds tables of views."""
+"""For the process that builds tables of views."""
 
 FIRST_FOLLOWERS: dict[str, LockKey] = {"relay": (FOLLOWERS,), "views": (FOLLOWERS, 2)}
 """The keys of the followers that are older than the rule below."""
 
 
 def lock_key(follower: str) -> LockKey:
-    """The key of this follower: derived from its name, so two names share one with a chance of 1 in 2^30."""
+    """The key of this follower: derived from its name, so two names have the same key with a chance of 1 in 2^30."""
     derived = int.from_bytes(sha256(follower.encode()).digest()[:4], "big") % 2**30 + 2**30
     return FIRST_FOLLOWERS.get(follower, (FOLLOWERS, derived))

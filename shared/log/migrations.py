@@ -47,7 +47,7 @@ def scripts(folder: str) -> Iterator[tuple[str, str]]:
 
 
 async def migrate(connection: asyncpg.Connection, *, after: bool = False) -> list[str]:
-    """Apply what is missing or has changed and return its names; `after` says that no old process runs any more.
+    """Apply what is missing or has changed and return its names; `after` means that no old process runs.
 
     Names in the table of migrations whose file is gone are left alone. Raise MigrationChanged where a file that is
     applied once differs from what was applied.

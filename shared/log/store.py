@@ -1,6 +1,6 @@
 """The log: facts by stream, appended at an expected version, read by stream or by position.
 
-Everything rests on the SQL beside this file; `log.append` and `log.settled` say there why they are right.
+Its guarantees are in SQL: `sql/functions/append.sql` and `settled.sql` explain why they are kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shared.log.entries import Append, Head, Logged
 
 APPEND = "select * from log.append($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
-# LATERAL, so that each stream is one descent of the index whatever the statistics say.
+# LATERAL, so that the index is used once for each stream, whatever the statistics are.
 TAILS = """
 select c.stream, e.version, e.kind, e.cause, e.data
   from unnest($1::text[], $2::int[]) c (stream, version)

@@ -1,4 +1,4 @@
-"""Reading your own writes: who appended a fact knows its position, and waits until the views show it."""
+"""Reading your own writes: an append returns the position of its fact; wait until the views show it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import asyncpg
 
-LOOK_SECONDS = 0.005
-"""Between two looks at the cursors."""
+POLL_SECONDS = 0.005
+"""Between two reads of the cursors."""
 
 
 async def wait_until(pool: asyncpg.Pool, views: Iterable[str], position: int, within_seconds: float = 10.0) -> None:
@@ -19,9 +19,9 @@ async def wait_until(pool: asyncpg.Pool, views: Iterable[str], position: int, wi
         if time.monotonic() > deadline:
             raise TimeoutError(
                 f"expected the views at {position} in {within_seconds:g} s, found {behind}: "
-                "see in /readyz of the process of the views what keeps them"
+                "/readyz of the views' process has the reason"
             )
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _behind(pool: asyncpg.Pool, views: list[str], position: int) -> dict[str, int]:

@@ -29,8 +29,7 @@ def configure_logging() -> None:
     )
     handler = logging.StreamHandler()
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=steps,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=steps, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     )
     handler.setFormatter(formatter)
     repeats = RepeatFilter()

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-# Without keepalives, Postgres would keep the locks of a host that vanished for two hours, and nobody could take over.
+from shared.runtime.errors import is_transient
+
+# Without keepalives, Postgres keeps the locks of a host that vanished for two hours, and no process can take over.
 KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
 
@@ -37,6 +39,11 @@ async def session(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConnecti
                 await connection.reset()
 
 
-async def answers(pool: asyncpg.Pool, within_seconds: float = 5.0) -> None:
-    """Return when Postgres has answered a query; raise a transient error if it does not."""
-    await pool.fetchval("select 1", timeout=within_seconds)
+async def answers(pool: asyncpg.Pool, within_seconds: float = 5.0) -> bool:
+    """Whether Postgres answers a query within this time; errors that are not transient are raised."""
+    try:
+        return bool(await pool.fetchval("select 1", timeout=within_seconds))
+    except Exception as error:
+        if is_transient(error):
+            return False
+        raise

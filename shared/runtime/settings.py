@@ -33,14 +33,14 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(default=12, ge=1)
     topic_replicas: int = Field(default=1, ge=1)
     policy: Path | None = None
-    """A JSON file with the policy that replaces the default one."""
+    """A JSON file with the policy that replaces the default policy."""
     foreign_buckets: str = "*"
-    """The buckets whose objects a `model.trained` may name, with commas; `*` is every one that our keys can read."""
+    """The buckets whose objects a `model.trained` may name, with commas; `*` is every bucket that our keys can read."""
     health_host: str = "127.0.0.1"
     health_port: int = 0
     """Where `/livez`, `/readyz` and `/metrics` answer; 0 is a free port, which the log line at the start names."""
     graceful_seconds: float = 30.0
-    """How long a stopping process may take to finish the batch it is at."""
+    """How long a stopping process may take to finish its batch."""
 
     def store(self) -> Store:
         """The object store that holds the bytes."""
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         return None if self.foreign_buckets == "*" else frozenset(self.foreign_buckets.replace(",", " ").split())
 
     def read_policy(self) -> Policy:
-        """The policy in force; end the process with a sentence when its file is not one."""
+        """The policy in force; end the process with a sentence when its file has none."""
         try:
             return DEFAULT if self.policy is None else Policy.model_validate_json(self.policy.read_bytes())
         except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Locks of streams: of the services of one process, one at a time decides on a stream."""
+"""Locks of streams: the services of a process decide on a stream one at a time."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ async def run_until_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, T
 
 
 async def gather_or_cancel(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """What all of them return, in their order; where one fails, cancel the others and raise its error alone."""
+    """What all of them return, in their order; after an error, cancel the others and raise that error alone."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
@@ -64,7 +64,7 @@ async def retry(work: Callable[[], Awaitable[T]], within_seconds: float | None) 
 
 @asynccontextmanager
 async def run_beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `works` for as long as the block runs; where one of them fails, cancel the block and raise its error."""
+    """Run `works` for as long as the block runs; after an error in a work, cancel the block and raise that error."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]

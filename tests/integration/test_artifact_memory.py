@@ -45,7 +45,7 @@ def file(content: bytes, path: str = "model.bin") -> File:
 
 
 def kept(artifacts: ArtifactStore, content: bytes) -> Artifact:
-    """The artifact of one file whose bytes are in the store."""
+    """The artifact of a file whose bytes are in the store."""
     put(artifacts, blob_key(file(content).sha256), content)
     return Artifact(files=(file(content),))
 

@@ -82,7 +82,7 @@ async def test_a_message_that_is_named_by_megabytes_is_parked(registry: InProces
 
 
 @pytest.mark.parametrize("name", ["correlationid", "traceparent", "subject", "time"])
-async def test_megabytes_elsewhere_in_an_envelope_do_not_hold_up_the_answer(
+async def test_megabytes_elsewhere_in_an_envelope_do_not_delay_the_answer(
     registry: InProcessRegistry, name: str
 ) -> None:
     key, value, headers = endless(registry, f"endless-{name}", name)
@@ -108,7 +108,9 @@ async def test_a_run_that_grows_when_it_is_written_again_is_judged_too(registry:
     assert promoted.version == 1
 
 
-async def test_numbers_that_postgres_prints_with_hundreds_of_digits_stop_nobody(registry: InProcessRegistry) -> None:
+async def test_numbers_that_postgres_prints_with_hundreds_of_digits_block_no_message(
+    registry: InProcessRegistry,
+) -> None:
     value = json.dumps(registry.trained("exponents").model_dump(mode="json")).encode()
     numbers = b"[" + b",".join([b"1e300"] * 30_000) + b"]"
     value = value.replace(b'"parameters": {}', b'"parameters": {"a": ' + numbers + b"}")

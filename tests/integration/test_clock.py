@@ -129,7 +129,7 @@ async def test_a_day_has_24_hours_whatever_the_time_zone_of_the_server(
     runs: Runs, settings: Settings, database: str
 ) -> None:
     owner = await asyncpg.connect(database)
-    # In summer and in winter: at the time of this run, the clocks of one of them are not those of now.
+    # In summer and in winter: in one of the two, clocks differ from those at the time of this run.
     await owner.execute("insert into log.schedule values ($1, '2025-07-01 12:00+00')", NAME)
     await owner.execute("insert into log.schedule values ($1, '2025-12-01 12:00+00')", NAME + "_in_winter")
     await owner.close()
@@ -204,10 +204,10 @@ async def test_an_instance_does_not_wait_for_the_run_of_another(runs: Runs, sett
         await begun.wait()
         async with running(runs, second):
 
-            async def looked() -> bool:
+            async def reported() -> bool:
                 return NAME in second.health.components
 
-            await until(looked, "a look of the second instance")
+            await until(reported, "a report of the second instance")
         assert len(runs.times) == 1, "and it has stopped meanwhile"
         go_on.set()
         await runs.done(1)

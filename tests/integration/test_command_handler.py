@@ -33,7 +33,7 @@ def register(run: str, model: str = "fraud") -> CausedCommand[Any]:
     return ask(run, Register(report, digest(1), uri(1), 3, "pickle", ()))
 
 
-async def said(log: Log, model: str = "fraud") -> Sequence[tuple[int, str, int]]:
+async def logged(log: Log, model: str = "fraud") -> Sequence[tuple[int, str, int]]:
     rows = await log.pool.fetch(
         "select version, kind, (data ->> 'version')::int as number from log.event where stream = $1 order by version",
         model,
@@ -53,7 +53,7 @@ async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypa
     heads = await ingestion.answer([register("a"), register("b"), register("a", "churn")])
     assert {stream: head.version for stream, head in heads.items()} == {"fraud": 2, "churn": 1}
     assert appends == [["fraud", "churn"]]
-    assert await said(log) == [(1, "model.registered", 1), (2, "model.registered", 2)]
+    assert await logged(log) == [(1, "model.registered", 1), (2, "model.registered", 2)]
 
 
 async def test_the_same_message_again_changes_nothing(log: Log) -> None:
@@ -62,14 +62,14 @@ async def test_the_same_message_again_changes_nothing(log: Log) -> None:
     await warm.answer([register("a")])
     cold = CommandHandler(log, registration)
     assert await cold.answer([register("a")]) == {}
-    assert len(await said(log)) == 1
+    assert len(await logged(log)) == 1
 
 
 async def test_a_message_that_was_refused_is_not_refused_again(log: Log) -> None:
-    promote = ask("wish", Promote("fraud", 7, "production", "ada", "", DEFAULT))
+    promote = ask("request", Promote("fraud", 7, "production", "ada", "", DEFAULT))
     for _ in range(2):
         await CommandHandler(log, promotion).answer([promote])
-    assert await said(log) == [(1, "promotion.refused", 7)]
+    assert await logged(log) == [(1, "promotion.refused", 7)]
 
 
 async def test_two_services_may_answer_the_same_message(log: Log) -> None:
@@ -77,10 +77,10 @@ async def test_two_services_may_answer_the_same_message(log: Log) -> None:
     for name in ("ingestion", "other"):
         service = CommandHandler(log, replace(registration, name=name))
         await service.answer([CausedCommand(register(name).command, cause)])
-    assert len(await said(log)) == 2
+    assert len(await logged(log)) == 2
 
 
-async def test_a_service_decides_on_what_others_said_meanwhile(log: Log) -> None:
+async def test_a_service_decides_on_facts_that_others_appended_meanwhile(log: Log) -> None:
     ingestion = CommandHandler(log, registration)
     judging = CommandHandler(log, validation)
     promoting = CommandHandler(log, promotion)
@@ -91,7 +91,7 @@ async def test_a_service_decides_on_what_others_said_meanwhile(log: Log) -> None
             [ask(f"validated-{number}", Promote("fraud", number, "production", "policy", "", DEFAULT))]
         )
     kinds = ["model.registered", "model.validated", "model.promoted"]
-    assert [kind for _, kind, _ in await said(log)] == kinds * 2
+    assert [kind for _, kind, _ in await logged(log)] == kinds * 2
     replaced = await log.pool.fetchval("select data ->> 'replaces' from log.event where position = 6")
     assert replaced == "1"
 
@@ -105,26 +105,26 @@ async def test_many_writers_of_one_stream_lose_and_double_nothing(log: Log) -> N
             await writer.answer([register(run)])
 
     await asyncio.gather(*(answer(writer, 10 * turn) for turn, writer in enumerate(writers)))
-    assert [row[2] for row in await said(log)] == list(range(1, 61))
+    assert [row[2] for row in await logged(log)] == list(range(1, 61))
 
 
 async def test_a_lost_acknowledgement_is_recognised(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     ingestion = CommandHandler(log, registration)
     append = log.append
 
-    async def forgetful(appends: Any) -> Any:
+    async def append_without_answer(appends: Any) -> Any:
         await append(appends)
         raise ConnectionError("the answer was lost")
 
-    monkeypatch.setattr(log, "append", forgetful)
+    monkeypatch.setattr(log, "append", append_without_answer)
     with pytest.raises(ConnectionError):
         await ingestion.answer([register("a")])
     monkeypatch.setattr(log, "append", append)
     await ingestion.answer([register("a")])
-    assert len(await said(log)) == 1
+    assert len(await logged(log)) == 1
 
 
-async def test_what_is_kept_in_memory_is_what_the_log_says(log: Log) -> None:
+async def test_what_is_kept_in_memory_is_what_is_in_the_log(log: Log) -> None:
     warm = CommandHandler(log, registration, max_bytes=20_000)
     for number in range(20):
         await warm.answer([register(f"run-{number}", f"model-{number % 3}")])
@@ -158,9 +158,9 @@ async def test_services_of_one_process_take_turns_at_a_model(log: Log, monkeypat
     services = [CommandHandler(log, replace(registration, name=f"service-{n}"), locks) for n in range(4)]
     models = ("fraud", "churn", "spam")
     batches = [
-        one.answer([register(f"run-{n} of {one.source}", model) for model in models])
+        service.answer([register(f"run-{n} of {service.source}", model) for model in models])
         for n in range(10)
-        for one in services
+        for service in services
     ]
     await asyncio.gather(*batches)
     assert await log.pool.fetchval("select sum(version) from log.stream") == len(batches) * len(models)

@@ -118,7 +118,7 @@ async def test_partitions_are_kept_until_the_running_batch_ends(
         await until(Member._looks(lambda: first.consumer.assigned is None), "the revocation")
         for _ in range(100):
             await asyncio.sleep(0)
-        assert not ended.is_set(), "the batch runs, so nobody else gets its partition"
+        assert not ended.is_set(), "the batch runs, so no other member gets its partition"
         assert second.consumer.assigned is None
         first.open.set()
         await ended.wait()

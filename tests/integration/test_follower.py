@@ -1,4 +1,4 @@
-"""A follower does every fact in one process at a time, and says how far it is."""
+"""A follower does every fact in one process at a time, and reports its position."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_a_leader_that_lost_its_lock_is_replaced_without_a_new_fact(runtim
 
 
 async def one_leads(*processes: Runtime) -> bool:
-    """Whether one process says that it leads, and another that it stands by."""
+    """Whether one process reports that it leads, and another that it stands by."""
     roles = {str(process.health.components["deliveries"].get("role")) for process in processes}
     return roles == {"leader", "standby"}
 
@@ -152,19 +152,19 @@ async def test_a_follower_that_is_not_exclusive_works_in_every_process(runtime: 
     assert sorted(delivered) == [("a", 6), ("b", 6)]
 
 
-async def test_who_waits_in_a_range_says_how_far_behind_it_is_and_after_a_while_that_it_is_not_ready(
+async def test_a_leader_that_waits_in_a_range_reports_how_far_behind_it_is_and_in_time_that_it_is_not_ready(
     runtime: Runtime,
 ) -> None:
     async def handle(_after: int, _upto: int) -> None:
         """Never called."""
 
     progress = Progress(Ranges(10, handle), "leader")
-    progress.looked(settled=50)
+    progress.checked(settled=50)
     progress.report(runtime, "deliveries")
     assert runtime.health.components["deliveries"] == {
         "ready": True, "detail": "at position 10, 40 behind", "role": "leader", "position": 10, "behind": 40,
     }  # fmt: skip
-    progress.looked_at -= STALLED_SECONDS
+    progress.checked_at -= STALLED_SECONDS
     progress.report(runtime, "deliveries")
     assert not runtime.health.components["deliveries"]["ready"]
 

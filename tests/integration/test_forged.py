@@ -1,4 +1,4 @@
-"""A fact that somebody else wrote on a topic of facts, while the service that hears it waits for the real one."""
+"""A fact that another program wrote on a topic of facts, while the service that hears it waits for the real one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.examples import NOON, digest, registered, trained
 
 
 class NoBytes:
-    """A store that holds nothing of what the real fact promises, and all that the forged one does."""
+    """A store without the bytes of the real fact, and with all bytes of the forged fact."""
 
     async def problems(self, manifest: str, _files: object) -> list[str]:
         return [] if manifest == digest(666) else ["nothing is there"]

@@ -1,4 +1,4 @@
-"""The log in Postgres: appends, their repeats, reading, and what nobody may change."""
+"""The log in Postgres: appends, their repeats, reading, and what must never change."""
 
 import uuid
 from collections.abc import Sequence

@@ -113,7 +113,7 @@ async def test_a_forged_registration_is_not_judged(registry: InProcessRegistry) 
 async def test_a_forged_registration_does_not_replace_the_bytes_of_the_real_registration(
     registry: InProcessRegistry,
 ) -> None:
-    """The version in the log is judged, not what a message on the topic claims."""
+    """The version in the log is judged, not the content of a message on the topic."""
     real = await registry.registers_next("bytes")
     forged = real.model_copy(update={"version": 2, "run": "lost", "manifest": real.manifest.replace("a", "b")})
     await registry.send(forged)

@@ -21,13 +21,13 @@ from tests.examples import digest, registered
 from tests.histories import DECIDERS, FINITE_MIX, History
 from tests.integration.test_command_handler import ask, register
 
-ENOUGH = 30
+SNAPSHOT_FACTS = 30
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot each thirty facts: the rules are the same, and a test need not write thousands."""
-    monkeypatch.setattr(command_handler, "SNAPSHOT_FACTS", ENOUGH)
+    monkeypatch.setattr(command_handler, "SNAPSHOT_FACTS", SNAPSHOT_FACTS)
 
 
 async def kept(log: Log, name: str) -> int | None:
@@ -49,7 +49,7 @@ async def answer(answering: CommandHandler[Any, Any], *asked: Any) -> None:
         await answering.writing_snapshot
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=lambda one: type(one.initial).__name__)
+@pytest.mark.parametrize("decider", DECIDERS, ids=lambda decider: type(decider.initial).__name__)
 async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
     snaps = Snapshots(log.pool, decider)
     history: Any = StreamHistory(decider.initial, 0, IdSet(), 0)
@@ -67,30 +67,30 @@ async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
 
 async def test_a_cold_answer_begins_at_the_snapshot(log: Log) -> None:
     warm = CommandHandler(log, registration)
-    await answer(warm, *(register(f"run-{n}") for n in range(ENOUGH)))
-    await answer(warm, register("one more"))
-    assert await kept(log, "ingestion") == ENOUGH
+    await answer(warm, *(register(f"run-{n}") for n in range(SNAPSHOT_FACTS)))
+    await answer(warm, register("another"))
+    assert await kept(log, "ingestion") == SNAPSHOT_FACTS
     cold = CommandHandler(log, registration)
     await answer(cold, register("and another"))
-    assert history(cold).snapshot_version == ENOUGH
-    assert history(cold).version == ENOUGH + 2
-    assert history(cold).state.latest == ENOUGH + 2
+    assert history(cold).snapshot_version == SNAPSHOT_FACTS
+    assert history(cold).version == SNAPSHOT_FACTS + 2
+    assert history(cold).state.latest == SNAPSHOT_FACTS + 2
 
 
 async def test_what_was_answered_before_the_snapshot_is_not_answered_again(log: Log) -> None:
-    asked = [register(f"run-{n}") for n in range(ENOUGH)]
+    asked = [register(f"run-{n}") for n in range(SNAPSHOT_FACTS)]
     await answer(CommandHandler(log, registration), *asked)
     await answer(CommandHandler(log, registration), *asked)
-    assert await log.pool.fetchval("select version from log.stream") == ENOUGH
+    assert await log.pool.fetchval("select version from log.stream") == SNAPSHOT_FACTS
 
 
 async def test_a_snapshot_of_another_fold_is_passed_over_and_replaced(log: Log) -> None:
-    asked = [register(f"run-{n}") for n in range(2 * ENOUGH)]
-    await answer(CommandHandler(log, registration), *asked[:ENOUGH])
+    asked = [register(f"run-{n}") for n in range(2 * SNAPSHOT_FACTS)]
+    await answer(CommandHandler(log, registration), *asked[:SNAPSHOT_FACTS])
     await log.pool.execute("""update log.state_snapshot set fold = 'older code', state = '"what it wrote"'""")
     cold = CommandHandler(log, registration)
     await answer(cold, *asked)
-    assert len(history(cold).state.manifests) == 2 * ENOUGH
+    assert len(history(cold).state.manifests) == 2 * SNAPSHOT_FACTS
     assert await log.pool.fetchval("select fold from log.state_snapshot") == cold.snapshots.fold
 
 
@@ -119,39 +119,41 @@ async def test_answers_go_on_where_no_snapshot_can_be_written(log: Log, database
     await owner.execute("revoke insert on log.state_snapshot from modelog_service")
     await owner.close()
     warm = CommandHandler(log, registration)
-    for n in range(3 * ENOUGH):
+    for n in range(3 * SNAPSHOT_FACTS):
         await answer(warm, register(f"run-{n}"))
-    assert await log.pool.fetchval("select version from log.stream") == 3 * ENOUGH
+    assert await log.pool.fetchval("select version from log.stream") == 3 * SNAPSHOT_FACTS
     assert await kept(log, "ingestion") is None
 
 
 async def test_three_services_go_on_from_snapshots_as_from_the_log(log: Log) -> None:
     """Whether each answer is taken by a process that has just begun makes no difference to the log."""
-    told = []
+    logs = []
     for model, fresh in (("warm", False), ("cold", True)):
         services: dict[str, CommandHandler[Any, Any]] = {}
 
-        async def say(name: str, decider: Any, asked: Any, fresh: bool = fresh, services: Any = services) -> None:
+        async def command(name: str, decider: Any, asked: Any, fresh: bool = fresh, services: Any = services) -> None:
             if fresh or name not in services:
                 services[name] = CommandHandler(log, decider)
             await answer(services[name], asked)
 
         for n in range(1, 41):
-            await say("ingestion", registration, register(f"run-{n}", model))
-            await say("validation", validation, ask(f"{model} {n}", Judge(model, n, digest(1), (), DEFAULT)))
-            wish = Promote(model, n, "production", "ada", "", DEFAULT)
-            await say("promotion", promotion, ask(f"{model} {n}", wish))
+            await command("ingestion", registration, register(f"run-{n}", model))
+            await command("validation", validation, ask(f"{model} {n}", Judge(model, n, digest(1), (), DEFAULT)))
+            promote = Promote(model, n, "production", "ada", "", DEFAULT)
+            await command("promotion", promotion, ask(f"{model} {n}", promote))
         rows = await log.pool.fetch(
             "select version, kind, data - 'model' as data from log.event where stream = $1 order by version", model
         )
-        told.append([tuple(row) for row in rows])
+        logs.append([tuple(row) for row in rows])
     assert await kept(log, "promotion")
-    assert told[0] == told[1]
+    assert logs[0] == logs[1]
 
 
 async def test_snapshots_are_written_beside_the_answers(log: Log) -> None:
     warm = CommandHandler(log, registration)
-    await asyncio.gather(*(warm.answer([register(f"run-{n}", f"model-{m}") for n in range(ENOUGH)]) for m in range(5)))
+    await asyncio.gather(
+        *(warm.answer([register(f"run-{n}", f"model-{m}") for n in range(SNAPSHOT_FACTS)]) for m in range(5))
+    )
     while warm.writing_snapshot:
         await warm.writing_snapshot
-    assert await kept(log, "ingestion") == ENOUGH
+    assert await kept(log, "ingestion") == SNAPSHOT_FACTS

@@ -50,7 +50,7 @@ async def shown(log: Log, models: Sequence[str]) -> Views:
 
 
 async def folded(log: Log, after: int, upto: int) -> Views:
-    """What the public would see of a table that is one fold of the range."""
+    """What the public would see of a table that is a single fold of the range."""
     views = {}
     for view in VIEWS:
         fold = view.fold.replace("$1", str(after)).replace("$2", str(upto))
@@ -178,7 +178,7 @@ async def test_what_cannot_be_compared_cannot_stop_a_fold(log: Log) -> None:
     assert await shown(log, ["a"]) == await plain(log, ["a"])
 
 
-async def test_waiting_for_a_position_that_does_not_come_says_who_is_behind(log: Log) -> None:
+async def test_waiting_for_a_position_that_does_not_come_names_the_views_that_are_behind(log: Log) -> None:
     with pytest.raises(TimeoutError, match=r"the views at 7 in 0\.01 s, found \{'model': 0, 'serving': 0"):
         await wait_until(log.pool, NAMES, 7, 0.01)
 

@@ -97,7 +97,7 @@ async def test_the_old_tables_are_gone_after_the_swap(log: Log) -> None:
     assert await tables(log) == ["model_2", "serving_2", "version_2"]
 
 
-async def test_a_table_that_somebody_still_reads_goes_with_the_next_rebuild(log: Log) -> None:
+async def test_a_table_that_is_still_read_is_dropped_by_the_next_rebuild(log: Log) -> None:
     await filled(log)
     async with log.pool.acquire() as reader, reader.transaction():
         await reader.fetch("select * from registry.model_1")
@@ -227,7 +227,7 @@ async def test_a_view_that_is_new_catches_up_and_goes_on_with_the_others(log: Lo
     assert await log.pool.fetchval("select count(*) from registry.twin where model = 'later'") > 0
 
 
-async def test_the_command_says_equal_and_how_fast(log: Log, settings: Settings) -> None:
+async def test_the_command_prints_equal_and_the_speed(log: Log, settings: Settings) -> None:
     await filled(log)
     done = await command(settings, "rebuild")
     assert (done.returncode, done.stdout.count(" equal, swapped in ")) == (0, 3)

@@ -29,7 +29,7 @@ def mingled(histories: Iterable[tuple[str, Sequence[Fact]]], seed: int = 0) -> l
 async def write(log: Log, facts: Iterable[tuple[str, Fact]], heads: dict[str, int]) -> int:
     """Append in this order, each fact in an append of its own; return the last position.
 
-    `heads` holds the length of each stream, and is updated.
+    `heads` has the length of each stream, and is updated.
     """
     position = 0
     for model, fact in facts:

@@ -64,7 +64,7 @@ async def test_a_header_name_that_is_not_utf_8_is_read(
     assert caplog.text.count("is skipped") == 1
 
 
-async def test_a_consumer_of_somebody_else_reads_as_aiokafka_does(env: dict[str, str], prefix: str) -> None:
+async def test_another_consumer_of_the_process_reads_as_aiokafka_does(env: dict[str, str], prefix: str) -> None:
     servers, topic = env["MODELOG_KAFKA_SERVERS"], f"{prefix}promotion.requested"
     await send_with_header_name(servers, topic, b"fraud", b"{}", [], b"\xff\xfe-name!")
     async with AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:

@@ -121,7 +121,7 @@ def test_the_names_of_headers_may_be_in_upper_case() -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"\0"])
-def test_a_strange_header_of_somebody_else_does_not_matter(content: bytes | None) -> None:
+def test_a_strange_header_of_another_program_does_not_matter(content: bytes | None) -> None:
     key, value, headers = record()
     assert decode(key, value, [*headers, ("x-trace", content)]).event == REQUEST
 

@@ -1,4 +1,4 @@
-"""What may work when it is tried again says so by its class, and by nothing else."""
+"""An error that may pass when the call is repeated is known by its class, and by nothing else."""
 
 import pytest
 from modelog import NotConnected, NotPublished, TransientError

@@ -40,7 +40,7 @@ def test_events_and_manifests_import_no_client() -> None:
     assert without_extras(code) == "set()\n"
 
 
-def test_an_async_registry_says_which_extra_is_missing() -> None:
+def test_the_error_of_an_async_registry_names_the_missing_extra() -> None:
     assert (
         without_extras("""
 import asyncio, modelog
@@ -53,7 +53,7 @@ except modelog.MissingExtra as missing:
     )
 
 
-def test_a_sync_registry_says_which_extra_is_missing() -> None:
+def test_the_error_of_a_sync_registry_names_the_missing_extra() -> None:
     assert (
         without_extras("""
 import modelog

@@ -100,6 +100,6 @@ async def test_a_missing_broker_is_named_in_the_error() -> None:
             await registry.publish(requested(7))
 
 
-async def test_a_closed_registry_says_how_to_open_it() -> None:
+async def test_the_error_of_a_closed_registry_shows_how_to_open_it() -> None:
     with pytest.raises(RuntimeError, match="async with Registry"):
         await Registry().publish(requested(7))

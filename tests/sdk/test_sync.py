@@ -23,7 +23,7 @@ def parameters(registry: type, name: str) -> list[tuple[str, object]]:
     return [(name, it.default) for name, it in inspect.signature(getattr(registry, name)).parameters.items()]
 
 
-def test_a_closed_registry_says_how_to_open_it() -> None:
+def test_the_error_of_a_closed_registry_shows_how_to_open_it() -> None:
     with pytest.raises(RuntimeError, match="with SyncRegistry"):
         SyncRegistry().publish(requested(7))
 

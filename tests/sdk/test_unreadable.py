@@ -1,4 +1,4 @@
-"""What is no event, and the sentence that says why."""
+"""What is no event, and the sentence with the reason."""
 
 from __future__ import annotations
 

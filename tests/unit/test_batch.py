@@ -73,7 +73,7 @@ def failing(error: Exception, model: str = "bad") -> Any:
     return command
 
 
-async def test_a_slow_message_holds_up_its_model_and_no_other_and_costs_no_turns(
+async def test_a_slow_message_delays_its_model_and_no_other_and_costs_no_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slow = asyncio.Event()
@@ -210,7 +210,7 @@ async def test_a_transient_error_of_the_log_gives_the_batch_back_and_parks_nothi
     service.fails = fails
     with pytest.raises(ConnectionError, match="no answer"):
         await service.take(*map(record, models))
-    assert set(attempts) == {len(models)}, "of a transient error, no message is at fault"
+    assert set(attempts) == {len(models)}, "no message causes a transient error"
     assert len(attempts) >= 2
     assert not service.parked
 

@@ -58,7 +58,7 @@ def test_a_finite_metric_is_not_worse_than_a_champions_that_is_not(theirs: float
     ("f1", 0.9, "better than"), ("f1", 0.8, "equal to"), ("f1", 0.7, "worse than"),
     ("mae", 0.7, "better than"), ("mae", 0.8, "equal to"), ("mae", 0.9, "worse than"),
 ])  # fmt: skip
-def test_the_sentence_says_how_each_metric_compares(name: str, value: float, verdict: str) -> None:
+def test_the_sentence_compares_each_metric(name: str, value: float, verdict: str) -> None:
     finding = compared({name: value}, {name: 0.8})
     direction = "higher" if name == "f1" else "lower"
     assert finding.sentence == f"{name} {value:g} is {verdict} champion 3's 0.8 ({direction} is better)"

@@ -58,7 +58,7 @@ def test_a_larger_event_is_neither_sent_nor_read_and_the_error_has_the_limit() -
     )
 
 
-def test_no_value_above_the_limit_of_a_fact_is_looked_into() -> None:
+def test_no_value_above_the_limit_of_a_fact_is_parsed() -> None:
     error = unreadable(b"x" * (MAX_FACT_BYTES + 1))
     assert f"at most {MAX_FACT_BYTES} bytes, found {MAX_FACT_BYTES + 1}" in error
     assert f"at most {MAX_EVENT_BYTES} bytes, found {MAX_FACT_BYTES}" in unreadable(b"x" * MAX_FACT_BYTES)

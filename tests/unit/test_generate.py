@@ -1,4 +1,4 @@
-"""`make generate` adds what is missing, mends what is generated, and changes nothing else."""
+"""`make generate` adds what is missing, corrects what is generated, and changes nothing else."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_every_problem_is_reported() -> None:
     assert reasons("../x", "b", "b", "/c") == ["unsafe path", "repeated path", "unsafe path"]
 
 
-def test_a_store_that_the_environment_does_not_name_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_whose_address_is_incomplete_is_refused_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET"):
         monkeypatch.setenv(f"MODELOG_S3_{name}", "http://127.0.0.1:1")
     monkeypatch.delenv("MODELOG_S3_BUCKET")
@@ -112,7 +112,9 @@ def test_an_endpoint_without_http_is_refused(endpoint: str) -> None:
         Store(endpoint, "key", "secret", "bucket")
 
 
-def test_a_store_without_its_client_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_without_its_client_is_refused_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "minio", None)
     with pytest.raises(ImportError, match=r"pip install 'modelog\[s3\]'"):
         Store("http://127.0.0.1:1", "key", "secret", "bucket")

@@ -22,7 +22,7 @@ def imports(module: Path) -> Iterator[str]:
 
 
 def pure_modules() -> Iterator[Path]:
-    """The decisions, the modules of their own folder that they import, and the floor that they stand on."""
+    """The decisions, the modules of their own folder that they import, and shared.domain."""
     waiting, seen = [*ROOT.glob("services/*/decision.py"), *ROOT.glob("shared/domain/*.py")], set[Path]()
     while waiting:
         module = waiting.pop()

@@ -1,4 +1,4 @@
-"""README's table of events is what the code says, and the pages name files that are there."""
+"""README's table of events is generated, and the pages name files that are there."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "sdk").glob("*.md"))]
 
 
-def test_the_table_of_events_is_what_the_code_says() -> None:
+def test_the_table_of_events_is_generated_from_the_code() -> None:
     text = README.read_text("utf-8")
     assert text == with_table(text), "run `make generate`"
 

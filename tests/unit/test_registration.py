@@ -54,7 +54,7 @@ def test_a_run_whose_bytes_cannot_be_pinned_is_refused_with_every_reason() -> No
     given(registration).when(refuse).then(refused_registration("run-1", "missing object", "the store has no blob aaa"))
 
 
-def test_a_refusal_says_which_request_for_retraining_the_run_answered() -> None:
+def test_a_refusal_names_the_request_for_retraining_that_the_run_answered() -> None:
     story = given(registration, [registered(1, "run-1")]).when(register("run-1", version=9, answers=RETRAINING))
     (refusal,) = story.facts
     assert isinstance(refusal, RegistrationRefused)

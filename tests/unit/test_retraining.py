@@ -56,7 +56,7 @@ def test_a_version_that_answers_no_request_or_another_leaves_the_request_open(an
     given(retraining, facts).when(consider(at=after(hours=2))).then_refused("one is open")
 
 
-def test_a_request_that_nobody_answers_holds_back_the_next_until_patience_ends() -> None:
+def test_a_request_without_an_answer_prevents_the_next_until_patience_ends() -> None:
     story = given(retraining, [*SERVING, requested()]).when(consider(at=after(days=1)))
     story.then(recorded(drifted()), requested(1, after(days=1), **RECIPE))
 

@@ -46,7 +46,7 @@ def test_docker_can_be_declined() -> None:
 
 
 def test_an_unknown_source_is_answered_with_the_known_sources() -> None:
-    with pytest.raises(StackError, match="say docker or native"):
+    with pytest.raises(StackError, match="set it to docker or native"):
         select({"MODELOG_STACK": "podman"}, docker_is_there)
 
 
@@ -142,7 +142,7 @@ def test_a_folder_behind_a_closed_one_is_out_of_reach(tmp_path: Path) -> None:
     assert account.reachable(Path("/"))
 
 
-def test_a_place_that_belongs_to_someone_else_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     monkeypatch.setattr(account, "COMMON_FOLDER", tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)

@@ -11,8 +11,8 @@ from tests.examples import digest, promoted, registered, rejected, validated
 from tests.spec import Spec, given
 
 
-def judge(version: int = 1, faults: tuple[str, ...] = (), policy: Policy = DEFAULT) -> Judge:
-    return Judge("fraud", version, digest(version), faults, policy)
+def judge(version: int = 1, problems: tuple[str, ...] = (), policy: Policy = DEFAULT) -> Judge:
+    return Judge("fraud", version, digest(version), problems, policy)
 
 
 def verdict(story: Spec) -> Any:
@@ -87,7 +87,7 @@ def test_a_required_metric_must_be_there_and_within_its_limits() -> None:
 
 
 def test_a_version_whose_bytes_are_gone_is_rejected() -> None:
-    story = given(validation, [registered(1)]).when(judge(faults=("blob aaa is not in the store",)))
+    story = given(validation, [registered(1)]).when(judge(problems=("blob aaa is not in the store",)))
     assert failed(story).sentence == "blob aaa is not in the store"
 
 

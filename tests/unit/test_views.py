@@ -43,7 +43,7 @@ def test_a_digest_changes_with_all_of_its_sql_and_not_with_a_comment_or_a_parame
     assert replace(view, parameters={"champion_stage": "live"}).digest == view.digest
 
 
-def test_a_parameter_is_a_literal_whatever_it_holds() -> None:
+def test_a_parameter_is_a_literal_whatever_its_characters_are() -> None:
     view = replace(VIEWS[0], view="select {champion_stage} from {table}", parameters={"champion_stage": "it's"})
     assert view.rows_sql("t") == "select 'it''s' from t"
 

@@ -32,7 +32,7 @@ select (select count(*) from log.event where meta ->> 'source' = '/modelog/' || 
 """
 """How far a service has come: the facts that it has decided, or its position in the log."""
 BUG_EVENTS = ("bug", "defect")
-"""What a service logs when it parks a record because of a bug of its own; older commits say defect."""
+"""What a service logs when it parks a record because of a bug of its own; in older commits the word is defect."""
 
 began = time.monotonic()
 
@@ -70,7 +70,7 @@ async def upgrade(cluster: Cluster, old: Checkout) -> Load:
 
 
 async def _goes_on(cluster: Cluster, name: str) -> None:
-    """Wait until somebody does the work of this service, under load."""
+    """Wait until some process does the work of this service, under load."""
     log = await cluster.log()
     try:
         before = await log.fetchval(PROGRESS, name)
@@ -92,7 +92,7 @@ async def _migrate(cluster: Cluster, *arguments: str) -> None:
 
 
 async def _shared(cluster: Cluster, names: Sequence[str]) -> bool:
-    """Whether the old and the new process of each service have partitions: each tells the lag of its own."""
+    """Whether the old and the new process of each service have partitions: each reports the lag of its own."""
     processes = [cluster.running[title] for name in names for title in (name, f"{name}-new")]
     return all("modelog_lag{" in process.get("/metrics") for process in processes)
 

@@ -1,4 +1,4 @@
-"""Databases as commit ea756c9 set them up, and what the catalog of Postgres says of a database."""
+"""Databases as commit ea756c9 set them up, and a database as the catalog of Postgres describes it."""
 
 from __future__ import annotations
 

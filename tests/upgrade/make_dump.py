@@ -2,7 +2,7 @@
 
 `python -m tests.upgrade.make_dump ea756c9 FOLDER` made `ea756c9.jsonl`; that commit is cloned into FOLDER.
 
-A line is one of: `{"sql": …}`, a table or view of the schema registry; `{"table": …, "row": {…}}`, as `to_jsonb` prints
+A line is any of: `{"sql": …}`, a table or view of the schema registry; `{"table": …, "row": {…}}`, as `to_jsonb` prints
 it; `{"record": topic, …}` with key, value and headers in base64; `{"group": …, "topic", "partition", "offset"}`.
 """
 

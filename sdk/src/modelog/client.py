@@ -33,8 +33,8 @@ class Registry:
 
     Arguments that are left out are read from the environment: MODELOG_KAFKA_SERVERS, MODELOG_TOPIC_PREFIX and, for
     files, MODELOG_S3_*. `source` names this system and `actor` who uses it: an opaque id, never a name or an address,
-    because what is in the log cannot be erased. Nobody checks it, so nothing is decided by it. `kafka` goes to aiokafka
-    unchanged, for brokers that want TLS or a password:
+    because what is in the log cannot be erased. It is not verified, so no decision depends on it. `kafka` goes to
+    aiokafka unchanged, for brokers that want TLS or a password:
     `kafka={"security_protocol": "SASL_SSL", "ssl_context": …, "sasl_mechanism": …}`.
     """
 
@@ -142,11 +142,7 @@ class Registry:
         return await self.publish(event)
 
     def subscribe(
-        self,
-        *types: type[E],
-        group: str | None,
-        since: Since = "earliest",
-        until: Literal["now"] | None = None,
+        self, *types: type[E], group: str | None, since: Since = "earliest", until: Literal["now"] | None = None
     ) -> Subscription[E]:
         """Messages of these types, at least once and in order for each model: `async for message in …`.
 

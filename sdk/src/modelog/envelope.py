@@ -43,7 +43,7 @@ OTHER_BITS = ~(15 << 76 | 3 << 62)
 
 
 class Unreadable(ValueError):
-    """A record that is no event; the sentence says what was expected, what was found and what to do."""
+    """A record that is no event; the sentence has what was expected, what was found and what to do."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Message(Generic[E]):
     """An event and its envelope.
 
     `source` is the system that reported the event, `actor` the person or system that made it happen, if it is known.
-    An actor is an opaque id, never a name or an address: what is in the log cannot be erased. Publishers name it
-    themselves and nobody checks it, so nothing may be decided by it.
+    An actor is an opaque id, never a name or an address: what is in the log cannot be erased. Publishers set it and it
+    is not verified, so no decision may depend on it.
     """
 
     event: E
@@ -174,7 +174,7 @@ def _text(content: bytes) -> str:
 
 def _structured(value: bytes) -> tuple[dict[str, str], bytes]:
     try:
-        envelope = json.loads(value.decode())  # from bytes, json would read UTF-16 too, and NUL looks different there
+        envelope = json.loads(value.decode())  # from bytes, json would read UTF-16 too, where NUL has other bytes
         data = json.dumps(envelope["data"]).encode() if isinstance(envelope, dict) and "data" in envelope else None
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"expected a CloudEvent as JSON in UTF-8, found {error}") from None

@@ -1,4 +1,4 @@
-"""The errors of the SDK; the sentence in each says what to do."""
+"""The errors of the SDK; the sentence in each ends with what to do."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1024 * 1024
 PART_BYTES = 16 * CHUNK_BYTES
-"""One part of a multipart upload; four of them are in memory at a time."""
+"""A part of a multipart upload; four parts are in memory at a time."""
 MAX_PARTS = 10_000
 """What S3 takes; a file above 156 GiB gets larger parts."""
 MAX_MANIFEST_BYTES = 16 * CHUNK_BYTES
@@ -184,7 +184,7 @@ class Store:
 
         S3 answers a HEAD without an error code, so a bucket that is not there is Absent too.
         """
-        with self.asking(f"look at {key}"):
+        with self.asking(f"check {key}"):
             found = self.client.stat_object(bucket or self.bucket, key)
         return found.size or 0, found.etag or ""
 

@@ -109,11 +109,7 @@ class SyncRegistry:
     download = waiting(Registry.download)
 
     def subscribe(
-        self,
-        *types: type[E],
-        group: str | None,
-        since: Since = "earliest",
-        until: Literal["now"] | None = None,
+        self, *types: type[E], group: str | None, since: Since = "earliest", until: Literal["now"] | None = None
     ) -> SyncSubscription[E]:
         """Messages of these types, as from `Registry.subscribe`: `for message in …`."""
         return SyncSubscription(self.loop, self.registry.subscribe(*types, group=group, since=since, until=until))

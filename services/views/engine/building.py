@@ -15,9 +15,9 @@ from services.views.engine.definition import View
 from shared.log.lock_keys import BUILDER
 
 RANGE_POSITIONS = 50_000
-"""What a table catches up with in one statement."""
+"""The positions that a table catches up with in one statement."""
 LOCK_TIMEOUT = "set local lock_timeout = '50ms'"
-"""Not longer for a lock that excludes readers: the next readers wait behind it."""
+"""For a lock that excludes readers: while a statement waits for it, new readers wait behind that statement."""
 
 # The workers scan and sort, this connection groups and writes: a sort of its own would make them wait.
 MEMORY = """
@@ -31,7 +31,7 @@ set local enable_incremental_sort = off;
 
 @dataclass(frozen=True)
 class Digest:
-    """What a table holds: the number of its rows, and hashes of them in any order."""
+    """The number of rows in a table, and a hash of all rows that does not depend on their order."""
 
     rows: int
     hashes: str
@@ -48,10 +48,6 @@ class NewTable:
     generation: int
     target: int
     position: int = 0
-
-
-def ignore(_table: NewTable) -> None:
-    """The new table is not watched."""
 
 
 @asynccontextmanager
@@ -71,7 +67,7 @@ async def build(
     view: View,
     current: Cursor | None,
     upto: int | None = None,
-    began: Callable[[NewTable], None] = ignore,
+    began: Callable[[NewTable], None] = lambda _table: None,
 ) -> NewTable:
     """Fold the log up to `upto`, or to where the table in use is, or to its settled end, into a new table."""
     await sweep(connection, view)
@@ -104,7 +100,7 @@ async def digest(connection: asyncpg.Connection, view: View, generation: int) ->
 
 
 async def sweep(connection: asyncpg.Connection, view: View) -> None:
-    """Drop every generation but the one in use. A table that is still read is left to the next sweep."""
+    """Drop every generation except that in use. A table that is still read is left to the next sweep."""
     tables = await connection.fetch("select tablename from pg_tables where schemaname = 'registry'")
     used = await connection.fetchval("select generation from registry.cursor where view = $1", view.name)
     for (table,) in tables:

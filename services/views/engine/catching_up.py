@@ -1,4 +1,4 @@
-"""A view alone, up to where the others are; where its fold fails, up to the very fact that it fails on."""
+"""A view alone, up to where the others are; where its fold fails, up to the fact that it fails on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.views.engine.step import Step
 from shared.runtime.errors import is_transient
 
 MAX_POSITIONS = 10_000
-"""In one statement."""
+"""The positions that a view moves by in one statement."""
 
 
 class FoldFailed(Exception):

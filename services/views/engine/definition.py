@@ -25,7 +25,7 @@ class View:
     """One public name, `registry.<name>`, over the newest generation of its table.
 
     `version` is the number in the folder's VERSION. It is raised with every change of the SQL beside it, and the table
-    is then built again. `view` may use `parameters`: when one of them changes, the public view is replaced and no table
+    is then built again. `view` may use `parameters`: when a parameter changes, the public view is replaced and no table
     is built.
     """
 
@@ -75,7 +75,7 @@ class View:
         return self.view.format(table=table, **literals)
 
     def show_sql(self, generation: int) -> str:
-        """The public view. Who reads it, and views of users on it, keep their rights and go on."""
+        """The public view. Its readers, and views of users on it, keep their rights and are not interrupted."""
         return f"create or replace view registry.{self.name} as\n{self.rows_sql(self.table_name(generation))}"
 
     def digest_sql(self, generation: int) -> str:
@@ -83,13 +83,8 @@ class View:
         return SQL["digest"].format(shown=self.rows_sql(self.table_name(generation)))
 
 
-def discover(folder: Path = HERE.parent / "tables") -> list[View]:
-    """Every view that has a folder."""
-    return [View.read(found.parent) for found in sorted(folder.glob("*/VERSION"))]
-
-
-VIEWS = discover()
-"""Every view, shown with the default policy."""
+VIEWS = [View.read(file.parent) for file in sorted((HERE.parent / "tables").glob("*/VERSION"))]
+"""Every view that has a folder, shown with the default policy."""
 NAMES = tuple(view.name for view in VIEWS)
 
 

@@ -1,6 +1,6 @@
-"""The projector: follows the log with every view. It knows none of them.
+"""The projector: follows the log with every view, whatever views there are.
 
-The views that are at its position move together, in one statement. A view that is not there (it fails, it is behind, or
+The views that are at its position move together, in one statement. A view that is not (it fails, it is behind, or
 its table is missing or of an older fold) is brought there by its own task, on another connection, and then joins them.
 """
 
@@ -36,8 +36,8 @@ SECONDS = Histogram(
 
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 120.0
 """Between two attempts to bring a view that failed."""
-LOOK_SECONDS = 0.005
-"""Between two looks at whether the others have come to the position of a new table."""
+POLL_SECONDS = 0.005
+"""Between two checks whether the other views have come to the position of a new table."""
 
 logger = structlog.get_logger()
 
@@ -51,9 +51,9 @@ class Failure:
 
 
 class Projector(Work):
-    """Follows the log on one connection, which holds the lock that makes it the only projector.
+    """Follows the log on the connection that holds the lock of the only projector.
 
-    Should that connection break without notice, the cursors still admit one of two projectors.
+    If that connection breaks unnoticed and another projector begins, the cursors let only one of the two move a view.
     """
 
     def __init__(self, pool: asyncpg.Pool, connection: asyncpg.Connection, views: Sequence[View] = VIEWS) -> None:
@@ -66,8 +66,8 @@ class Projector(Work):
         self.building: dict[str, NewTable] = {}
         self._step: Step | None = None
         self._cursors: dict[str, int] = {}  # as last read, of views that are not followed
-        self._moving = asyncio.Lock()  # who holds it may move the views and change which are followed
-        self._one_build = asyncio.Lock()  # others would each hold a connection while they wait
+        self._moving = asyncio.Lock()  # to move the views, or to change which are followed
+        self._one_build = asyncio.Lock()  # two builds at a time would need two connections
         self._lacking = {view.name: asyncio.Event() for view in views}
 
     async def open(self) -> None:
@@ -104,7 +104,7 @@ class Projector(Work):
                 await self._bring(view)
                 pause = MIN_RETRY_SECONDS
             except CursorMoved:
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
             except (FoldFailed, ColumnsChanged, asyncpg.PostgresError, *TRANSIENT) as error:
                 self._set_aside(view.name, error)
                 await asyncio.sleep(pause)
@@ -112,7 +112,7 @@ class Projector(Work):
 
     def problem(self) -> str | None:
         """Which views do not follow the log."""
-        problems = [f"{name} fails after position {it.position}: {it.error}" for name, it in self.failing.items()]
+        problems = [f"{name} fails after position {f.position}: {f.error}" for name, f in self.failing.items()]
         lacking = [view.name for view in self.views if view.name not in self.followed and view.name not in self.failing]
         return "; ".join([*problems, *(f"{name} is not caught up" for name in lacking)]) or None
 
@@ -123,10 +123,10 @@ class Projector(Work):
         """
         return {
             "views": {
-                name: {"fold": it.view.version, "generation": it.generation, "current": it.current}
-                for name, it in self.followed.items()
+                name: {"fold": table.view.version, "generation": table.generation, "current": table.current}
+                for name, table in self.followed.items()
             },
-            "failing": {name: {"position": it.position, "error": it.error} for name, it in self.failing.items()},
+            "failing": {name: {"position": f.position, "error": f.error} for name, f in self.failing.items()},
             "building": {
                 name: {"position": table.position, "of": max(table.target, self.position)}
                 for name, table in self.building.items()
@@ -218,7 +218,7 @@ class Projector(Work):
                     self.position = max(self.position, position)
                 if 0 <= self.position - position <= NEAR_POSITIONS:
                     break
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
             async with self._moving:
                 if self.position < position:
                     raise CursorMoved(f"expected the views at {position} or later, found them at {self.position}")

@@ -18,7 +18,7 @@ from shared.runtime.waiting import gather_or_cancel
 
 @dataclass(frozen=True)
 class Report:
-    """What a rebuild of one view did, and whether its rows are those that were there before.
+    """The result of rebuilding a view, and whether its rows are equal to the rows before.
 
     `seconds` passed from the first fact to the last row with its keys, while the other views were built too. `swapped`
     is how many seconds readers could have waited, None where the old table is still in use. `before` and `equal` are
@@ -46,10 +46,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The position of a view when it was dropped, and what it held if this fold had made it."""
+    """The position of a view when it was dropped, and the digest of its rows if this fold had made them."""
 
     position: int
-    held: Digest | None
+    digest: Digest | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ async def rebuild(
 ) -> list[Report]:
     """Build new tables of the views, all at the same time, then replace the tables in use, one after the other.
 
-    A table that differs from the table in use replaces it only with `accept`; else it stays beside it, to be looked at.
+    A table that differs from the table in use replaces it only with `accept`; else both stay, to be compared.
     With `drop` the public views are dropped first, with the rights on them, and are gone until they are built; Postgres
     refuses that where other views are built on them.
     """
@@ -96,8 +96,8 @@ async def _build(pool: asyncpg.Pool, view: View, current: Cursor | None, dropped
 
 
 async def _place(pool: asyncpg.Pool, connection: asyncpg.Connection, built: Built, accept: bool) -> Report:
-    """Compare a new table with the table in use, or with what the dropped table held, and swap."""
-    table, current, before = built.table, built.current, built.dropped.held if built.dropped else None
+    """Compare a new table with the table in use, or with the digest of the dropped table, and swap."""
+    table, current, before = built.table, built.current, built.dropped.digest if built.dropped else None
     position, swapped = table.position, None
     facts = await _facts(connection, position)
     if current and current.fold == table.view.version:
@@ -111,7 +111,7 @@ async def _place(pool: asyncpg.Pool, connection: asyncpg.Connection, built: Buil
 
 
 async def _drop(connection: asyncpg.Connection, views: Sequence[View]) -> Mapping[str, Dropped]:
-    """Drop every table; return the position of each and what it held there."""
+    """Drop every table; return the position of each and its digest there."""
     async with connection.transaction():
         found = await cursors.read(connection, views)
         existing = [view for view in views if view.name in found]
@@ -124,8 +124,8 @@ async def _drop(connection: asyncpg.Connection, views: Sequence[View]) -> Mappin
         for view in existing:
             cursor = found[view.name]
             same = cursor.fold == view.version
-            held = await digest(connection, view, cursor.generation) if same else None
-            dropped[view.name] = Dropped(cursor.position, held)
+            rows = await digest(connection, view, cursor.generation) if same else None
+            dropped[view.name] = Dropped(cursor.position, rows)
             await connection.execute(f"drop view registry.{view.name}")
             await connection.execute(f"drop table {view.table_name(cursor.generation)}")
         await connection.execute("delete from registry.cursor where view = any ($1)", [view.name for view in existing])

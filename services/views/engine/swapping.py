@@ -9,7 +9,7 @@ from collections.abc import Callable
 import asyncpg
 
 from services.views.engine import cursors
-from services.views.engine.building import LOCK_TIMEOUT, Digest, NewTable, build, catch_up, digest, ignore, sweep
+from services.views.engine.building import LOCK_TIMEOUT, Digest, NewTable, build, catch_up, digest, sweep
 from services.views.engine.cursors import Cursor, CursorMoved
 from services.views.engine.definition import View
 
@@ -26,13 +26,12 @@ class ColumnsChanged(RuntimeError):
 
 
 async def renew(
-    connection: asyncpg.Connection, view: View, current: Cursor | None, began: Callable[[NewTable], None] = ignore
-) -> NewTable:
+    connection: asyncpg.Connection, view: View, current: Cursor | None, began: Callable[[NewTable], None]
+) -> None:
     """Build a view's first table, or the first of a new fold, and put it in its place."""
     table = await build(connection, view, current, began=began)
     await swap(connection, table)
     await sweep(connection, view)
-    return table
 
 
 async def approach(connection: asyncpg.Connection, table: NewTable) -> None:

@@ -33,7 +33,7 @@ class Sender:
         self._producer: AIOKafkaProducer | None = None
 
     async def send(self, topic: str, key: bytes, value: bytes, headers: list[Header]) -> None:
-        """Return when all replicas in sync have the record; raise NotPublished if nobody acknowledges it in time."""
+        """Return when all replicas in sync have the record; raise NotPublished if that takes too long."""
         producer = None
         try:
             async with timeout(ACK_TIMEOUT_SECONDS):  # an idempotent producer has no limit of its own

@@ -8,7 +8,7 @@ create table if not exists registry.cursor (
 ) with (fillfactor = 10);
 
 -- The SQL that made the table in use, so that a process with a newer fold can follow the log with the old table until
--- the new one is built; `shown` is the public view. A row of another generation than the cursor's counts as missing.
+-- the new table is built; `shown` is the public view. A row of another generation than the cursor's counts as missing.
 create table if not exists registry.definition (
   view       text primary key,
   generation int not null,

@@ -1,7 +1,7 @@
 -- What the facts in ($1, $2] change of each version.
 -- A promotion changes two versions: the promoted and the replaced. A refusal that names an unknown version or stage
--- changes none, so the first fact of every row is model.registered. Dates that people wrote stay text: Postgres cannot
--- hold every date that Python can, and a fold must not fail on a fact.
+-- changes none, so the first fact of every row is model.registered. Dates that people wrote stay text: Postgres has a
+-- smaller range of dates than Python, and a fold must not fail on a fact.
 with fact as (
   select stream as model, (data ->> 'version')::int as version, kind, position, at, data
     from log.event

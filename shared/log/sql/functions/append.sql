@@ -1,8 +1,8 @@
 -- Append to many streams at once; each stream is accepted or refused on its own, by the version the writer expects.
 -- _streams, _expected, _counts: an element for each stream, no stream twice. _stream … _meta: an element for each fact,
--- the facts of a stream in order of version. Returns the accepted streams with their new version and the position of their last
--- fact; a stream that is missing from the answer has moved. The very same ids at the expected versions are a repeat
--- after a lost acknowledgement, and accepted.
+-- the facts of a stream in order of version. Returns the accepted streams with their new version and the position of
+-- their last fact; a stream that is missing from the answer has moved. The same ids at the expected versions are a
+-- repeat after a lost acknowledgement, and accepted.
 create or replace function log.append(
   _streams text[], _expected int[], _counts int[],
   _stream text[], _version int[], _kind text[], _id uuid[], _data jsonb[], _meta jsonb[]

@@ -6,5 +6,5 @@ begin
     using errcode = 'LOG02';
 end $$;
 
--- A trigger needs no grant, and nobody else calls it.
+-- A trigger needs no grant, and nothing else calls it.
 revoke execute on function log.refuse() from public;
