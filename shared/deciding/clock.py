@@ -20,6 +20,7 @@ import structlog
 from shared.bus.batch import Answer
 from shared.domain.command import Cause, CausedCommand
 from shared.domain.decider import Command
+from shared.runtime.errors import is_transient
 from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Context, Runtime
 from shared.runtime.waiting import sleep_until_stopped
@@ -61,16 +62,28 @@ class Schedule:
     async def run(self, runtime: Runtime, context: Context, answer: Answer) -> None:
         """Do the work whenever it is due, until the process stops."""
         await runtime.pool.execute(CREATE, self.name)
+        bug: str | None = None
         while not runtime.stopping.is_set():
             async with runtime.pool.acquire() as connection, connection.transaction():
                 if row := await connection.fetchrow(TAKE, self.name):
-                    async with asyncio.timeout(MAX_RUN_SECONDS):
-                        commands = await self.work(replace(context, now=row["now"]))
-                        await answer(self._caused(row["due"], commands))
+                    bug = await self._do(row["due"], replace(context, now=row["now"]), answer)
                     await connection.execute(MOVE, self.name, self.interval.total_seconds())
             wait = await runtime.pool.fetchval(WAIT, self.name)
-            runtime.health.report(self.name, True, f"next run in {max(wait, 0):.0f} s")
+            detail = f"next run in {max(wait, 0):.0f} s"
+            runtime.health.report(self.name, bug is None, f"{detail}, the last one has a bug: {bug}" if bug else detail)
             await sleep_until_stopped(runtime.stopping, min(max(wait, MIN_SLEEP_SECONDS), MAX_SLEEP_SECONDS))
+
+    async def _do(self, due: datetime, context: Context, answer: Answer) -> str | None:
+        """Do the work of a run. A bug in it is logged and returned: the next run comes, and messages are answered."""
+        try:
+            async with asyncio.timeout(MAX_RUN_SECONDS):
+                await answer(self._caused(due, await self.work(context)))
+        except Exception as error:
+            if is_transient(error):
+                raise
+            logger.error("bug", component=self.name, exc_info=error)
+            return f"{type(error).__name__}: {error}"
+        return None
 
     def _caused(self, due: datetime, commands: Iterable[Command]) -> list[CausedCommand[Any]]:
         """A stream answers a cause once, so each command of one model has a cause of its own."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -189,6 +190,23 @@ async def test_a_run_that_fails_is_done_again_with_the_same_causes_and_answered_
     assert len(runs.causes) == 2
     assert runs.causes[0] == runs.causes[1]
     assert await runs.log.pool.fetchval("select count(*) from log.event") == 2
+
+
+async def test_a_bug_in_a_run_is_reported_and_the_next_run_comes(runs: Runs, runtime: Runtime) -> None:
+    async def fail() -> None:
+        raise KeyError("a bug")
+
+    runs.during = lambda number: fail() if number == 1 else None
+
+    async def reported(ready: bool) -> bool:
+        health = runtime.health.components.get(NAME, {})
+        return health.get("ready") is ready and ("KeyError: 'a bug'" in str(health.get("detail"))) is not ready
+
+    async with running(runs, runtime):
+        await until(partial(reported, False), "a report of the bug")
+        await runs.due("1 second")
+        await until(partial(reported, True), "a run without a bug")
+    assert len(runs.times) == 2
 
 
 async def test_an_instance_does_not_wait_for_the_run_of_another(runs: Runs, settings: Settings, log: Log) -> None:
