@@ -15,6 +15,7 @@ from typing import TypeVar
 from modelog.store import MAX_CONNECTIONS, Store, Unavailable
 
 from shared.runtime.runtime import Runtime
+from shared.runtime.waiting import gather_or_cancel
 
 THREADS = MAX_CONNECTIONS // 2
 FILES_AT_ONCE = 4
@@ -77,12 +78,7 @@ class ArtifactStore:
             async with slots:
                 return await work(item)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(limited(item)) for item in items]
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return await gather_or_cancel(limited(item) for item in items)
 
     async def make_bucket(self) -> None:
         """Make the bucket if there is none."""

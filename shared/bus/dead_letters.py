@@ -56,7 +56,7 @@ class DeadLetters:
         try:
             await self._send(record.key, value, [*record.headers, *headers])
         except MessageSizeTooLargeError:
-            # Older `make parked` finds the state in this sentence.
+            # An older `make parked` recognises the record by this sentence.
             why["reason"] = f"{reason}; parked without its value, for it is too large to be copied"
             key = record.key and record.key[:MAX_CUT_KEY_BYTES]
             headers[-1] = (headers[-1][0], why["reason"].encode("utf-8", "replace"))

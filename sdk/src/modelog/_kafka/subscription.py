@@ -48,7 +48,7 @@ FATAL = (
     UnsupportedCodecError,
     UnsupportedSaslMechanismError,
 )
-"""Errors that stay when the same thing is tried again."""
+"""Errors that come again however often the call is repeated."""
 
 
 class Subscription(Generic[E]):
