@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
+from aiokafka import ConsumerRecord
 from modelog.envelope import Message, Unreadable, decode
 from modelog.events import Event
 from prometheus_client import Counter, Histogram
@@ -22,9 +23,6 @@ from shared.domain.decider import Command
 from shared.runtime.errors import is_transient
 from shared.runtime.runtime import Context
 from shared.runtime.waiting import retry
-
-if TYPE_CHECKING:
-    from aiokafka import ConsumerRecord
 
 logger = structlog.get_logger()
 
