@@ -29,7 +29,7 @@ B = TypeVar("B")
 
 
 class RecentlySeen:
-    """What was found as promised within the last `seconds`, the oldest first."""
+    """The objects that were found as promised within the last `seconds`, the oldest first."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

@@ -43,7 +43,7 @@ Answer = Callable[[list[CausedCommand[Any]]], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Handler:
-    """What a service does with one type of message.
+    """How a service handles a type of message.
 
     `command` makes the command, or None where there is nothing to decide; it may be a coroutine function, which runs as
     a task of its own, again after transient errors. `look_up` is called before it: the task is not needed if it returns
@@ -70,7 +70,7 @@ class PendingMessage:
 
 
 class BatchProcessor:
-    """What a service does with the records of Kafka."""
+    """How a service handles the records of Kafka."""
 
     def __init__(
         self,
