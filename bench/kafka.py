@@ -15,7 +15,7 @@ from modelog.events import Event
 from stack.disposable import Sandbox
 
 Sent = tuple[str, bytes, bytes, list[Header]]
-AT_ONCE = 2_000
+RECORDS_AT_ONCE = 2_000
 
 
 def records(sandbox: Sandbox, events: Iterable[Event]) -> Iterator[Sent]:
@@ -55,7 +55,7 @@ async def consuming(sandbox: Sandbox, *topics: str) -> AsyncIterator[AIOKafkaCon
 async def send_all(producer: AIOKafkaProducer, sending: Iterable[Sent]) -> float:
     """Send in order and await the acknowledgements of each batch; return the records a second."""
     began, sent, waiting = time.perf_counter(), 0, iter(sending)
-    while batch := list(islice(waiting, AT_ONCE)):
+    while batch := list(islice(waiting, RECORDS_AT_ONCE)):
         await asyncio.gather(
             *[await producer.send(topic, value, key=key, headers=headers) for topic, key, value, headers in batch]
         )

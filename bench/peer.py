@@ -32,7 +32,7 @@ from bench.events import drifted
 from stack.disposable import Sandbox
 
 CALLERS = 16
-AT_ONCE = 500
+EVENTS_PER_SAVE = 500
 REPORT = drifted("fraud").model_dump(mode="json", exclude={"model"})
 
 
@@ -163,7 +163,7 @@ def _folded(sandbox: Sandbox, events: int) -> float:
         model = Monitored("long")
         for n in range(1, events):
             model.record(**REPORT)
-            if n % AT_ONCE == 0:
+            if n % EVENTS_PER_SAVE == 0:
                 app.save(model)
         app.save(model)
         began = time.perf_counter()

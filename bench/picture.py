@@ -14,7 +14,7 @@ from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
-WIDE, LEFT, RIGHT, STEP = 880, 330, 730, 30
+WIDTH_PX, LEFT_PX, RIGHT_PX, STEP_PX = 880, 330, 730, 30
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
 .head { font-weight: 600; font-size: 15px } .soft { fill: #59636e; font-size: 12px } .number { font-weight: 600 }
@@ -50,11 +50,11 @@ def draw(file: Path, to: Path) -> None:
         ("Milliseconds, p50 ● to p99 ○", "← less is better; the aim is for p99", waits),
     ):
         if lines:
-            parts += [_text(20, y, head, "head"), _text(LEFT, y, hint, "soft"), *_panel(lines, y + 16)]
-            y += 64 + STEP * len(lines)
+            parts += [_text(20, y, head, "head"), _text(LEFT_PX, y, hint, "soft"), *_panel(lines, y + 16)]
+            y += 64 + STEP_PX * len(lines)
     by = f"make bench, {kept['at'][:10]}: servers, services and load share {kept['machine']['cores']} cores."
-    frame = f'<rect class="paper" x="0.5" y="0.5" width="{WIDE - 1}" height="{y + 17}" rx="6"/>'
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {y + 18}" width="{WIDE}" role="img">'
+    frame = f'<rect class="paper" x="0.5" y="0.5" width="{WIDTH_PX - 1}" height="{y + 17}" rx="6"/>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {y + 18}" width="{WIDTH_PX}" role="img">'
     title = "<title>modelog beside a library like it and beside bare drivers</title>"
     to.parent.mkdir(parents=True, exist_ok=True)
     style = f"<style>{STYLE}</style>"
@@ -76,10 +76,10 @@ def _panel(lines: Sequence[Line], top: float) -> list[str]:
     """The lines, and behind them a grid from the decade below the least number to the decade above the greatest."""
     numbers = [number for *_, marks in lines for _, at, end, _ in marks for number in (at, end) if number]
     low, high = floor(log10(min(numbers))), ceil(log10(max(numbers)))
-    bottom = top + STEP * len(lines)
+    bottom = top + STEP_PX * len(lines)
 
     def x(number: float) -> float:
-        return round(LEFT + (log10(number) - low) / max(1, high - low) * (RIGHT - LEFT), 1)
+        return round(LEFT_PX + (log10(number) - low) / max(1, high - low) * (RIGHT_PX - LEFT_PX), 1)
 
     drawn = []
     for power in range(low, max(high, low + 1) + 1):
@@ -87,8 +87,8 @@ def _panel(lines: Sequence[Line], top: float) -> list[str]:
         drawn.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{top - 4}" y2="{bottom}"/>')
         drawn.append(_text(at, bottom + 16, f"{10.0**power:,.10g}", "soft", "middle"))
     for n, (path, number, marks) in enumerate(lines):
-        y = top + STEP * (n + 0.5)
-        drawn += [_text(20, y + 4, path), _text(WIDE - 20, y + 4, number, "number", "end")]
+        y = top + STEP_PX * (n + 0.5)
+        drawn += [_text(20, y + 4, path), _text(WIDTH_PX - 20, y + 4, number, "number", "end")]
         drawn += [_mark(kind, x(at), y + down, x(end) if end else None) for kind, at, end, down in marks]
     return drawn
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-WIDE = 116
+WIDTH_CHARS = 116
 HEAD = ("path", "floor", "peer", "ours", "ratio", "aim", "")
 
 
@@ -89,7 +89,7 @@ def table(rows: Sequence[Row]) -> str:
     for row, line in zip(rows, lines[1:], strict=True):
         text.append(_line(line, widths))
         if row.note:
-            text.append(fill(row.note, WIDE, initial_indent="    ", subsequent_indent="    "))
+            text.append(fill(row.note, WIDTH_CHARS, initial_indent="    ", subsequent_indent="    "))
     return "\n".join(text)
 
 

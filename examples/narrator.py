@@ -19,7 +19,7 @@ TABLE_COLUMNS = 200
 """The width of a table where there is no terminal."""
 MIN_CELL_COLUMNS = 12
 """The width that a cell keeps on a narrow terminal."""
-MARGIN = 36
+MARGIN_COLUMNS = 36
 """The columns in front of a sentence: the time, and the name of the event."""
 
 
@@ -63,13 +63,13 @@ class Narrator:
 
     def event(self, seconds: float, name: str, sentence: str, tone: Tone = "plain") -> None:
         """An event: the time since the first message of its chain, its name, and its meaning."""
-        room = max(self.width - MARGIN, 30) if self.width else None
+        room = max(self.width - MARGIN_COLUMNS, 30) if self.width else None
         first, *rest = textwrap.wrap(sentence, room) if room else [sentence]
         self._write(
             f"  {self._paint(f'{seconds * 1000:+6.0f} ms', 'dim')}  {self._paint(f'{name:<22}', tone)}  {first}"
         )
         for line in rest:
-            self._write(" " * MARGIN + line)
+            self._write(" " * MARGIN_COLUMNS + line)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows under their heads; text that is too wide is wrapped."""

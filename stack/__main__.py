@@ -9,7 +9,6 @@ from stack.up import down, up
 
 
 def main() -> int:
-    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m stack", description="Kafka, Postgres, S3 and the services, here.")
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="start everything, return when it is ready, and print the addresses")

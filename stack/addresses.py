@@ -5,7 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
 
-NEEDED = ("MODELOG_KAFKA_SERVERS", "MODELOG_POSTGRES_URL", "MODELOG_S3_ENDPOINT")
+VARIABLES = {
+    "kafka": "MODELOG_KAFKA_SERVERS",
+    "postgres": "MODELOG_POSTGRES_URL",
+    "s3_endpoint": "MODELOG_S3_ENDPOINT",
+    "s3_access_key": "MODELOG_S3_ACCESS_KEY",
+    "s3_secret_key": "MODELOG_S3_SECRET_KEY",
+    "s3_bucket": "MODELOG_S3_BUCKET",
+    "topic_prefix": "MODELOG_TOPIC_PREFIX",
+}
+NEEDED = tuple(VARIABLES.values())[:3]
 MASK = "****"
 
 
@@ -16,36 +25,20 @@ class Addresses:
     kafka: str
     postgres: str
     s3_endpoint: str
-    s3_access_key: str
-    s3_secret_key: str
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
     s3_bucket: str = "modelog"
     topic_prefix: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read them from MODELOG_* variables."""
-        return cls(
-            kafka=env["MODELOG_KAFKA_SERVERS"],
-            postgres=env["MODELOG_POSTGRES_URL"],
-            s3_endpoint=env["MODELOG_S3_ENDPOINT"],
-            s3_access_key=env.get("MODELOG_S3_ACCESS_KEY", ""),
-            s3_secret_key=env.get("MODELOG_S3_SECRET_KEY", ""),
-            s3_bucket=env.get("MODELOG_S3_BUCKET", "modelog"),
-            topic_prefix=env.get("MODELOG_TOPIC_PREFIX", ""),
-        )
+        return cls(**{field: env[name] for field, name in VARIABLES.items() if name in env})
 
     @property
     def env(self) -> dict[str, str]:
         """The same as MODELOG_* variables, for processes."""
-        return {
-            "MODELOG_KAFKA_SERVERS": self.kafka,
-            "MODELOG_POSTGRES_URL": self.postgres,
-            "MODELOG_S3_ENDPOINT": self.s3_endpoint,
-            "MODELOG_S3_ACCESS_KEY": self.s3_access_key,
-            "MODELOG_S3_SECRET_KEY": self.s3_secret_key,
-            "MODELOG_S3_BUCKET": self.s3_bucket,
-            "MODELOG_TOPIC_PREFIX": self.topic_prefix,
-        }
+        return {name: getattr(self, field) for field, name in VARIABLES.items()}
 
     @property
     def masked(self) -> Self:

@@ -22,7 +22,7 @@ STACK_LOG = FOLDER / "stack.log"
 
 @dataclass(frozen=True)
 class Record:
-    """What `up` started: the daemon, identified by its process id and its start time."""
+    """The daemon that `up` started, identified by its process id and its start time."""
 
     source: Source
     pid: int
@@ -45,7 +45,7 @@ class Record:
 
 
 def read_record() -> Record | None:
-    """What the last `up` started and no `down` has ended."""
+    """The daemon that the last `up` started and no `down` has ended."""
     return Record(**json.loads(RECORD.read_text())) if RECORD.exists() else None
 
 

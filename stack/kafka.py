@@ -61,7 +61,6 @@ class Kafka(Server):
 
     @property
     def address(self) -> str:
-        """Where it answers."""
         return f"127.0.0.1:{self.port}"
 
     @override

@@ -24,12 +24,11 @@ class S3(Server):
 
     @property
     def keys(self) -> tuple[str, str]:
-        """Access key and secret key."""
+        """Access key, secret key."""
         return "modelog", kept_secret(self.home / "secret")
 
     @property
     def endpoint(self) -> str:
-        """Its URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @override

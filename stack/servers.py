@@ -36,7 +36,6 @@ class Servers:
 
     @property
     def addresses(self) -> Addresses:
-        """Their addresses."""
         return Addresses(self._kafka.address, self._postgres.url, self._s3.endpoint, *self._s3.keys)
 
     def start(self, name: Name) -> None:

@@ -1,4 +1,4 @@
-"""What the stack prints."""
+"""The output of the stack, and its error."""
 
 import sys
 

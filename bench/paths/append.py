@@ -25,8 +25,8 @@ STREAMS = 100
 ROUNDS = 3
 TIMES_PEER = 10
 """How many times the peer's rate; it saves with 16 threads, each its own aggregate or all the same."""
-ONE = "insert into floor.event (stream, version, kind, id, data, meta) values ($1, $2, $3, $4, $5, $6)"
-MANY = """
+INSERT_ONE = "insert into floor.event (stream, version, kind, id, data, meta) values ($1, $2, $3, $4, $5, $6)"
+INSERT_MANY = """
 insert into floor.event (stream, version, kind, id, data, meta)
 select * from unnest($1::text[], $2::int[], $3::text[], $4::uuid[], $5::jsonb[], $6::jsonb[])
 """
@@ -137,7 +137,7 @@ def _many(log: Log) -> Call:
 
 def _insert_one(pool: asyncpg.Pool) -> Call:
     async def call(tag: str, caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
-        await pool.execute(ONE, f"{tag}-{caller}", next(own) + 1, "drift.recorded", uuid.uuid4(), DATA, META)
+        await pool.execute(INSERT_ONE, f"{tag}-{caller}", next(own) + 1, "drift.recorded", uuid.uuid4(), DATA, META)
         return 1
 
     return call
@@ -148,7 +148,7 @@ def _insert_many(pool: asyncpg.Pool) -> Call:
         streams = [f"{tag}-{n}" for n in range(STREAMS)]
         kinds, versions = ["drift.recorded"] * STREAMS, [next(own) + 1] * STREAMS
         ids = [uuid.uuid4() for _ in streams]
-        await pool.execute(MANY, streams, versions, kinds, ids, [DATA] * STREAMS, [META] * STREAMS)
+        await pool.execute(INSERT_MANY, streams, versions, kinds, ids, [DATA] * STREAMS, [META] * STREAMS)
         return STREAMS
 
     return call

@@ -16,14 +16,14 @@ from services.views.engine.definition import NAMES
 from shared.log import Append, Log
 from shared.log.view_cursors import wait_until
 
-RATE, BATCH, MODELS = 1_000, 5, 400
+FACTS_PER_SECOND, FACTS_PER_APPEND, MODELS = 1_000, 5, 400
 SHOWN = "select coalesce(min(position), 0) from registry.cursor"
 SETTLED = "select least(log.settled(), (select max(position) from log.event))"
-AIM = 10
+AIM_MS = 10
 
 
 async def measure(bench: Bench) -> list[Row]:
-    facts = round(RATE * bench.scale.lag_seconds)
+    facts = round(FACTS_PER_SECOND * bench.scale.lag_seconds)
     async with bench.sandbox() as sandbox, await sandbox.service(6) as pool:
         await load(sandbox, 40_000)
         log = Log(pool)
@@ -33,7 +33,7 @@ async def measure(bench: Bench) -> list[Row]:
             return int(await pool.fetchval(sql))
 
         before, meanwhile = _appends("bare", facts), _appends("shown", facts)
-        bench.progress(f"lag: {facts:,} facts at {RATE:,}/s, seen by a bare poll")
+        bench.progress(f"lag: {facts:,} facts at {FACTS_PER_SECOND:,}/s, seen by a bare poll")
         bare, _ = await _lags(log, before, lambda: ask(SETTLED))
         async with serving(sandbox, "views"):
             await wait_until(pool, NAMES, await log.settled(), 30)
@@ -41,17 +41,18 @@ async def measure(bench: Bench) -> list[Row]:
             cores = Cores()
             shown, rate = await _lags(log, meanwhile, lambda: ask(SHOWN))
             used = cores.described()
-    note = f"{rate:,.0f} facts/s in appends of {BATCH}, read each ms; {used}; floor: a bare poll of the settled log"
+    pace = f"{rate:,.0f} facts/s in appends of {FACTS_PER_APPEND}, read each ms"
+    note = f"{pace}; {used}; floor: a bare poll of the settled log"
     return [
         Row("views' lag, p50", "ms", median(shown), median(bare), note=note),
-        Row("views' lag, p99", "ms", percentile(shown, 0.99), percentile(bare, 0.99), AIM),
+        Row("views' lag, p99", "ms", percentile(shown, 0.99), percentile(bare, 0.99), AIM_MS),
     ]
 
 
 def _appends(tag: str, facts: int) -> list[list[Append]]:
     """Histories of many models, a few facts of different models in an append."""
     single = list(appends([f"{tag}-{n}" for n in range(MODELS)], -(-facts // MODELS)))
-    return [single[n : n + BATCH] for n in range(0, facts, BATCH)]
+    return [single[n : n + FACTS_PER_APPEND] for n in range(0, facts, FACTS_PER_APPEND)]
 
 
 async def _lags(
@@ -62,9 +63,9 @@ async def _lags(
     async with watched(ask) as curve:
         began = time.perf_counter()
         for n, batch in enumerate(waiting):
-            await asyncio.sleep(max(0.0, began + n * BATCH / RATE - time.perf_counter()))
+            await asyncio.sleep(max(0.0, began + n * FACTS_PER_APPEND / FACTS_PER_SECOND - time.perf_counter()))
             heads = await log.append(batch)
             committed.append((time.perf_counter(), max(head.position for head in heads.values())))
-        rate = len(waiting) * BATCH / (time.perf_counter() - began)
+        rate = len(waiting) * FACTS_PER_APPEND / (time.perf_counter() - began)
         await drawn(curve.latest, committed[-1][1], every=0.001)
     return [max(0.0, curve.reached(position) - at) * 1000 for at, position in committed], rate

@@ -20,7 +20,7 @@ from bench.events import trained
 from bench.hops import Received, Sent, Took, hops
 from bench.kafka import batches, consuming, producing, records
 from bench.loading import META
-from bench.paths.append import ONE
+from bench.paths.append import INSERT_ONE
 from bench.paths.reports import uploaded
 from bench.row import Row
 from bench.runner import Bench
@@ -29,7 +29,7 @@ from stack.disposable import Sandbox
 
 SERVICES = ("ingestion", "validation", "promotion", "relay")
 HOPS, APPENDS = 4, 3
-WARM_UP = 50
+WARM_UP_RUNS = 50
 UNREAD = ("drift.detected", "retirement.requested")
 """Topics that none of these services reads: on them the floor of each rate is measured."""
 FINAL = (ModelPromoted, PromotionRefused, ModelRejected, RegistrationRefused)
@@ -46,7 +46,7 @@ async def measure(bench: Bench) -> list[Row]:
         }
         artifact = await asyncio.to_thread(uploaded, sandbox)
         async with serving(sandbox, *SERVICES), _registry(sandbox) as registry, _receiving(registry) as received:
-            await _looped(registry, received, _runs("warm", WARM_UP, artifact), 25)
+            await _looped(registry, received, _runs("warm", WARM_UP_RUNS, artifact), 25)
             for rate, floor in floors.items():
                 count = round(rate * bench.scale.loop_seconds)
                 for name, tag in (("one model each", f"each-{rate}"), ("all one model", "")):
@@ -162,6 +162,6 @@ async def _inserts(sandbox: Sandbox, count: int) -> list[float]:
     async with sandbox.owner() as pool:
         for n in range(count):
             began = time.perf_counter()
-            await pool.execute(ONE, "floor", n + 1, "model.registered", uuid.uuid4(), data, META)
+            await pool.execute(INSERT_ONE, "floor", n + 1, "model.registered", uuid.uuid4(), data, META)
             inserts.append((time.perf_counter() - began) * 1000)
     return inserts

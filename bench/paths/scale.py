@@ -20,7 +20,7 @@ from stack.disposable import Sandbox
 
 INSTANCES = (1, 2, 4)
 ANSWERS = 2
-TAIL = 0.1
+TAIL_SHARE = 0.1
 """The share at the end that is not counted: there some instances have no work left."""
 
 
@@ -47,7 +47,7 @@ async def _answered(bench: Bench, sandbox: Sandbox, instances: int) -> tuple[flo
         await send_all(producer, records(sandbox, monitored(count)))
     bench.progress(f"scale: {count:,} drift.detected are on the topic, for {instances} of retraining")
     async with sandbox.owner() as pool, AsyncExitStack() as stack:
-        last = await logged(pool) + round(count * ANSWERS * (1 - TAIL))
+        last = await logged(pool) + round(count * ANSWERS * (1 - TAIL_SHARE))
         await asyncio.gather(*(stack.enter_async_context(serving(sandbox, "retraining")) for _ in range(instances)))
         cores, began, before = Cores(), time.perf_counter(), await logged(pool)
         curve = await drawn(lambda: logged(pool), last, since=before)

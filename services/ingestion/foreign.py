@@ -128,7 +128,7 @@ class Foreign:
 
     @contextmanager
     def _asking(self, uri: str, bucket: str) -> Iterator[None]:
-        """Refuse what cannot be read. What keeps modelog from its own bucket is raised, to be tried again.
+        """Refuse an address that cannot be read. Errors of modelog's own bucket are raised, to be tried again.
 
         An answer that the request is wrong is a refusal, as long as modelog's own bucket answers with the same keys: a
         wrong address stays wrong, and would be tried for ever.

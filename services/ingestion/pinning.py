@@ -49,7 +49,7 @@ class Pinning:
         """Read every byte of `artifact` once, copy in what is foreign, and put its manifest.
 
         A blob that this process has read, and whose ETag is still the same, is not read again; when it was seen in the
-        last seconds, not even the ETag is asked for.
+        last seconds, its ETag is not requested either.
         """
         try:
             found = await (self._checked(artifact.files) if artifact.uri is None else self._fetched(artifact.uri))
@@ -87,7 +87,7 @@ class Pinning:
         return [*problems, *await self.artifacts.each(self._verified, files)]
 
     async def _verified(self, file: File) -> ReadFile | Refused:
-        # Each blob is read by one task: of a thousand messages about the same bytes, the others wait and find it known.
+        # Each blob is read by one task: the tasks of other messages about the same bytes wait, and find it known.
         lock = self._reading.setdefault(file.sha256, asyncio.Lock())
         async with lock:
             known = self._files.pop(file.sha256, None)

@@ -40,7 +40,7 @@ class Promote:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a promotion of this version carries, its status and stage, and the champion that it was compared with."""
+    """The fields of its promotion, its status and stage, and the champion that it was compared with."""
 
     manifest: str
     uri: str

@@ -1,4 +1,4 @@
-"""What a version must show: each check is a function and returns its finding."""
+"""The checks of a version: each is a function and returns its finding."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ class Presence:
         return cls(runtime.resource(ArtifactStore))
 
     async def problems(self, manifest: str, files: Sequence[File]) -> list[str]:
-        """What is not as promised, in sentences: the manifest is read, and the size of each blob asked for.
+        """A sentence for each object that is not as promised: the manifest is read, the size of each blob is checked.
 
-        What was found as promised within the last seconds is not asked for again.
+        Objects that were found as promised within the last seconds are not checked again.
         """
 
         async def problem(key: str, ask: Callable[..., str | None], *arguments: object) -> str | None:

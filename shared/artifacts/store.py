@@ -15,6 +15,7 @@ from typing import TypeVar
 from modelog.store import MAX_CONNECTIONS, Store, Unavailable
 
 from shared.runtime.runtime import Runtime
+from shared.runtime.waiting import gather_or_cancel
 
 THREADS = MAX_CONNECTIONS // 2
 FILES_AT_ONCE = 4
@@ -28,7 +29,7 @@ B = TypeVar("B")
 
 
 class RecentlySeen:
-    """What was found as promised within the last `seconds`, the oldest first."""
+    """The objects that were found as promised within the last `seconds`, the oldest first."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -77,12 +78,7 @@ class ArtifactStore:
             async with slots:
                 return await work(item)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(limited(item)) for item in items]
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return await gather_or_cancel(limited(item) for item in items)
 
     async def make_bucket(self) -> None:
         """Make the bucket if there is none."""

@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
+from aiokafka import ConsumerRecord
 from modelog.envelope import Message, Unreadable, decode
 from modelog.events import Event
 from prometheus_client import Counter, Histogram
@@ -22,9 +23,6 @@ from shared.domain.decider import Command
 from shared.runtime.errors import is_transient
 from shared.runtime.runtime import Context
 from shared.runtime.waiting import retry
-
-if TYPE_CHECKING:
-    from aiokafka import ConsumerRecord
 
 logger = structlog.get_logger()
 
@@ -45,7 +43,7 @@ Answer = Callable[[list[CausedCommand[Any]]], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Handler:
-    """What a service does with one type of message.
+    """How a service handles a type of message.
 
     `command` makes the command, or None where there is nothing to decide; it may be a coroutine function, which runs as
     a task of its own, again after transient errors. `look_up` is called before it: the task is not needed if it returns
@@ -72,7 +70,7 @@ class PendingMessage:
 
 
 class BatchProcessor:
-    """What a service does with the records of Kafka."""
+    """How a service handles the records of Kafka."""
 
     def __init__(
         self,

@@ -8,10 +8,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import structlog
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from modelog._kafka.consumer import Consumer
@@ -23,13 +23,10 @@ from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from shared.runtime.waiting import sleep_until_stopped
 
-if TYPE_CHECKING:
-    from aiokafka import ConsumerRecord
-
 logger = structlog.get_logger()
 lag = Gauge("modelog_lag", "Records not answered yet", ["service", "topic", "partition"])
 
-Records = Sequence["ConsumerRecord[Any, Any]"]
+Records = Sequence[ConsumerRecord[Any, Any]]
 Take = Callable[[Records], Awaitable[None]]
 
 STUCK_SECONDS = 60.0

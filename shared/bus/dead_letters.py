@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from modelog._kafka.sender import close_producer
 from prometheus_client import Counter
 
 from shared.bus.producer import make_producer
 from shared.bus.topics import PARKED
-
-if TYPE_CHECKING:
-    from aiokafka import ConsumerRecord
 
 logger = structlog.get_logger()
 parked = Counter("modelog_parked", "Records parked", ["service", "topic"])
@@ -56,7 +53,7 @@ class DeadLetters:
         try:
             await self._send(record.key, value, [*record.headers, *headers])
         except MessageSizeTooLargeError:
-            # Older `make parked` finds the state in this sentence.
+            # An older `make parked` recognises the record by this sentence.
             why["reason"] = f"{reason}; parked without its value, for it is too large to be copied"
             key = record.key and record.key[:MAX_CUT_KEY_BYTES]
             headers[-1] = (headers[-1][0], why["reason"].encode("utf-8", "replace"))

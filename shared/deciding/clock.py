@@ -48,7 +48,7 @@ update log.schedule
 WAIT = "select extract(epoch from due - clock_timestamp())::float8 from log.schedule where name = $1"
 
 Work = Callable[[Context], Awaitable[Iterable[Command]]]
-"""What is done in a run: read something, and return the commands that follow."""
+"""A run: reads something, and returns the commands that follow."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from shared.runtime.stream_locks import StreamLocks
 logger = structlog.get_logger()
 
 MAX_ATTEMPTS = 50
-"""How often a decision is taken again on a stream that keeps moving."""
+"""How often a decision is repeated on a stream that keeps moving."""
 STREAMS_IN_APPEND = 130
 """Streams whose facts are appended together, while the next ones are decided."""
 META_SCHEMA = 2
@@ -82,7 +82,7 @@ class CommandHandler(Generic[S, C]):
         raise StreamTooBusy(f"{', '.join(waiting)} moved at each of {MAX_ATTEMPTS} attempts: try again")
 
     async def _known(self, streams: Sequence[str]) -> dict[str, History[S]]:
-        """What is in memory of these streams, else in a snapshot, else nothing."""
+        """The histories of these streams: from memory, else from a snapshot, else empty."""
         known = {stream: history for stream in streams if (history := self.histories.get(stream))}
         if cold := [stream for stream in streams if stream not in known]:
             known |= dict.fromkeys(cold, History(self.decider.initial, 0, IdSet(), 0)) | await self.snapshots.read(cold)

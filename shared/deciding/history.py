@@ -1,4 +1,4 @@
-"""What a service knows of the streams it decided on last, bounded by bytes."""
+"""The streams that a service decided on last, kept in a limited number of bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BASE_BYTES, MAP_ENTRY_BYTES = 2_000, 1_000
 
 @dataclass(frozen=True, slots=True)
 class History(Generic[S]):
-    """What one decider knows of a stream: its version, the folded state, and the causes that it has answered.
+    """A stream as a decider knows it: its version, the folded state, and the causes that it has answered.
 
     `snapshot_version` is the version of its last snapshot.
     """

@@ -8,7 +8,7 @@ from immutables import Map
 
 ID_BYTES = 16
 RECENT_ID_BYTES = 140
-"""What an id takes in a `Map`."""
+"""The memory of an id in a `Map`."""
 MIN_RECENT = 64
 """Ids that are not sorted yet, or a sixteenth of all: sorting then costs an id about 5 µs."""
 

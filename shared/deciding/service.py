@@ -38,7 +38,7 @@ class Service:
         self.schedules: list[Schedule] = []
 
     def on(self, event: type[E], look_up: LookUp[E] | None = None) -> Callable[[MakeCommand[E]], MakeCommand[E]]:
-        """Hear `event`; the function makes a command of its message, or None where there is nothing to ask.
+        """Hear `event`; the function makes a command of its message, or None where there is nothing to decide.
 
         It may be a coroutine function: it is a task then, and is called again after transient errors. If `look_up`
         returns the command, no task is made.
@@ -73,7 +73,7 @@ class Service:
 
     async def run(self, runtime: Runtime) -> None:
         """Answer messages and ticks until the process stops."""
-        # Opened now: the first message shall not wait for the import of a client.
+        # Opened now, so that the first message does not wait for the import of a client.
         resources = {need: runtime.resource(need) for need in self.needs}
         context = Context(datetime.now(UTC), runtime.policy, resources)
         settings = runtime.settings

@@ -21,7 +21,7 @@ STR_BLOCKS = 64
 MIN_RECENT = 32
 """Entries that stay uncompressed, or a sixteenth of all: compressing again then costs 10 µs for each version."""
 RECENT_ENTRY_BYTES = 1_000
-"""What an uncompressed entry is estimated to take."""
+"""The estimated memory of an uncompressed entry."""
 CACHED_BLOCKS = 256
 """Blocks of all mappings that are kept decompressed."""
 

@@ -1,4 +1,4 @@
-"""What is written to the log and what is read from it."""
+"""The values that are written to the log and read from it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Head:
 class Logged:
     """A fact of a stream, read to be folded.
 
-    `data` is None where its kind was not asked for, `cause` where the fact is of another source.
+    `data` is None where its kind was not requested, `cause` where the fact is of another source.
     """
 
     stream: str

@@ -39,7 +39,7 @@ class StandBy(Exception):
 
 @dataclass(frozen=True)
 class Leadership:
-    """What a work may use while its process leads. `connection` holds the lock: when it is lost, so is the lock.
+    """The context of a work while its process leads. `connection` holds the lock: when it is lost, so is the lock.
 
     Its commits do not wait for the disk: after a crash of Postgres a follower repeats what it did last.
     """

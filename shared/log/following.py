@@ -16,7 +16,7 @@ MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.008
 
 
 class Work(ABC):
-    """What is done with the facts of the log, in order of position.
+    """Work on the facts of the log, in order of position.
 
     `position` is the work's cursor: the facts up to it are done. Where it is durable, `advance` makes it so.
     """
@@ -35,7 +35,7 @@ class Work(ABC):
         return None
 
     def state(self) -> dict[str, JsonValue]:
-        """What `/readyz` shows of this work besides its position."""
+        """The fields that `/readyz` shows of this work besides its position."""
         return {}
 
 

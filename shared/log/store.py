@@ -35,9 +35,9 @@ class Log:
         self.pool = pool
 
     async def append(self, appends: Iterable[Append]) -> dict[str, Head]:
-        """Append, once a stream, in one transaction; returns the streams that were accepted, the others have moved.
+        """Append, once a stream, in one transaction; return the streams that were accepted; the others have moved.
 
-        The very same facts at the same versions again are accepted again and written once.
+        The same facts at the same versions again are accepted again and written once.
         """
         appends = [append for append in appends if append.entries]
         if not appends:

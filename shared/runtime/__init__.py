@@ -1,1 +1,1 @@
-"""What every process has: settings, health, logging, and which errors pass."""
+"""What every process has: settings, health, logging, and which errors are transient."""

@@ -1,4 +1,4 @@
-"""Which errors are transient, to be tried again, and which are the message's, to be parked."""
+"""Which errors are transient: the call is repeated. All others belong to the message, which is parked."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ TRANSIENT = (
     asyncpg.TransactionRollbackError,
     asyncpg.PostgresSystemError,
 )
-"""What may be gone when the same is tried again: the network, a server, a lock."""
+"""Errors of the network, of servers and of locks: the same call may work later."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether `error` is of the network or a server, and not of the message."""
+    """Whether the same call may work later, because the message is not the cause."""
     return isinstance(error, TRANSIENT) and not isinstance(error, MessageSizeTooLargeError)

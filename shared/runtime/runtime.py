@@ -40,7 +40,7 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass
 class Runtime:
-    """What the components of a process share."""
+    """The state that the components of a process share."""
 
     settings: Settings
     pool: asyncpg.Pool
@@ -79,12 +79,12 @@ class Context:
 
 
 class Component(Protocol):
-    """What runs in a process until it stops, and goes on after transient errors."""
+    """A part of a process: it runs until the process stops, and goes on after transient errors."""
 
     name: str
 
     def describe(self) -> dict[str, str]:
-        """What it does, for the log line at its start."""
+        """Its description in the log line at its start."""
 
     async def run(self, runtime: Runtime) -> None:
         """Work until `runtime.stopping` is set."""
@@ -130,7 +130,7 @@ async def _open(settings: Settings) -> asyncpg.Pool:
     except asyncpg.InsufficientPrivilegeError:
         pass
     await pool.close()
-    raise NotSetUp("found no log in the database, or an older one: run `python -m operations setup`")
+    raise NotSetUp("found no log in the database, or an older log: run `python -m operations setup`")
 
 
 async def beat_forever(health: Health) -> None:

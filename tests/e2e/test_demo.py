@@ -65,7 +65,7 @@ class Demo:
 def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
     arguments = getattr(request, "param", [])
     folder = Path(tempfile.mkdtemp(prefix="test-demo-"))
-    folder.chmod(0o711)  # root's Postgres runs as nobody
+    folder.chmod(0o711)  # for the user `nobody`, who runs root's Postgres
     mark = secrets.token_hex(8)
     # A test run in the background ignores SIGINT, and the demo would inherit that.
     inherited = signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -88,7 +88,9 @@ async def test_services_that_start_before_kafka_wait_for_it_and_can_be_stopped(
         await check(cluster, load)
 
 
-async def test_services_that_start_before_setup_say_so_and_work_after_it(servers: Servers, tmp_path: Path) -> None:
+async def test_services_that_start_before_setup_log_the_reason_and_work_after_it(
+    servers: Servers, tmp_path: Path
+) -> None:
     async with new_cluster(servers.addresses, tmp_path, set_up=False) as cluster:
         cluster.start("ingestion", "relay")
 

@@ -66,11 +66,11 @@ async def test_a_manifest_that_was_just_put_is_not_asked_for_again(
 ) -> None:
     asked, keep = list[str](), artifacts.store.keep
 
-    def noted(key: str, content: Any, size: int) -> Any:
+    def recorded(key: str, content: Any, size: int) -> Any:
         asked.append(key)
         return keep(key, content, size)
 
-    monkeypatch.setattr(artifacts.store, "keep", noted)
+    monkeypatch.setattr(artifacts.store, "keep", recorded)
     artifact = kept(artifacts, b"bytes")
     found = [await pinned(pinning, artifact) for _ in range(2)]
     assert found[0] == found[1]

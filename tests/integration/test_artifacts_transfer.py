@@ -129,6 +129,6 @@ async def test_a_download_does_not_follow_a_link_out_of_the_folder(store: Counti
     assert below(elsewhere) == {"there": b""}
 
 
-def test_a_download_of_no_manifest_says_so(store: CountingStore, tmp_path: Path) -> None:
+def test_a_download_of_a_manifest_that_is_not_there_is_refused(store: CountingStore, tmp_path: Path) -> None:
     with pytest.raises(Absent, match="found no such object"):
         store.download(manifest([file(b"")])[0], tmp_path)

@@ -44,11 +44,11 @@ async def logged(log: Log, model: str = "fraud") -> Sequence[tuple[int, str, int
 async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     appends, append_all = list[list[str]](), log.append
 
-    async def noted(batch: Sequence[Append]) -> dict[str, Head]:
+    async def recorded(batch: Sequence[Append]) -> dict[str, Head]:
         appends.append([append.stream for append in batch])
         return await append_all(batch)
 
-    monkeypatch.setattr(log, "append", noted)
+    monkeypatch.setattr(log, "append", recorded)
     ingestion = CommandHandler(log, registration)
     heads = await ingestion.answer([register("a"), register("b"), register("a", "churn")])
     assert {stream: head.version for stream, head in heads.items()} == {"fraud": 2, "churn": 1}
@@ -148,12 +148,12 @@ async def test_histories_take_as_many_bytes_as_they_may_and_no_more(log: Log) ->
 async def test_services_of_one_process_take_turns_at_a_model(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     written, append = [], log.append
 
-    async def noted(appends: Sequence[Append]) -> dict[str, Head]:
+    async def recorded(appends: Sequence[Append]) -> dict[str, Head]:
         heads = await append(appends)
         written.append((len(appends), len(heads)))
         return heads
 
-    monkeypatch.setattr(log, "append", noted)
+    monkeypatch.setattr(log, "append", recorded)
     locks = StreamLocks()
     services = [CommandHandler(log, replace(registration, name=f"service-{n}"), locks) for n in range(4)]
     models = ("fraud", "churn", "spam")

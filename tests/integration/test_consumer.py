@@ -25,7 +25,7 @@ TOPIC = "model.trained"
 
 
 class Member:
-    """A service in a process of its own: what it took, batch by batch, and a gate before which a batch waits."""
+    """A service in a process of its own: what it took, batch by batch; a batch waits until `open` is set."""
 
     def __init__(self, settings: Settings, log: Log) -> None:
         self.runtime = Runtime(settings, log.pool, DEFAULT)
@@ -51,24 +51,24 @@ class Member:
         return self.runtime.health.components.get(NAME, {"ready": False, "detail": ""})
 
     async def is_ready(self, partitions: int) -> None:
-        await until(self._looks(lambda: self.health.get("partitions") == partitions and self.health["ready"]), "ready")
+        await until(self._async(lambda: self.health.get("partitions") == partitions and self.health["ready"]), "ready")
 
     async def took(self, *values: bytes) -> None:
-        await until(self._looks(lambda: set(values) <= set(self.taken)), f"{values} out of {self.taken}")
+        await until(self._async(lambda: set(values) <= set(self.taken)), f"{values} out of {self.taken}")
 
     async def reports(self, detail: str) -> None:
-        found = self._looks(lambda: not self.health["ready"] and detail in self.health["detail"])
+        found = self._async(lambda: not self.health["ready"] and detail in self.health["detail"])
         await until(found, f"not ready because of {detail}")
 
     async def replaced(self, before: Any) -> None:
-        await until(self._looks(lambda: self.kafka is not None and self.kafka is not before), "another consumer")
+        await until(self._async(lambda: self.kafka is not None and self.kafka is not before), "another consumer")
 
     @staticmethod
-    def _looks(found: Any) -> Any:
-        async def look() -> bool:
+    def _async(found: Any) -> Any:
+        async def condition() -> bool:
             return bool(found())
 
-        return look
+        return condition
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Member"]:
@@ -108,21 +108,21 @@ async def test_partitions_are_kept_until_the_running_batch_ends(
     first, second = Member(registry, log), Member(registry, log)
     revoked, ended = first.consumer.on_partitions_revoked, asyncio.Event()
 
-    async def noted(partitions: set[TopicPartition]) -> None:
+    async def recorded(partitions: set[TopicPartition]) -> None:
         await revoked(partitions)
         ended.set()
 
-    monkeypatch.setattr(first.consumer, "on_partitions_revoked", noted)
+    monkeypatch.setattr(first.consumer, "on_partitions_revoked", recorded)
     async with first.running(), second_after(first, second, registry):
         ended.clear()
-        await until(Member._looks(lambda: first.consumer.assigned is None), "the revocation")
+        await until(Member._async(lambda: first.consumer.assigned is None), "the revocation")
         for _ in range(100):
             await asyncio.sleep(0)
         assert not ended.is_set(), "the batch runs, so no other member gets its partition"
         assert second.consumer.assigned is None
         first.open.set()
         await ended.wait()
-        await until(Member._looks(lambda: first.consumer.assigned and second.consumer.assigned), "partitions of both")
+        await until(Member._async(lambda: first.consumer.assigned and second.consumer.assigned), "partitions of both")
         assert len((first.consumer.assigned or frozenset()) | (second.consumer.assigned or frozenset())) == 3
 
 
@@ -133,7 +133,7 @@ async def test_a_batch_that_lasts_longer_than_the_limit_loses_its_partitions(
     first, second = Member(registry, log), Member(registry, log)
     with structlog.testing.capture_logs() as lines:
         async with first.running(), second_after(first, second, registry):
-            await until(Member._looks(lambda: second.consumer.assigned), "partitions of the second")
+            await until(Member._async(lambda: second.consumer.assigned), "partitions of the second")
             assert not first.open.is_set()
     assert "partitions were revoked during a batch" in [line["event"] for line in lines]
 
@@ -155,7 +155,7 @@ async def test_a_batch_that_fails_comes_again(registry: Settings, log: Log, monk
     member.fail = [ConnectionError("no answer")]
     async with member.running():
         await send(registry, b"a")
-        await until(Member._looks(lambda: member.taken == [b"a", b"a"]), "the same record twice")
+        await until(Member._async(lambda: member.taken == [b"a", b"a"]), "the same record twice")
         await send(registry, b"b")
         await member.took(b"b")
     assert member.taken == [b"a", b"a", b"b"]
@@ -187,14 +187,14 @@ async def test_a_consumer_whose_batch_takes_long_is_not_stuck(
         await member.took(b"a")
         busy, reports, report = member.kafka, list[bool](), member.runtime.health.report
 
-        def noted(component: str, ready: bool, detail: str, **state: Any) -> None:
+        def recorded(component: str, ready: bool, detail: str, **state: Any) -> None:
             reports.append(ready)
             report(component, ready, detail, **state)
 
-        monkeypatch.setattr(member.runtime.health, "report", noted)
+        monkeypatch.setattr(member.runtime.health, "report", recorded)
         monkeypatch.setattr(busy, "last_poll_timestamp", lambda _partition: 0)
         monkeypatch.setattr(bus, "STUCK_SECONDS", 0.5)
-        await until(Member._looks(lambda: len(reports) > 2), "two seconds of reports")
+        await until(Member._async(lambda: len(reports) > 2), "two seconds of reports")
         assert all(reports)
         assert member.kafka is busy
 

@@ -15,7 +15,9 @@ from shared.runtime.settings import Settings
 from stack import Addresses
 from tests.upgrade.databases import empty_database
 
-NOBODY = Addresses("127.0.0.1:1", "postgresql://ada:secret@127.0.0.1:1/registry", "http://127.0.0.1:1", "key", "secret")
+UNREACHABLE = Addresses(
+    "127.0.0.1:1", "postgresql://ada:secret@127.0.0.1:1/registry", "http://127.0.0.1:1", "key", "secret"
+)
 
 
 def operations(addresses: Addresses, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -61,7 +63,7 @@ def test_an_unknown_command_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsy
 
 @pytest.mark.parametrize(("command", "server"), [("parked", "Kafka"), ("rebuild", "Postgres")])
 def test_a_server_that_does_not_answer_is_a_sentence(command: str, server: str) -> None:
-    done = operations(NOBODY, command)
+    done = operations(UNREACHABLE, command)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{server} does not answer at 127.0.0.1:1 (")
     assert done.stderr.count("\n") == 1

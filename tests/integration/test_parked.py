@@ -22,10 +22,14 @@ async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
 
 
 async def park(
-    registry: InProcessRegistry, value: bytes | None, key: bytes | None, headers: Headers = (), heard: str = ""
+    registry: InProcessRegistry,
+    value: bytes | None,
+    key: bytes | None,
+    headers: Headers = (),
+    topic: str = "drift.detected",
 ) -> Parked:
     """Send a record to a topic where it is parked, and return it as it is listed."""
-    sent = await registry.send_record(heard or "drift.detected", value, key, headers)
+    sent = await registry.send_record(topic, value, key, headers)
     await registry.wait_for_parked(sent)
     (found,) = [
         found for found in await parked(registry.settings) if found.id.startswith(f"{sent.topic}/0/{sent.offset}/")
@@ -96,7 +100,7 @@ async def test_sending_a_message_again_that_was_answered_changes_nothing(registr
 
 
 async def test_what_was_parked_without_its_value_is_not_sent_and_stays(registry: InProcessRegistry) -> None:
-    found = await park(registry, b"x" * (6 * 1024 * 1024 - 200), b"huge", heard="model.trained")
+    found = await park(registry, b"x" * (6 * 1024 * 1024 - 200), b"huge", topic="model.trained")
     if not found.cut:
         pytest.fail(f"expected a record that parking had to cut, found {found.reason[:200]}")
     with pytest.raises(SystemExit, match="without their value"):

@@ -179,7 +179,7 @@ async def test_while_a_new_fold_is_built_its_old_table_is_followed_and_read(runt
 
 
 def with_shout(sql: str) -> str:
-    """A view with one column more."""
+    """The SQL of a view with an additional column."""
     return sql.replace("\n  from", ",\n       upper(model) as shouted\n  from")
 
 

@@ -14,13 +14,13 @@ REQUEST = PromotionRequested(model="fraud", version=7, by="mira")
 def record(value: bytes | None = None, **changed: bytes | None) -> tuple[bytes | None, bytes | None, list[Any]]:
     """The request in binary mode, with another value or other headers; a header that is None is left out."""
     key, good, headers = encode(REQUEST, source="ci", id="1")
-    names = {name.replace("_", "-") if name == "content_type" else name: it for name, it in changed.items()}
+    names = {name.replace("_", "-") if name == "content_type" else name: text for name, text in changed.items()}
     return (
         key,
         good if value is None else value,
         [
-            *((name, it) for name, it in headers if name not in names),
-            *((name, it) for name, it in names.items() if it is not None),
+            *((name, text) for name, text in headers if name not in names),
+            *((name, text) for name, text in names.items() if text is not None),
         ],
     )
 

@@ -38,7 +38,7 @@ def test_a_strange_attribute_is_carried_or_unreadable(strange: bytes, place: str
         "source": b'"ci"',
         "data": REQUEST.model_dump_json().encode(),
     }
-    value = b",".join(b'"%s":%s' % (name.encode(), it) for name, it in {**attributes, place: strange}.items())
+    value = b",".join(b'"%s":%s' % (name.encode(), text) for name, text in {**attributes, place: strange}.items())
     assert_event_or_unreadable(b"fraud", b"{" + value + b"}", structured()[2])
 
 
@@ -62,7 +62,9 @@ def test_any_bytes_are_an_event_or_unreadable(key: bytes | None, value: bytes | 
 
 
 @given(
-    st.sampled_from(sorted(BY_TYPE)), st.binary(max_size=40) | ANYTHING.map(lambda it: json.dumps(it).encode()), HEADERS
+    st.sampled_from(sorted(BY_TYPE)),
+    st.binary(max_size=40) | ANYTHING.map(lambda value: json.dumps(value).encode()),
+    HEADERS,
 )
 def test_any_value_of_a_known_type_is_an_event_or_unreadable(type: str, value: bytes, headers: list[Any]) -> None:
     assert_event_or_unreadable(None, value, [*record(ce_type=type.encode())[2], *headers])

@@ -24,7 +24,7 @@ import aiokafka.admin, aiokafka.consumer, aiokafka.producer, aiokafka.record
 
 def attributes():
     modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "aiokafka"}
-    owners = [*modules.values(), *(it for m in modules.values() for it in vars(m).values() if isinstance(it, type))]
+    owners = [*modules.values(), *(c for m in modules.values() for c in vars(m).values() if isinstance(c, type))]
     return {(owner, name): value for owner in owners for name, value in vars(owner).items() if name[:2] != "__"}
 
 before = attributes()

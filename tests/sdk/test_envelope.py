@@ -117,7 +117,7 @@ def test_structured_mode_is_known_by_the_beginning_of_its_content_type(content_t
 
 def test_the_names_of_headers_may_be_in_upper_case() -> None:
     key, value, headers = record()
-    assert decode(key, value, [(name.upper(), it) for name, it in headers]).event == REQUEST
+    assert decode(key, value, [(name.upper(), text) for name, text in headers]).event == REQUEST
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"\0"])
@@ -127,7 +127,7 @@ def test_a_strange_header_of_another_program_does_not_matter(content: bytes | No
 
 
 @pytest.mark.parametrize("id", [b"a\xffb", b"a\0b"])
-def test_what_text_cannot_hold_is_replaced_in_an_id(id: bytes) -> None:
+def test_bytes_that_are_no_text_are_replaced_in_an_id(id: bytes) -> None:
     assert decode(*record(ce_id=id)).id == "a\ufffdb"
 
 

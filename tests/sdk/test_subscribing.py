@@ -77,7 +77,7 @@ async def test_several_types_are_read_together(registry: Registry) -> None:
     await registry.publish(drift)
     await registry.publish(requested(7))
     received = registry.subscribe(PromotionRequested, DriftDetected, group=None, until="now")
-    assert {message.event for message in [it async for it in received]} == {drift, requested(7)}
+    assert {message.event for message in [message async for message in received]} == {drift, requested(7)}
 
 
 async def test_what_is_no_event_is_skipped_counted_and_logged(

@@ -65,7 +65,7 @@ def test_another_models_key_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [b"{", b"[]", b"null", b"1", b'"x"', b"\xff", "{}".encode("utf-16")])
 def test_what_is_no_json_object_is_refused(value: bytes) -> None:
-    assert "expected promotion.requested as its schema says" in refusal(*record(value))
+    assert "expected promotion.requested as in its schema" in refusal(*record(value))
 
 
 @pytest.mark.parametrize("value", [b"{", b"[]", b"null", b"1", b'"x"', b"\xff", '{"data": 1}'.encode("utf-16")])

@@ -181,7 +181,7 @@ async def test_a_message_that_meets_a_bug_is_parked_with_the_error_and_the_other
     assert service.parked["bad"].startswith("test has a bug, KeyError: 'f1'")
 
 
-async def test_what_no_topic_could_hold_is_parked_with_its_own_reason() -> None:
+async def test_a_message_whose_answer_is_too_large_is_parked_with_its_own_reason() -> None:
     service = Service(same)
     service.fails = lambda runs: Unreadable("expected an answer of less") if "bad/run" in runs else None
     assert await service.take(record("a"), record("bad"), record("b")) == ["a/run", "b/run"]

@@ -40,40 +40,12 @@ if TYPE_CHECKING:
     from modelog.sync import SyncRegistry
 
 __all__ = [
-    "EVENTS",
-    "Artifact",
-    "Code",
-    "Dataset",
-    "DriftDetected",
-    "DriftRecorded",
-    "Event",
-    "Experiment",
-    "File",
-    "Finding",
-    "Framework",
-    "Message",
-    "MissingExtra",
-    "ModelPromoted",
-    "ModelRegistered",
-    "ModelRejected",
-    "ModelRetired",
-    "ModelTrained",
-    "ModelValidated",
-    "NotConnected",
-    "NotPublished",
-    "PromotionRefused",
-    "PromotionRequested",
-    "RegistrationRefused",
-    "Registry",
-    "RetirementRefused",
-    "RetirementRequested",
-    "RetrainingDeclined",
-    "RetrainingRequested",
-    "SyncRegistry",
-    "TransientError",
-    "Unreadable",
-    "Window",
-]
+    "EVENTS", "Artifact", "Code", "Dataset", "DriftDetected", "DriftRecorded", "Event", "Experiment", "File",
+    "Finding", "Framework", "Message", "MissingExtra", "ModelPromoted", "ModelRegistered", "ModelRejected",
+    "ModelRetired", "ModelTrained", "ModelValidated", "NotConnected", "NotPublished", "PromotionRefused",
+    "PromotionRequested", "RegistrationRefused", "Registry", "RetirementRefused", "RetirementRequested",
+    "RetrainingDeclined", "RetrainingRequested", "SyncRegistry", "TransientError", "Unreadable", "Window",
+]  # fmt: skip
 
 CLIENTS = {"Registry": "modelog.client", "SyncRegistry": "modelog.sync"}
 

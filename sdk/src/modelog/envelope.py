@@ -210,7 +210,7 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
             for p in problems[:5]
         )
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise Unreadable(f"expected {type} as its schema says, found {listed}{more}") from None
+        raise Unreadable(f"expected {type} as in its schema, found {listed}{more}") from None
 
 
 def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:

@@ -8,7 +8,7 @@ class MissingExtra(ImportError):
 
 
 class TransientError(Exception):
-    """What failed may work when it is tried again."""
+    """The call may work when it is repeated."""
 
 
 class NotPublished(TransientError):

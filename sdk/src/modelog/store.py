@@ -29,7 +29,7 @@ CHUNK_BYTES = 1024 * 1024
 PART_BYTES = 16 * CHUNK_BYTES
 """A part of a multipart upload; four parts are in memory at a time."""
 MAX_PARTS = 10_000
-"""What S3 takes; a file above 156 GiB gets larger parts."""
+"""The most parts that S3 accepts; a file above 156 GiB gets larger parts."""
 MAX_MANIFEST_BYTES = 16 * CHUNK_BYTES
 MAX_CONNECTIONS = 32
 """Connections to the store that stay open for the next request."""

@@ -1,1 +1,1 @@
-"""What builds the views, follows the log with them and swaps them; it knows none of them."""
+"""The engine builds views, keeps them up to date and swaps their tables; it depends on no view."""

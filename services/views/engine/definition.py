@@ -16,7 +16,7 @@ SQL = {file.stem: file.read_text() for file in (HERE / "sql").glob("*.sql")}
 
 
 def parameters(policy: Policy) -> dict[str, str]:
-    """What a `view.sql` may name in braces, besides `{table}`."""
+    """The parameters that a `view.sql` may name in braces, besides `{table}`."""
     return {"champion_stage": policy.champion_stage}
 
 

@@ -67,7 +67,7 @@ class Projector(Work):
         self._step: Step | None = None
         self._cursors: dict[str, int] = {}  # as last read, of views that are not followed
         self._moving = asyncio.Lock()  # to move the views, or to change which are followed
-        self._one_build = asyncio.Lock()  # two builds at a time would need two connections
+        self._one_build = asyncio.Lock()  # a build that waits for another would keep a connection
         self._lacking = {view.name: asyncio.Event() for view in views}
 
     async def open(self) -> None:

@@ -124,8 +124,8 @@ async def _drop(connection: asyncpg.Connection, views: Sequence[View]) -> Mappin
         for view in existing:
             cursor = found[view.name]
             same = cursor.fold == view.version
-            rows = await digest(connection, view, cursor.generation) if same else None
-            dropped[view.name] = Dropped(cursor.position, rows)
+            before = await digest(connection, view, cursor.generation) if same else None
+            dropped[view.name] = Dropped(cursor.position, before)
             await connection.execute(f"drop view registry.{view.name}")
             await connection.execute(f"drop table {view.table_name(cursor.generation)}")
         await connection.execute("delete from registry.cursor where view = any ($1)", [view.name for view in existing])

@@ -16,7 +16,7 @@ from services.views.engine.definition import View
 SWAP_PAUSE_SECONDS = 0.3
 """Between two attempts of a swap that found a reader in its way."""
 NEAR_POSITIONS = 1_000
-"""What a swap applies itself, while the follower waits for it."""
+"""The most positions that a swap applies itself, while the follower waits for it."""
 
 POSITION = "select position from registry.cursor where view = $1"
 

@@ -8,19 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, cast
 
-from aiokafka import TopicPartition
-from aiokafka.errors import (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    GroupAuthorizationFailedError,
-    InvalidGroupIdError,
-    InvalidTopicError,
-    KafkaError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
-    UnsupportedCodecError,
-    UnsupportedSaslMechanismError,
-)
+from aiokafka import TopicPartition, errors
+from aiokafka.errors import KafkaError
 
 from modelog._kafka.reader import Reader, Record, Since
 from modelog.envelope import Message, Unreadable, decode
@@ -38,17 +27,17 @@ RECONNECT_SECONDS = 1.0
 """From a failure to the next attempt to connect."""
 
 FATAL = (
-    AuthenticationFailedError,
-    AuthenticationMethodNotSupported,
-    GroupAuthorizationFailedError,
-    InvalidGroupIdError,
-    InvalidTopicError,
-    SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
-    UnsupportedCodecError,
-    UnsupportedSaslMechanismError,
+    errors.AuthenticationFailedError,
+    errors.AuthenticationMethodNotSupported,
+    errors.GroupAuthorizationFailedError,
+    errors.InvalidGroupIdError,
+    errors.InvalidTopicError,
+    errors.SaslAuthenticationFailed,
+    errors.TopicAuthorizationFailedError,
+    errors.UnsupportedCodecError,
+    errors.UnsupportedSaslMechanismError,
 )
-"""Errors that stay when the same thing is tried again."""
+"""Errors that come again however often the call is repeated."""
 
 
 class Subscription(Generic[E]):
