@@ -14,6 +14,7 @@ from stack import Servers
 from stack.waiting import until
 from tests.e2e.cluster import new_cluster
 
+REFUSED = "select data, meta ->> 'actor' from log.event where kind = 'promotion.refused'"
 README = Path(__file__).parents[2] / "README.md"
 
 
