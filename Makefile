@@ -37,7 +37,7 @@ test-integration: $(READY) ## run the tests on real servers, the SDK's among the
 test-e2e: $(READY) ## run the tests on real servers and real services
 	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/e2e $(ARGS)
 
-mutants: $(READY) ## change the pure modules in 1,800 places and print each change that no unit test notices
+mutants: $(READY) ## change the pure modules in 1,900 places and print each change that no unit test notices
 	@$(PYTHON) -m tests.mutants $(ARGS)
 
 SDK_TESTS := pytest pytest-asyncio hypothesis cloudevents jsonschema

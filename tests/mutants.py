@@ -38,6 +38,7 @@ TESTS = (
     "test_checks*",
     "test_comparison*",
     "test_decisions*",
+    "test_any_bytes*",
     "test_envelope*",
     "test_formats*",
     "test_id_set*",
@@ -49,6 +50,7 @@ TESTS = (
     "test_retirement*",
     "test_retraining*",
     "test_sentences*",
+    "test_unreadable*",
     "test_validation*",
     "test_values*",
 )

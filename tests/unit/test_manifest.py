@@ -118,3 +118,34 @@ def test_a_store_without_its_client_is_refused_with_the_command_that_installs_it
     monkeypatch.setitem(sys.modules, "minio", None)
     with pytest.raises(ImportError, match=r"pip install 'modelog\[s3\]'"):
         Store("http://127.0.0.1:1", "key", "secret", "bucket")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("", "which is empty"), ("/model.pkl", "which is absolute"), ("C:model.pkl", "which is absolute")],
+)
+def test_an_unsafe_path_is_refused_with_its_reason(path: str, reason: str) -> None:
+    assert [problem for problem in path_problems([path]) if problem[1].endswith(f"{path!r}, {reason}: rename it")]
+
+
+def test_the_longest_path_has_1000_characters_and_the_longest_name_255_bytes() -> None:
+    longest = "/".join(["x" * 249] * 4)
+    assert (len(longest), reasons(longest), reasons(longest + "x")) == (999, [], [])
+    assert reasons(longest + "xx") == ["unsafe path"]
+    assert (reasons("ü" * 127 + "x"), reasons("ü" * 128)) == ([], ["unsafe path"])
+
+
+def test_a_file_is_not_a_folder_at_any_depth() -> None:
+    assert reasons("a/b", "a/b/c") == ["repeated path"]
+
+
+@pytest.mark.parametrize("others", [["\\"], ["", ""], ["", "/below"]])
+def test_a_long_path_is_shown_by_its_first_60_characters(others: list[str]) -> None:
+    sentences = [sentence for _, sentence in path_problems("x" * 100 + other for other in others)]
+    assert sentences
+    assert all(f"{'x' * 60!r}" in sentence for sentence in sentences)
+
+
+def test_a_long_digest_is_shown_by_its_first_100_characters() -> None:
+    with pytest.raises(ValueError, match=f"found '{'x' * 100}'"):
+        manifest_key("x" * 200)
