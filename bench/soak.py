@@ -46,7 +46,7 @@ select coalesce(pg_sequence_last_value('log.position'), 0) as facts,
 # Every message from outside has a fact; so has each fact that a service answers.
 UNANSWERED = """
 with answered as materialized (select distinct meta ->> 'causation' as id from log.event)
-select (select $2 - count(distinct meta ->> 'causation') from log.event where meta ->> 'actor' = $1)
+select (select $2 - count(distinct meta ->> 'causation') from log.event where meta ->> 'causation_source' = $1)
      + (select count(*) from log.event
          where kind in ('model.registered', 'model.validated') and id::text not in (select id from answered))
 """

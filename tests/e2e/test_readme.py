@@ -49,9 +49,7 @@ async def test_the_readme_publishes_subscribes_and_requests(servers: Servers, tm
             assert await asyncio.wait_for(requester.wait(), 60) == 0
             await until(partial(cluster.logged, "promotion.refused"), "an answer to the request")
             log = await cluster.log()
-            refused = await log.fetchrow(
-                "select data, meta ->> 'actor' from log.event where kind = 'promotion.refused'"
-            )
+            refused = await log.fetchrow(REFUSED)
             await log.close()
         finally:
             subscriber.kill()
