@@ -63,6 +63,8 @@ class CommandHandler(Generic[S, C]):
         Returns the heads of the streams that got facts. Raises StreamTooBusy when other writers kept moving a stream;
         nothing is lost by that, the same commands can be answered again.
         """
+        if not commands:
+            return {}
         waiting: dict[str, list[CausedCommand[C]]] = {}
         for caused in commands:
             waiting.setdefault(caused.command.model, []).append(caused)

@@ -56,6 +56,13 @@ async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypa
     assert await logged(log) == [(1, "model.registered", 1), (2, "model.registered", 2)]
 
 
+async def test_no_command_costs_no_query(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = list[object]()
+    monkeypatch.setattr(log, "tails", queries.append)
+    assert await CommandHandler(log, registration).answer([]) == {}
+    assert queries == []
+
+
 async def test_the_same_message_again_changes_nothing(log: Log) -> None:
     warm = CommandHandler(log, registration)
     await warm.answer([register("a"), register("a")])
