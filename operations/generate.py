@@ -55,9 +55,7 @@ def table() -> list[str]:
 
     def row(event: type[Event]) -> str:
         kind = "fact" if issubclass(event, Fact) else "report" if issubclass(event, Report) else "request"
-        publishers = [
-            service.name for service in deciding if any(event in decider.answers for decider in service.deciders)
-        ]
+        publishers = [service.name for service in deciding if event in service.answers]
         readers = [service.name for service in deciding if event in service.handlers]
         publishers += [PUBLISHERS[event.type]] if issubclass(event, Report) else []
         publishers += ["people, CI"] if issubclass(event, Request) else []

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from modelog.envelope import Message
-from modelog.events import Event, Fact
+from modelog.events import Event, Fact, MessageConflicted
 
 from shared.bus.batch import Answer, BatchProcessor, Handler
 from shared.bus.consumer import ServiceConsumer
@@ -62,7 +62,9 @@ class Service:
     @property
     def answers(self) -> tuple[type[Fact], ...]:
         """The facts that it may append."""
-        return tuple(fact for decider in self.deciders for fact in decider.answers)
+        facts = tuple(fact for decider in self.deciders for fact in decider.answers)
+        hears_others = any(not issubclass(event, Fact) for event in self.handlers)
+        return (*facts, MessageConflicted) if hears_others else facts
 
     def describe(self) -> dict[str, str]:
         """What it hears and which facts it answers with."""

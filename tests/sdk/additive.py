@@ -62,6 +62,8 @@ def refused(reader: Schema, writer: Schema, at: str = "") -> Iterator[str]:
 def refused_by(reads: Schema, writes: Schema, at: str) -> Iterator[str]:
     """The same, of two schemas without alternatives."""
     place = at.rstrip(".") or "the value"
+    if (texts := listed(writes)) and all(isinstance(text, str) for text in texts):
+        writes = writes | {"minLength": min(map(len, texts)), "maxLength": max(map(len, texts))}
     kinds = (reads.get("type"), writes.get("type"))
     if kinds[0] not in (None, kinds[1]) and kinds != ("number", "integer"):
         yield f"{place} as {kinds[1] or 'anything'}"

@@ -7,7 +7,7 @@ from services.views.engine.definition import VIEWS
 from services.views.engine.step import Followed, step_sql
 
 FACTS = {event.type for event in EVENTS if issubclass(event, Fact)}
-NOT_FOLDED: set[str] = set()
+NOT_FOLDED = {"message.conflicted"}
 """The facts that no fold names: no view shows more of them than that they happened."""
 
 

@@ -19,6 +19,7 @@ from modelog.events import (
     DriftDetected,
     DriftRecorded,
     Event,
+    MessageConflicted,
     ModelPromoted,
     ModelRegistered,
     ModelRejected,
@@ -41,10 +42,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENTS", "Artifact", "Code", "Dataset", "DriftDetected", "DriftRecorded", "Event", "Experiment", "File",
-    "Finding", "Framework", "Message", "MissingExtra", "ModelPromoted", "ModelRegistered", "ModelRejected",
-    "ModelRetired", "ModelTrained", "ModelValidated", "NotConnected", "NotPublished", "PromotionRefused",
-    "PromotionRequested", "RegistrationRefused", "Registry", "RetirementRefused", "RetirementRequested",
-    "RetrainingDeclined", "RetrainingRequested", "SyncRegistry", "TransientError", "Unreadable", "Window",
+    "Finding", "Framework", "Message", "MessageConflicted", "MissingExtra", "ModelPromoted", "ModelRegistered",
+    "ModelRejected", "ModelRetired", "ModelTrained", "ModelValidated", "NotConnected", "NotPublished",
+    "PromotionRefused", "PromotionRequested", "RegistrationRefused", "Registry", "RetirementRefused",
+    "RetirementRequested", "RetrainingDeclined", "RetrainingRequested", "SyncRegistry", "TransientError",
+    "Unreadable", "Window",
 ]  # fmt: skip
 
 CLIENTS = {"Registry": "modelog.client", "SyncRegistry": "modelog.sync"}

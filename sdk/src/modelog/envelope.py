@@ -1,7 +1,8 @@
 """CloudEvents 1.0 on Kafka: binary mode out, binary and structured in.
 
 Format: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md with the
-extensions `partitionkey`, `sequence` (the log's position), `correlationid`, `causationid`, `traceparent` and `actor`.
+extensions `partitionkey`, `sequence` (the log's position), `epoch` (of the log), `correlationid`, `causationid`,
+`traceparent` and `actor`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
-from hashlib import sha1
+from hashlib import sha1, sha256
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
@@ -31,7 +32,7 @@ MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
 """Of a fact, as JSON: it carries the content of the report and what was measured."""
 
 STRUCTURED = b"application/cloudevents+json"
-ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence"]
+ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", "epoch"]
 ATTRIBUTES += ["correlationid", "causationid", "traceparent", "actor"]
 HEADERS = [(f"ce_{name}", name) for name in ATTRIBUTES]
 # Postgres refuses NUL inside jsonb. An even number of backslashes before \u0000 is text about it, not the character.
@@ -43,7 +44,14 @@ OTHER_BITS = ~(15 << 76 | 3 << 62)
 
 
 class Unreadable(ValueError):
-    """A record that is no event; the sentence has what was expected, what was found and what to do."""
+    """A record that is no event; the sentence has what was expected, what was found and what to do.
+
+    `cause` is the cause of its answers, where its source and id are known all the same.
+    """
+
+    def __init__(self, sentence: str, cause: uuid.UUID | None = None) -> None:
+        super().__init__(sentence)
+        self.cause = cause
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,8 @@ class Message(Generic[E]):
 
     `source` is the system that reported the event, `actor` the person or system that made it happen, if it is known.
     An actor is an opaque id, never a name or an address: what is in the log cannot be erased. Publishers set it and it
-    is not verified, so no decision may depend on it.
+    is not verified, so no decision may depend on it. `sequence` is the position of a fact in the log; a restored log
+    gives positions out again, in another `epoch`, so facts are ordered by (epoch, sequence).
     """
 
     event: E
@@ -64,11 +73,26 @@ class Message(Generic[E]):
     causation: str | None = None
     traceparent: str | None = None
     actor: str | None = None
+    epoch: int | None = None
 
     @cached_property
     def cause(self) -> uuid.UUID:
         """The id of this message for its answers: in CloudEvents, source and id together are unique."""
-        return derive_id(uuid.NAMESPACE_URL, f"{self.source}#{self.id}")
+        return cause_of(self.source, self.id)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of the event's content in hex; fields that have their default do not count, as new fields have."""
+        content = self.event.model_dump_json(exclude_defaults=True)
+        return sha256(f"{self.event.type} {content}".encode()).hexdigest()
+
+
+def cause_of(source: str, id: str) -> uuid.UUID:
+    """The cause of the answers to the message that has this source and id."""
+    # With a # in the source, the joined text would be that of another source and id too.
+    if "#" in source:
+        return derive_id(derive_id(uuid.NAMESPACE_URL, source), id)
+    return derive_id(uuid.NAMESPACE_URL, f"{source}#{id}")
 
 
 def derive_id(namespace: uuid.UUID, name: str) -> uuid.UUID:
@@ -214,18 +238,22 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
 
 
 def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:
-    sequence = attributes.get("sequence", "")
     return Message(
         event=event,
         id=attributes["id"],
         source=attributes["source"],
         time=_time(attributes.get("time", "")),
-        sequence=int(sequence) if sequence and re.fullmatch(r"[0-9]{1,18}", sequence) else None,
+        sequence=_whole(attributes.get("sequence", "")),
+        epoch=_whole(attributes.get("epoch", "")),
         correlation=attributes.get("correlationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
         causation=attributes.get("causationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
         traceparent=attributes.get("traceparent", "")[:MAX_ATTRIBUTE_CHARS] or None,
         actor=attributes.get("actor", "")[:MAX_ATTRIBUTE_CHARS] or None,
     )
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _time(text: str) -> datetime | None:

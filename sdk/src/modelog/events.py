@@ -103,6 +103,9 @@ RegistrationRefusal = Literal[
     "digest differs",
     "foreign prefix unreadable",
     "run registered with other bytes",
+    "run registered with other metrics",
+    "run registered with other parameters",
+    "run answers another retraining",
 ]
 
 
@@ -246,6 +249,15 @@ class RetirementRefused(Fact):
     sentence: str
 
 
+class MessageConflicted(Fact):
+    """A report or request has the source and the id of another message and other content; it was not answered."""
+
+    message_type: Name
+    message_source: str
+    message_id: str
+    sentence: str
+
+
 EVENTS: tuple[type[Event], ...] = (
     ModelTrained,
     ModelRegistered,
@@ -262,6 +274,7 @@ EVENTS: tuple[type[Event], ...] = (
     RetirementRequested,
     ModelRetired,
     RetirementRefused,
+    MessageConflicted,
 )
 """All of them, in the order of a model's life."""
 
