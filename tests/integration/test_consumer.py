@@ -13,7 +13,6 @@ from modelog.policy import DEFAULT
 from shared.bus import consumer as bus
 from shared.bus import watch
 from shared.bus.consumer import ServiceConsumer
-from shared.bus.flow import FlowConsumer
 from shared.bus.open_records import OpenRecord
 from shared.bus.topics import make_topics
 from shared.bus.troubles import Troubles
@@ -59,7 +58,7 @@ class Member:
     @property
     def kafka(self) -> Any:
         """The consumer of aiokafka, another after it was replaced."""
-        return cast(FlowConsumer | None, self.consumer.kafka)
+        return self.consumer.kafka
 
     @property
     def health(self) -> dict[str, Any]:
