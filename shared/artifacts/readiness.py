@@ -42,7 +42,7 @@ class StoreCheck:
     def _answer(self, asked: asyncio.Future[str | None]) -> None:
         problem = self._ask()
         with suppress(RuntimeError):  # the loop is closed
-            asked.get_loop().call_soon_threadsafe(lambda: asked.done() or asked.set_result(problem))
+            asked.get_loop().call_soon_threadsafe(asked.set_result, problem)
 
     def _ask(self) -> str | None:
         store = self._store
