@@ -103,6 +103,7 @@ RegistrationRefusal = Literal[
     "size differs",
     "digest differs",
     "foreign prefix unreadable",
+    "too large",
     "run registered with other bytes",
     "run registered with other metrics",
     "run registered with other parameters",
