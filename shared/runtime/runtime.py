@@ -133,7 +133,7 @@ async def _open(settings: Settings) -> asyncpg.Pool:
     except (asyncpg.InvalidParameterValueError, asyncpg.InvalidCatalogNameError) as error:
         raise NotSetUp(f"found {error}: run `python -m operations setup`") from error
     try:
-        if await pool.fetchval("select to_regclass('log.state_snapshot') is not null"):
+        if await pool.fetchval("select to_regclass('log.parked') is not null"):
             return pool
     except asyncpg.InsufficientPrivilegeError:
         pass
