@@ -36,6 +36,13 @@ select position, kind, id, at, data::text, meta::text
  where position = any ($1::bigint[])
 """
 
+# LATERAL here too: an index look-up for each cause, and no scan of the log, whatever the statistics are.
+ANSWERED = """
+select c.cause
+  from unnest($1::uuid[]) c (cause)
+ cross join lateral (select from log.event where (meta ->> 'cause')::uuid = c.cause limit 1) e
+"""
+
 
 class Log:
     """The log in one Postgres database."""
@@ -84,12 +91,8 @@ class Log:
         return {(row["position"], row["id"]): read_message(row) for row in rows}
 
     async def answered(self, causes: Iterable[UUID]) -> set[UUID]:
-        """Those of the causes that a fact of any stream names."""
-        rows = await self.pool.fetch(
-            "select distinct (meta ->> 'cause')::uuid from log.event where (meta ->> 'cause')::uuid = any ($1)",
-            list(causes),
-        )
-        return {row[0] for row in rows}
+        """Those of these causes that any fact names, in any stream."""
+        return {row["cause"] for row in await self.pool.fetch(ANSWERED, list(causes))}
 
     async def settled(self) -> int:
         """The position up to which the log will never change again."""
