@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from async_timeout import timeout  # asyncio's wait_for loses a cancellation now and then before Python 3.12
 
-from modelog._kafka.consumer import Consumer
+from modelog._kafka.consumer import MAX_FETCH_BYTES, Consumer
 from modelog.envelope import MAX_EVENT_BYTES
 
 logger = logging.getLogger("modelog")
@@ -51,6 +51,7 @@ class Reader:
             auto_offset_reset=since,
             enable_auto_commit=False,
             max_poll_interval_ms=int(MAX_PROCESSING_SECONDS * 1000),
+            fetch_max_bytes=MAX_FETCH_BYTES,
             max_partition_fetch_bytes=4 * MAX_EVENT_BYTES,
             session_timeout_ms=45_000,
         )
