@@ -64,7 +64,7 @@ class Fetcher(fetcher.Fetcher):  # type: ignore[misc]  # aiokafka is not typed
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is not typed
-    """Stops for good at the first batch that it cannot read; `broken` is the reason.
+    """Reads what is committed. Stops for good at the first batch that it cannot read; `broken` is the reason.
 
     The records that it took from other partitions in the same call are lost by then, and the next commit would pass
     over them.
@@ -73,6 +73,9 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is not typed
     broken: Exception | None = None
 
     start = rebound(AIOKafkaConsumer.start, Fetcher=Fetcher)
+
+    def __init__(self, *topics: str, **settings: Any) -> None:
+        super().__init__(*topics, **{**settings, "isolation_level": "read_committed"})
 
     async def getmany(self, *partitions: Any, **options: Any) -> Any:
         """Records by partition; raise ConsumerStoppedError from the reason if a batch cannot be read, now or before."""
