@@ -125,15 +125,16 @@ class OutgoingBatch:
             sent = []
             for partition, ours in batches.items():
                 for batch in ours:
+                    end = self._watch.end(kind, partition)
                     future = await self._producer.send_batch(batch, topic, partition=partition)
-                    sent.append((partition, batch.record_count(), future))
+                    sent.append((partition, end, batch.record_count(), future))
                     self._sent.append(future)
-            await asyncio.wait([future for _, _, future in sent])
-            for error in [future.exception() for _, _, future in sent]:
+            await asyncio.wait([future for *_, future in sent])
+            for error in [future.exception() for *_, future in sent]:
                 if error is not None:
                     raise error
-            for partition, count, future in sent:
-                self._watch.acknowledged(kind, partition, future.result().offset, count)
+            for partition, end, count, future in sent:
+                self._watch.acknowledged(kind, partition, end, future.result().offset, count)
         except BrokerResponseError as error:
             if isinstance(error, OF_THE_PRODUCER):
                 raise

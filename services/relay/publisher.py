@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import replace
 
+import structlog
 from prometheus_client import Counter
 from pydantic import JsonValue
 
@@ -18,6 +19,8 @@ from shared.log import held_topics
 from shared.log.cursors import save_position
 from shared.log.follower import Leadership
 from shared.log.following import Work
+
+logger = structlog.get_logger()
 
 RELAYED = Counter("modelog_relayed", "Facts acknowledged by Kafka")
 
@@ -83,6 +86,8 @@ class Publisher(Work):
         known = await held_topics.read_held(self._connection)
         to_hold = {kind: self.position for kind in self._watch.missing if kind not in known}
         if self.position:
+            if self._watch.made_again:
+                logger.warning("topics have lost their records, they are filled again", kinds=[*self._watch.made_again])
             # When it begins, the relay does not know whether an empty topic had records: looking for facts tells.
             to_hold |= {kind: 0 for kind in self._watch.empty if is_first and kind not in known}
             to_hold |= dict.fromkeys(self._watch.made_again, 0)

@@ -79,11 +79,16 @@ class TopicWatch:
                 await self._look()
         self.looks += 1
 
-    def acknowledged(self, kind: str, partition: int, offset: int, count: int) -> None:
-        """So many records were written at this offset."""
-        if 0 <= offset < self._ends.get((kind, partition), 0):
+    def end(self, kind: str, partition: int) -> int:
+        """The end of a partition as it is known: a record that is sent from now on is written there or behind it."""
+        return self._ends.get((kind, partition), 0)
+
+    def acknowledged(self, kind: str, partition: int, end: int, offset: int, count: int) -> None:
+        """So many records were written at this offset, and were sent when this end was known."""
+        if 0 <= offset < end:
             self.made_again.add(kind)
-        self._ends[kind, partition] = offset + count
+            self._ends[kind, partition] = 0
+        self._ends[kind, partition] = max(self._ends.get((kind, partition), 0), offset + count)
 
     async def _look(self) -> bool:
         """Whether a topic was made."""
