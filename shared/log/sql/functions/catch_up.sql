@@ -17,7 +17,16 @@ create or replace function log.catch_up(
   what text, stream text, version int, "position" bigint, id uuid, kind text, cause uuid, digest text,
   data text, blocks bytea[]
 )
-language plpgsql stable as $$
+language plpgsql stable
+-- Planned once a session, and by the indexes, whatever the statistics are: each partition adds to the time of planning,
+-- a plan for an empty log is still used when it is long, and a stream is read in the order of its index, or each page of
+-- a long stream would sort the rest of it.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
 #variable_conflict use_column
 declare
   bytes_left bigint := _max_bytes;
@@ -33,7 +42,7 @@ begin
             limit 1
            ) e;
 
-  -- LATERAL, so that an index is used once for each stream, whatever the statistics are.
+  -- LATERAL: a look-up for each stream.
   for what, stream, version, "position", id, kind, cause, digest, data, blocks in
     select r.*
       from (
@@ -50,6 +59,7 @@ begin
              join log.event e on e.stream = s.stream and e.version = s.version
                              and e.position = (s.state ->> 'position')::bigint and e.id = (s.state ->> 'id')::uuid
             where s.stream = c.stream and s.decider = _decider and s.fold = _fold and not c.is_known
+             limit 1
            ) s on true
      cross join lateral (
            select 'restart', c.stream, null::int, null::bigint, null::uuid, null, null::uuid, null, null, null::bytea[]
