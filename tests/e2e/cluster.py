@@ -93,6 +93,14 @@ class Cluster:
 
         await until(more, f"{by} more {kind} than {before} ({self.logs})", seconds=seconds, every=0.2)
 
+    def heard_by(self, service: str) -> list[str]:
+        """The topics of a service."""
+        return [self.prefix + event.type for event in component(service).handlers]  # type: ignore[attr-defined]
+
+    def memory(self) -> dict[str, int]:
+        """The most bytes of resident memory that each process had until now."""
+        return {title: process.memory for title, process in self.running.items() if process.alive}
+
     def bugs(self) -> list[dict[str, object]]:
         """The bugs in all logs."""
         return [line for process in self.running.values() for line in process.lines() if line.get("event") == "bug"]
