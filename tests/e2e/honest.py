@@ -17,7 +17,7 @@ from tests.e2e.cluster import Cluster
 
 PROMOTED = ["model.registered", "model.validated", "model.promoted"]
 """The answers to a good run."""
-LIMIT_SECONDS = 90.0
+LIMIT_SECONDS = 60.0
 
 
 class Honest:

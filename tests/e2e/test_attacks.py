@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from modelog.envelope import encode
-from modelog.events import ModelTrained
+from modelog.events import DriftDetected, ModelTrained
 
 from stack import Addresses
 from stack.waiting import until
@@ -93,20 +93,22 @@ async def test_deep_json_is_parked_and_a_deep_path_is_refused(
 async def test_the_deepest_parameters_that_are_read_do_not_stop_their_model(
     cluster: Cluster, attacker: Stranger, pipeline: Honest
 ) -> None:
-    for depth in range(20, 220, 20):
-        run = pipeline.run("as-deep-as-possible", f"depth-{depth}").model_dump_json().encode()
-        deep = b'"parameters":{"a":' + b"[" * depth + b"]" * depth + b"}"
-        assert b'"parameters":{}' in run
-        value = run.replace(b'"parameters":{}', deep)
-        headers = envelope("model.trained", "as-deep-as-possible")
-        await attacker.send("model.trained", value, b"as-deep-as-possible", headers)
+    """Histories keep parameters inside of more JSON: what is read must be shallow enough to be written again."""
+    model = "as-deep-as-possible"
+    for depth in range(150, 205):
+        run = pipeline.run(model, f"depth-{depth}").model_dump_json().encode()
+        value = run.replace(b'"parameters":{}', b'"parameters":{"a":' + b"[" * depth + b"]" * depth + b"}")
+        assert value != run
+        await attacker.send("model.trained", value, model.encode(), envelope("model.trained", model))
     for n in range(40):
-        await pipeline.trains("as-deep-as-possible", f"run-{n}")
+        await pipeline.trains(model, f"run-{n}")
     await wait_until_idle(cluster)
-    registered = [
-        fact["run"] for kind, fact in await pipeline.facts("as-deep-as-possible") if kind == "model.registered"
-    ]
-    assert registered[-40:] == [f"run-{n}" for n in range(40)]
+    registered = [fact for kind, fact in await pipeline.facts(model) if kind == "model.registered"]
+    assert [fact["run"] for fact in registered][-40:] == [f"run-{n}" for n in range(40)]
+    drifted = DriftDetected(model=model, version=1, detector="ks", score=0.4, threshold=0.1, drifted=True)
+    await pipeline.registry.publish(drifted)
+    await wait_until_idle(cluster)
+    assert (await pipeline.kinds(model)).count("drift.recorded") == 1
     assert not cluster.bugs()
 
 
