@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import RecordMetadata
 from modelog.envelope import encode_binary
 
@@ -29,12 +29,13 @@ Place = tuple[str, int, int]
 
 
 class Stranger:
-    """A producer without any knowledge of the services; `sent` has the place of each record."""
+    """A producer; `sent` has the place of each record, `unreadable` of those that must be parked."""
 
     def __init__(self, cluster: Cluster, producer: AIOKafkaProducer) -> None:
         self.cluster = cluster
         self.producer = producer
         self.sent: set[Place] = set()
+        self.unreadable: set[Place] = set()
 
     async def send(self, topic: str, value: bytes | None, key: bytes | None = None, headers: Headers = ()) -> Place:
         """Send a record as it is."""
@@ -53,7 +54,9 @@ class Stranger:
 
     async def junk(self, count: int, topic: str = "model.trained") -> list[Place]:
         """Records of one byte, under as many keys."""
-        return await self.send_all([(topic, b"?", f"junk-{n}".encode(), ()) for n in range(count)])
+        places = await self.send_all([(topic, b"?", f"junk-{n}".encode(), ()) for n in range(count)])
+        self.unreadable.update(places)
+        return places
 
     async def bomb(self, mib: int, topic: str = "model.trained") -> Place:
         """A record of spaces: a thousandth of it on the wire, all of it once it is unpacked."""
@@ -68,6 +71,7 @@ class Stranger:
                 self.cluster.prefix + topic, b" " * (mib * MIB), key=b"bomb", headers=[MARK], partition=0
             )
         self.sent.add(place := self._place(sent))
+        self.unreadable.add(place)
         return place
 
     async def deep_json(self, model: str) -> Place:
@@ -136,8 +140,15 @@ async def parked(cluster: Cluster) -> dict[Place, list[str]]:
     """The reasons of each parked record, by the place that it came from: one reason for each time it was parked."""
     found: dict[Place, list[str]] = {}
     for record in await records(cluster, [PARKED]):
-        why = {name.removeprefix("parked_"): (text or b"").decode() for name, text in record.headers}
-        if "reason" in why:
-            place = why["topic"].removeprefix(cluster.prefix), int(why["partition"]), int(why["offset"])
-            found.setdefault(place, []).append(why["reason"])
+        place, reason = origin(cluster, record)
+        if place:
+            found.setdefault(place, []).append(reason)
     return found
+
+
+def origin(cluster: Cluster, record: ConsumerRecord) -> tuple[Place | None, str]:
+    """Where a parked record came from, and why it is parked; no place for a record that operators sent again."""
+    why = {name.removeprefix("parked_"): (text or b"").decode() for name, text in record.headers}
+    if "reason" not in why:
+        return None, ""
+    return (why["topic"].removeprefix(cluster.prefix), int(why["partition"]), int(why["offset"])), why["reason"]

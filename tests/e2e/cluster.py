@@ -38,11 +38,11 @@ class Cluster:
         self.prefix = self.settings.topic_prefix
         self.running: dict[str, ServiceProcess] = {}
 
-    def start(self, *titles: str) -> None:
+    def start(self, *titles: str, module: str = "services") -> None:
         """Start these, each as a process of its own."""
         for title in titles:
             name = title.partition("-")[0]
-            command = [sys.executable, "-m", "services", *([] if name == "all" else [name])]
+            command = [sys.executable, "-m", module, *([] if name == "all" else [name])]
             self.running[title] = ServiceProcess(command, os.environ | self.env, self.logs / f"{title}.log")
 
     async def ready(self, *titles: str, seconds: float = 90.0) -> None:
