@@ -22,7 +22,7 @@ from bench.runner import Bench, begin
 from bench.scale import FULL
 from bench.services import Running, serving
 from bench.steady import SOURCE, Steady
-from operations.parked import parked
+from operations.parked import waiting
 from services.views.engine.definition import NAMES
 from services.views.engine.rebuild import rebuild
 from shared.log.view_cursors import wait_until
@@ -107,8 +107,8 @@ async def soak(addresses: Addresses, minutes: float, rate: float, models: int) -
         unanswered = await _unanswered(owner, steady.sent)
         bench.progress(f"soak: {steady.sent:,} messages sent, {unanswered:,} unanswered; now the views")
         differ = await _differing(sandbox, owner)
-        left = await parked(sandbox.settings)
-    return _rows(steady, samples, used, unanswered, len(left), differ), samples
+        left = await waiting(sandbox.settings)
+    return _rows(steady, samples, used, unanswered, left, differ), samples
 
 
 async def _sampled(bench: Bench, owner: asyncpg.Pool, services: Running, sending: asyncio.Task[None]) -> list[Sample]:

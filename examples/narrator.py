@@ -13,6 +13,8 @@ from typing import Literal, TextIO
 
 import psutil
 
+from shared.runtime.terminal import escaped
+
 Tone = Literal["plain", "good", "bad", "dim", "bold"]
 CODES: dict[Tone, str] = {"plain": "0", "good": "32", "bad": "33", "dim": "2", "bold": "1"}
 TABLE_COLUMNS = 200
@@ -24,7 +26,7 @@ MARGIN_COLUMNS = 36
 
 
 class Narrator:
-    """Writes the story to a stream."""
+    """Writes the story to a stream. Text comes from events, which anybody may publish, so all of it is escaped."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
@@ -64,6 +66,7 @@ class Narrator:
     def event(self, seconds: float, name: str, sentence: str, tone: Tone = "plain") -> None:
         """An event: the time since the first message of its chain, its name, and its meaning."""
         room = max(self.width - MARGIN_COLUMNS, 30) if self.width else None
+        sentence = escaped(sentence)
         first, *rest = textwrap.wrap(sentence, room) if room else [sentence]
         self._write(
             f"  {self._paint(f'{seconds * 1000:+6.0f} ms', 'dim')}  {self._paint(f'{name:<22}', tone)}  {first}"
@@ -73,6 +76,7 @@ class Narrator:
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows under their heads; text that is too wide is wrapped."""
+        rows = [[escaped(cell) for cell in row] for row in rows]
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
         while sum(widths) + 3 * len(widths) + 1 > (self.width or TABLE_COLUMNS) and max(widths) > MIN_CELL_COLUMNS:
             widths[widths.index(max(widths))] -= 1
@@ -96,6 +100,7 @@ class Narrator:
         rule(crosses[2])
 
     def _paint(self, text: str, tone: Tone) -> str:
+        text = escaped(text)
         return f"\033[{CODES[tone]}m{text}\033[0m" if self.coloured and tone != "plain" else text
 
     def _write(self, line: str) -> None:

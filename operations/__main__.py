@@ -10,6 +10,8 @@ from importlib import import_module
 COMMANDS = {
     "setup": "create schema, topics and bucket where they are missing; upgrade the schema",
     "parked": "list the records that could not be read, with the reason; send them again",
+    "message": "say what became of a message: the facts that answer it, or why it was parked",
+    "restored": "after a restore or failover of Postgres: a new epoch, messages again, facts that were lost",
     "rebuild": "build the views again from the log, beside the old tables, then swap",
     "generate": "write the generated files: schemas, samples, the README's table of events",
 }
@@ -37,6 +39,7 @@ def main() -> int:
 
 def _run(command: str) -> int:
     from operations.failures import explain  # noqa: PLC0415  (help needs no client of any server)
+    from operations.terminal import complain  # noqa: PLC0415
     from shared.runtime.settings import settings  # noqa: PLC0415
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, it raises too
@@ -46,7 +49,7 @@ def _run(command: str) -> int:
         sentence = explain(error, settings())
         if sentence is None:
             raise
-        print(sentence, file=sys.stderr)
+        complain(sentence)
         return 1
     except KeyboardInterrupt:
         return 130

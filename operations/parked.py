@@ -1,145 +1,145 @@
-"""List what was parked, and why; send it again once the reason is gone. `make parked` runs it."""
+"""List what was parked, and why, the newest first; send it again once the reason is gone. `make parked` runs it.
+
+Anybody who can write to the topic `parked` can make an entry, so each is compared with the record that it names, and
+what is sent again is that record.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+import asyncpg
 
-from shared.bus.dead_letters import CUT
-from shared.bus.dead_letters import HEADER_PREFIX as PREFIX
+from operations.parked_list import COUNT, NEWEST_NUMBER, newest, oldest, unread
+from operations.resending import NotSent, Resender
+from operations.terminal import complain, say
+from shared.bus.originals import Originals, originals
+from shared.bus.parked_records import Place
 from shared.bus.producer import make_producer
-from shared.bus.topics import PARKED
 from shared.runtime.settings import Settings, settings
 
-Headers = Sequence[tuple[str, bytes | None]]
-
-SENT = f"{PREFIX}sent"
-"""The only header of a record that marks a parked record, whose id is the header's value, as sent again."""
-FIRST = f"{PREFIX}service"
-"""The first of the headers that parking adds."""
-CUT_BEFORE_ITS_HEADER = "; parked without its value, for it is too large to be copied"
-"""Ends the reason of a record that a version without the header `parked_cut` parked without its value."""
+PAGE_ENTRIES = 100
+PROGRESS_RECORDS = 500
 
 
 @dataclass(frozen=True)
-class Parked:
-    """A parked record: the topic it came from, who parked it and when (ISO 8601), the reason, and what was parked.
+class Servers:
+    """The connections of a command."""
 
-    `key`, `value` and `headers` are the record's own. `cut`: the value and the headers were not copied.
-    """
-
-    id: str
-    topic: str
-    service: str
-    at: str
-    reason: str
-    cut: bool
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-    def __str__(self) -> str:
-        value = (self.value or b"")[:80].decode("utf-8", "replace")
-        return f"{self.id}  {self.at}  {self.service}\n    {self.reason}\n    {value!r}"
+    settings: Settings
+    kafka: Originals
+    connection: asyncpg.Connection
 
 
-async def parked(settings: Settings) -> list[Parked]:
-    """Every record in `parked` that was not sent again, oldest first, each once."""
-    found: dict[str, Parked] = {}
-    sent: set[str] = set()
-    for record in await _everything(settings):
-        names = [name for name, _ in record.headers]
-        if FIRST in names:
-            parked = _parsed(record, len(names) - 1 - names[::-1].index(FIRST))
-            found.setdefault(parked.id, parked)
-        elif SENT in names:
-            sent.add(_text(dict(record.headers)[SENT]))
-    return sorted((parked for id, parked in found.items() if id not in sent), key=lambda parked: parked.at)
+@asynccontextmanager
+async def servers(settings: Settings) -> AsyncIterator[Servers]:
+    """Kafka, and Postgres as its owner, for the time of the block."""
+    async with originals(settings.kafka_servers) as kafka:
+        connection = await asyncpg.connect(settings.postgres_url.get_secret_value())
+        try:
+            yield Servers(settings, kafka, connection)
+        finally:
+            await connection.close()
 
 
-def _parsed(record: ConsumerRecord[Any, Any], own: int) -> Parked:
-    """The record whose first `own` headers are its own; it may have come with headers named like parking's."""
-    added = {name.removeprefix(PREFIX): _text(value) for name, value in record.headers[own:]}
-    topic, partition, offset, service, at, reason = (
-        added.get(name, "") for name in ("topic", "partition", "offset", "service", "at", "reason")
-    )
-    return Parked(
-        id=f"{topic}/{partition}/{offset}/{service}",
-        topic=topic,
-        service=service,
-        at=at,
-        reason=reason,
-        cut=CUT.removeprefix(PREFIX) in added or reason.endswith(CUT_BEFORE_ITS_HEADER),
-        key=record.key,
-        value=record.value,
-        headers=record.headers[:own],
-    )
+async def waiting(settings: Settings) -> int:
+    """The number of records that are parked and were not sent again."""
+    async with servers(settings) as opened:
+        count: int = await opened.connection.fetchval(COUNT)
+        return count + await unread(settings, opened.kafka)
 
 
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode("utf-8", "replace")
+async def show(opened: Servers, limit: int = PAGE_ENTRIES, after: int = NEWEST_NUMBER) -> None:
+    """Print the entries behind that number, at most so many, and how many there are."""
+    page = await newest(opened.connection, after, limit)
+    for parked in page:
+        for line in await parked.lines(opened.kafka):
+            say(line)
+    count = await opened.connection.fetchval(COUNT)
+    say(f"{count} parked." + (" Send again with `--send ID …` or `--send-all`." if count else ""))
+    if len(page) == limit and await newest(opened.connection, page[-1].number, 1):
+        say(f"The next page: `--after {page[-1].number}`.")
+    if behind := await unread(opened.settings, opened.kafka):
+        say(f"{behind} records of the topic are not listed yet: the service `parked` has not read them.")
 
 
-async def send_again(settings: Settings, chosen: Sequence[Parked]) -> None:
-    """Send each to the topic it came from, with its own key, value and headers, and mark it as sent."""
-    out = make_producer(settings.kafka_servers)
+async def send_again(opened: Servers, places: Iterable[str]) -> int:
+    """Send the records of these places again; return how many were not sent, each with a sentence."""
+    refused = 0
+    async with _resender(opened) as resender:
+        for text in places:
+            try:
+                if (place := Place.parse(text)) is None:
+                    raise NotSent("this is no id: `make parked` lists the ids")
+                await resender.send(place)
+            except NotSent as sentence:
+                refused += 1
+                complain(f"{text} is not sent: {sentence}.")
+            else:
+                say(f"{text} is sent again.")
+    return refused
+
+
+async def send_all(opened: Servers) -> int:
+    """The same for every record that is listed now."""
+    sent, refused = 0, 0
+    async with _resender(opened) as resender:
+        async for page in oldest(opened.connection):
+            for place in dict.fromkeys(parked.place for parked in page):
+                try:
+                    await resender.send(place)
+                except NotSent as sentence:
+                    refused += 1
+                    complain(f"{place} is not sent: {sentence}.")
+                else:
+                    sent += 1
+                    if sent % PROGRESS_RECORDS == 0:
+                        say(f"{sent} are sent again so far.")
+    say(f"Sent {sent} again.")
+    return refused
+
+
+@asynccontextmanager
+async def _resender(opened: Servers) -> AsyncIterator[Resender]:
+    producer = make_producer(opened.settings.kafka_servers)
     try:
-        await out.start()
-        for record in chosen:
-            await out.send_and_wait(record.topic, record.value, key=record.key, headers=list(record.headers))
-            mark = [(SENT, record.id.encode())]
-            await out.send_and_wait(settings.topic_prefix + PARKED, key=SENT.encode(), headers=mark)
+        await producer.start()
+        yield Resender(opened.connection, opened.kafka, producer, opened.settings.topic_prefix)
     finally:
-        await out.stop()
+        await producer.stop()
 
 
-async def _everything(settings: Settings) -> list[ConsumerRecord[Any, Any]]:
-    consumer = AIOKafkaConsumer(
-        settings.topic_prefix + PARKED,
-        bootstrap_servers=settings.kafka_servers,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    try:
-        await consumer.start()
-        ends = await consumer.end_offsets(consumer.assignment())
-        records: list[ConsumerRecord[Any, Any]] = []
-        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
-            for batch in (await consumer.getmany(timeout_ms=500)).values():
-                records += batch
-        return records
-    finally:
-        await consumer.stop()
-
-
-async def run(settings: Settings, ids: Sequence[str], everything: bool) -> None:
+async def run(settings: Settings, ids: Sequence[str], everything: bool, limit: int, after: int) -> int:
     """List what is parked, or send the named records again, or all."""
-    waiting = await parked(settings)
-    if not ids and not everything:
-        for record in waiting:
-            print(record)
-        print(f"{len(waiting)} parked." + (" Send again with `--send ID …` or `--send-all`." if waiting else ""))
-        return
-    known = {record.id: record for record in waiting}
-    if unknown := [id for id in ids if id not in known]:
-        sys.exit(f"Nothing is parked under {', '.join(unknown)}: `make parked` lists the ids.")
-    chosen = waiting if everything else [known[id] for id in ids]
-    whole = [record for record in chosen if not record.cut]
-    await send_again(settings, whole)
-    print(f"Sent {len(whole)} again.")
-    if cut := [record.id for record in chosen if record.cut]:
-        sys.exit(f"Not sent, because they were parked without their value: {', '.join(cut)}. Read them in their topic.")
+    async with servers(settings) as opened:
+        if everything:
+            return min(1, await send_all(opened))
+        if ids:
+            return min(1, await send_again(opened, ids))
+        await show(opened, limit, after)
+        return 0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m operations parked", description=__doc__)
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m operations parked", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--limit", type=_positive, default=PAGE_ENTRIES, help=f"list so many, {PAGE_ENTRIES} by default"
+    )
+    parser.add_argument("--after", type=_positive, default=NEWEST_NUMBER, metavar="NUMBER", help="list the page after")
     parser.add_argument("--send", nargs="+", metavar="ID", default=[], help="send these again")
     parser.add_argument("--send-all", action="store_true", help="send all of them again")
     arguments = parser.parse_args()
-    asyncio.run(run(settings(), arguments.send, arguments.send_all))
+    return asyncio.run(run(settings(), arguments.send, arguments.send_all, arguments.limit, arguments.after))
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= NEWEST_NUMBER:
+        raise ValueError
+    return number

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 
+from operations.terminal import complain, say
 from services.views.engine.definition import VIEWS, View, for_policy
 from services.views.engine.rebuild import Report, rebuild
 from shared.runtime.postgres import connect
@@ -33,10 +33,10 @@ async def _rebuild(views: Sequence[View], drop: bool, accept: bool) -> int:
     async with pool:
         reports = await rebuild(pool, views, drop, accept)
     for report in reports:
-        print(describe(report))
+        say(describe(report))
     different = [report for report in reports if report.equal is False]
     for report in different:
-        print(_sentence(report, drop), file=sys.stderr)
+        complain(_sentence(report, drop))
     return 1 if different else 0
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from hashlib import blake2b
+from math import isfinite
+from uuid import UUID
 
 from modelog.events import Fact, ModelRegistered, ModelTrained, RegistrationRefusal, RegistrationRefused, Run
 from modelog.values import File
+from pydantic import JsonValue
 
 from shared.domain.decider import Decider
 from shared.domain.paged_map import PagedMap
@@ -42,17 +48,28 @@ class Refuse:
 
 
 @dataclass(frozen=True)
+class Registered:
+    """What a run was registered with: its version, its manifest, and of all that is larger a digest."""
+
+    version: int
+    manifest: str
+    metrics: str
+    parameters: str
+    answers: UUID | None
+
+
+@dataclass(frozen=True)
 class Runs:
-    """The latest version's number, and the manifest that each run was registered with."""
+    """The latest version's number, and what each run was registered with."""
 
     latest: int = 0
-    manifests: PagedMap[str, str] = PagedMap(str, str)
+    registered: PagedMap[str, Registered] = PagedMap(str, Registered)
 
 
 def evolve(state: Runs, fact: Fact) -> Runs:
     match fact:
         case ModelRegistered(run=run, version=version, manifest=manifest):
-            return replace(state, latest=version, manifests=state.manifests.set(run, manifest))
+            return replace(state, latest=version, registered=state.registered.set(run, _of(fact, version, manifest)))
         case _:
             return state
 
@@ -61,32 +78,69 @@ def decide(state: Runs, command: Register | Refuse) -> Sequence[Fact]:
     trained = command.trained
     if isinstance(command, Refuse):
         return [refused(trained, command.reasons, command.sentence)]
-    match state.manifests.get(trained.run):
-        case None:
-            run = {name: getattr(trained, name) for name in Run.model_fields}
-            return [
-                ModelRegistered(
-                    model=trained.model,
-                    version=state.latest + 1,
-                    manifest=command.manifest,
-                    uri=command.uri,
-                    size=command.size,
-                    format=command.format,
-                    files=command.files,
-                    **run,
-                )
-            ]
-        case command.manifest:
-            return []
-        case other:
-            return [
-                refused(
-                    trained,
-                    ("run registered with other bytes",),
-                    f"run {trained.run} of {trained.model} is registered with {other}, this report brings "
-                    f"{command.manifest}: a run's bytes never change, report new bytes under a new run",
-                )
-            ]
+    known = state.registered.get(trained.run)
+    if known is not None:
+        return _compared(trained, known, command.manifest)
+    run = {name: getattr(trained, name) for name in Run.model_fields}
+    return [
+        ModelRegistered(
+            model=trained.model,
+            version=state.latest + 1,
+            manifest=command.manifest,
+            uri=command.uri,
+            size=command.size,
+            format=command.format,
+            files=command.files,
+            **run,
+        )
+    ]
+
+
+def _compared(trained: ModelTrained, known: Registered, manifest: str) -> Sequence[Fact]:
+    """A report of a run that is registered: nothing where it is the same, a refusal of what differs."""
+    found = _of(trained, known.version, manifest)
+    differs: dict[RegistrationRefusal, str] = {}
+    if found.manifest != known.manifest:
+        differs["run registered with other bytes"] = f"the manifest {known.manifest}, this report brings {manifest}"
+    if found.metrics != known.metrics:
+        differs["run registered with other metrics"] = "other metrics"
+    if found.parameters != known.parameters:
+        differs["run registered with other parameters"] = "other parameters"
+    if found.answers != known.answers:
+        answered = f"an answer to retraining {known.answers}" if known.answers else "no answer to a retraining"
+        differs["run answers another retraining"] = f"{answered}, this report names {found.answers or 'none'}"
+    if not differs:
+        return []
+    sentence = (
+        f"run {trained.run} is version {known.version} of {trained.model}, registered with "
+        f"{'; with '.join(differs.values())}: what is known of a run never changes, report it as a new run"
+    )
+    return [refused(trained, tuple(differs), sentence)]
+
+
+def _of(run: Run, version: int, manifest: str) -> Registered:
+    return Registered(version, manifest, _digest(run.metrics), _digest(run.parameters), run.answers)
+
+
+def _digest(values: Mapping[str, JsonValue]) -> str:
+    """The same for values that the log gives back as they came: 1 and 1.0 are the same number, NaN is itself."""
+    if not values:
+        return ""
+    text = json.dumps(_plain(values), sort_keys=True, separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Numbers as Postgres prints them: 1.0 as 1, 1e300 in full, and what is not finite as text."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(Decimal(repr(value)))
+    if isinstance(value, float) and not isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[repr(value)]
+    return value
 
 
 def refused(trained: ModelTrained, reasons: tuple[RegistrationRefusal, ...], sentence: str) -> Fact:

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
+import orjson
+from modelog.envelope import Message
 from modelog.events import BY_TYPE, Fact
+
+ACTOR_SCHEMA = 2
+"""In facts of an older schema `meta.actor` is the source of the message, and the actor is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +61,19 @@ def read_fact(kind: str, data: str) -> Fact:
     fact = BY_TYPE[kind].model_validate_json(data)
     assert isinstance(fact, Fact)
     return fact
+
+
+def read_message(row: asyncpg.Record) -> Message[Fact]:
+    """The fact in a row (position, kind, id, at, data, meta) as the message that the relay publishes."""
+    meta = orjson.loads(row["meta"])
+    return Message(
+        event=read_fact(row["kind"], row["data"]),
+        id=str(row["id"]),
+        source=meta["source"],
+        time=row["at"],
+        sequence=row["position"],
+        correlation=meta["correlation"],
+        causation=meta["causation"],
+        traceparent=meta.get("traceparent"),
+        actor=meta.get("actor") if meta.get("schema", 1) >= ACTOR_SCHEMA else None,
+    )

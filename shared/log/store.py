@@ -5,11 +5,14 @@ Its guarantees are in SQL: `sql/functions/append.sql` and `settled.sql` explain 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from uuid import UUID
 
 import asyncpg
+from modelog.envelope import Message
+from modelog.events import Fact
 
-from shared.log.entries import Append, Head, Logged
+from shared.log.entries import Append, Head, Logged, read_message
 
 APPEND = "select * from log.append($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
@@ -25,6 +28,19 @@ select c.stream, e.version, e.kind, e.cause, e.data
         where stream = c.stream and version > c.version
         order by version
        ) e
+"""
+
+FACTS_AT = """
+select position, kind, id, at, data::text, meta::text
+  from log.event
+ where position = any ($1::bigint[])
+"""
+
+# LATERAL here too: an index look-up for each cause, and no scan of the log, whatever the statistics are.
+ANSWERED = """
+select c.cause
+  from unnest($1::uuid[]) c (cause)
+ cross join lateral (select from log.event where (meta ->> 'cause')::uuid = c.cause limit 1) e
 """
 
 
@@ -68,6 +84,15 @@ class Log:
         """
         rows = await self.pool.fetch(TAILS, list(known), list(known.values()), list(kinds), source)
         return [Logged(*row) for row in rows]
+
+    async def facts_at(self, positions: Collection[int]) -> dict[tuple[int, UUID], Message[Fact]]:
+        """The facts at these positions as messages, by position and id."""
+        rows = await self.pool.fetch(FACTS_AT, list(positions))
+        return {(row["position"], row["id"]): read_message(row) for row in rows}
+
+    async def answered(self, causes: Iterable[UUID]) -> set[UUID]:
+        """Those of these causes that any fact names, in any stream."""
+        return {row["cause"] for row in await self.pool.fetch(ANSWERED, list(causes))}
 
     async def settled(self) -> int:
         """The position up to which the log will never change again."""

@@ -6,27 +6,19 @@ import json
 import threading
 import time
 from collections.abc import Iterable
-from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import make_server
 
 from prometheus_client import make_wsgi_app
 from pydantic import JsonValue
+
+from shared.runtime.bounded_server import BoundedServer, QuietHandler
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 DEAD_SECONDS = 30.0
 """A process whose event loop has not run for so long counts as dead."""
-
-
-class Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class QuietHandler(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Probes are not logged."""
 
 
 class Health:
@@ -37,7 +29,11 @@ class Health:
         self._last_beat = time.monotonic()
 
     def report(self, component: str, ready: bool, detail: str, **state: JsonValue) -> None:
-        """Whether `component` does its work; `detail` is a sentence for people, `state` is for programs."""
+        """Whether `component` does its work; `detail` is a sentence for people, `state` is for programs.
+
+        The keys of `state` that several components have: `lag` (records or positions), `partitions`, `role` (leader,
+        standby, follower, member), `no_progress_since` (ISO 8601 or None) and `why` (a sentence or None).
+        """
         self.components[component] = {"ready": ready, "detail": detail, **state}
 
     def beat(self) -> None:
@@ -46,7 +42,7 @@ class Health:
 
     def serve(self, host: str, port: int) -> str:
         """Begin to answer, and return the address."""
-        server = make_server(host, port, self._answer, server_class=Server, handler_class=QuietHandler)
+        server = make_server(host, port, self._answer, server_class=BoundedServer, handler_class=QuietHandler)
         threading.Thread(target=server.serve_forever, daemon=True, name="health").start()
         return f"http://{host}:{server.server_port}"
 

@@ -9,13 +9,17 @@ import time
 
 import structlog
 
+from shared.runtime.terminal import escaped
+
 REPEAT_SECONDS = 10.0
 """A repeated line of aiokafka is written at most once in so many seconds."""
 
 
 def configure_logging() -> None:
     """Write one line for each event to standard error."""
-    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    rendering: list[structlog.types.Processor] = [structlog.processors.JSONRenderer()]
+    if sys.stderr.isatty():
+        rendering = [escape_values, structlog.dev.ConsoleRenderer()]
     steps: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -29,7 +33,7 @@ def configure_logging() -> None:
     )
     handler = logging.StreamHandler()
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=steps, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+        foreign_pre_chain=steps, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering]
     )
     handler.setFormatter(formatter)
     repeats = RepeatFilter()
@@ -39,6 +43,15 @@ def configure_logging() -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
     # FastStream warns of topics it must not create, and logs each assignment with every partition in it.
     logging.getLogger("modelog.bus").setLevel(logging.ERROR)
+
+
+def escape_values(_logger: object, _method: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Text from outside is in names and in errors; JSON escapes it, the lines for a terminal would not."""
+    return {key: _escaped_lines(value) if isinstance(value, str) else value for key, value in line.items()}
+
+
+def _escaped_lines(text: str) -> str:
+    return "\n".join(map(escaped, text.split("\n")))
 
 
 class RepeatFilter(logging.Filter):

@@ -17,8 +17,8 @@ from modelog.events import BY_TYPE, Event, Fact, ModelRegistered, ModelTrained
 from modelog.manifest import blob_key
 from modelog.values import Artifact, File
 
-from operations.parked import SENT
 from services import component, names
+from shared.bus.parked_records import read_parked
 from shared.bus.topics import PARKED
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
@@ -112,7 +112,7 @@ class InProcessRegistry:
         try:
             await consumer.seek_to_beginning(topic)
             async for record in consumer:
-                if record.key != SENT.encode():
+                if read_parked(record):
                     self.parked.append(record)
         finally:
             await consumer.stop()

@@ -103,6 +103,25 @@ async def test_a_service_decides_on_facts_that_others_appended_meanwhile(log: Lo
     assert replaced == "1"
 
 
+async def test_a_verdict_promotes_once_whatever_was_promoted_since(log: Log) -> None:
+    ingestion, judging, promoting = (CommandHandler[Any, Any](log, d) for d in (registration, validation, promotion))
+
+    def by_policy(version: int) -> CausedCommand[Any]:
+        command = Promote("fraud", version, "production", "policy", "", DEFAULT, automatic=True)
+        return ask(f"verdict on {version}", command)
+
+    for version in (1, 2):
+        await ingestion.answer([register(f"run-{version}")])
+        await judging.answer([ask(f"registered-{version}", Judge("fraud", version, digest(1), (), DEFAULT))])
+        await promoting.answer([by_policy(version)])
+    await promoting.answer([ask("rollback", Promote("fraud", 1, "production", "ada", "2 is slow", DEFAULT))])
+    before = await logged(log)
+    assert before[-1][1:] == ("model.promoted", 1)
+    for handler in (promoting, CommandHandler(log, promotion)):
+        assert await handler.answer([by_policy(2), by_policy(1)]) == {}
+    assert await logged(log) == before
+
+
 async def test_many_writers_of_one_stream_lose_and_double_nothing(log: Log) -> None:
     writers = [CommandHandler(log, registration) for _ in range(6)]
     runs = [f"run-{number}" for number in range(60)]

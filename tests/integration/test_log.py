@@ -67,6 +67,14 @@ async def test_the_tail_of_a_stream_has_data_only_for_what_is_asked(log: Log) ->
     assert [row.cause for row in await log.tails({"b": 0}, [], "/other")] == [None]
 
 
+async def test_a_cause_is_answered_when_a_fact_of_any_stream_names_it(log: Log) -> None:
+    first, second, third = (uuid.UUID(int=n) for n in (7, 8, 9))
+    caused = [Entry("k", uuid.uuid4(), "{}", f'{{"cause": "{cause}"}}') for cause in (first, second)]
+    await log.append([Append("a", 0, [caused[0], caused[0]]), Append("b", 0, [caused[1], *entries(1)])])
+    assert await log.answered([first, second, third, first]) == {first, second}
+    assert await log.answered([]) == set()
+
+
 @pytest.mark.parametrize("statement", [
     "update log.event set kind = 'x'", "delete from log.event", "truncate log.event", "truncate log.event_0",
     "delete from log.event_0", "update log.event_0 set data = '{}'", "delete from log.stream", "truncate log.stream",

@@ -90,7 +90,7 @@ async def test_a_snapshot_of_another_fold_is_passed_over_and_replaced(log: Log) 
     await log.pool.execute("""update log.state_snapshot set fold = 'older code', state = '"what it wrote"'""")
     cold = CommandHandler(log, registration)
     await answer(cold, *asked)
-    assert len(history(cold).state.manifests) == 2 * SNAPSHOT_FACTS
+    assert len(history(cold).state.registered) == 2 * SNAPSHOT_FACTS
     assert await log.pool.fetchval("select fold from log.state_snapshot") == cold.snapshots.fold
 
 

@@ -1,4 +1,5 @@
 from shared.domain.sentences import join_limited, shown
+from shared.runtime.terminal import escaped
 
 TEN = [f"s{n}" for n in range(10)]
 
@@ -18,3 +19,8 @@ def test_a_text_of_two_hundred_characters_is_shown_whole_and_a_longer_text_is_cu
 
 def test_a_shown_text_has_no_control_characters() -> None:
     assert shown("a\n\x1b[31m") == r"'a\n\x1b[31m'"
+
+
+def test_an_escaped_text_has_only_characters_that_a_terminal_shows() -> None:
+    assert escaped("Zoë, 日本 ✓ \\ 'a'") == "Zoë, 日本 ✓ \\ 'a'"
+    assert escaped("a\r\n\x1b[31m\0\x9b\u202e\u2028\ud800\u200b") == (r"a\r\n\x1b[31m\x00\x9b\u202e\u2028\ud800\u200b")

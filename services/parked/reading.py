@@ -1,0 +1,109 @@
+"""Reading the topic `parked`, at least once: records are committed after they were kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from aiokafka.errors import ConsumerStoppedError
+from modelog._kafka.consumer import Consumer
+from modelog.errors import TransientError
+
+from shared.bus.topics import PARKED
+from shared.runtime.postgres import answers
+from shared.runtime.runtime import Runtime
+
+Keep = Callable[[Runtime, Sequence["ConsumerRecord[Any, Any]"]], Awaitable[None]]
+
+MAX_RECORDS = 500
+"""Of a read; with 1 MiB of each partition at most, or a single larger record."""
+POLL_MS = 1000
+STALLED_SECONDS = 30.0
+"""Without a record kept, while there are some, it is not ready."""
+SILENT_SECONDS = 15.0
+"""Without an answer of Kafka it is not ready."""
+POSITION_TIMEOUT_SECONDS = 10.0
+"""For the committed offsets of a partition that was just assigned."""
+
+
+class NoBatch(TransientError):
+    """A batch of the topic cannot be read, or the topic is missing."""
+
+
+async def consume(runtime: Runtime, name: str, keep: Keep) -> None:
+    """Give every record to `keep`, until the process stops or an error is raised."""
+    settings = runtime.settings
+    topic = settings.topic_prefix + PARKED
+    consumer = Consumer(
+        topic,
+        bootstrap_servers=settings.kafka_servers,
+        client_id=f"modelog-{name}",
+        group_id=settings.topic_prefix + name,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+    )
+    try:
+        await consumer.start()
+        progress = Progress(name)
+        while not runtime.stopping.is_set():
+            if not consumer.partitions_for_topic(topic):
+                raise NoBatch(f"there is no topic {topic}: run `python -m operations setup`")
+            found = await _next(consumer)
+            if found:
+                await keep(runtime, found)
+                await consumer.commit()
+            await progress.report(runtime, consumer, len(found))
+    finally:
+        await consumer.stop()
+
+
+async def _next(consumer: Consumer) -> list[ConsumerRecord[Any, Any]]:
+    try:
+        found = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+    except ConsumerStoppedError:
+        raise NoBatch(f"a batch cannot be read: {consumer.broken}") from consumer.broken
+    return [record for records in found.values() for record in records]
+
+
+class Progress:
+    """How far the consumer is behind, since when it has kept nothing, and when Kafka answered last."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.moved_at = _now()
+
+    async def report(self, runtime: Runtime, consumer: Consumer, kept: int) -> None:
+        """Ready if it goes forward, or has nothing to do; without partitions it stands by."""
+        assigned, lag = consumer.assignment(), 0
+        for partition in assigned:
+            async with asyncio.timeout(POSITION_TIMEOUT_SECONDS):
+                lag += max(0, (consumer.highwater(partition) or 0) - await consumer.position(partition))
+        if kept or not lag:
+            self.moved_at = _now()
+        polled_ms = max((consumer.last_poll_timestamp(partition) or 0 for partition in assigned), default=0)
+        why = None
+        if not await answers(runtime.pool):
+            why = "Postgres does not answer"
+        elif assigned and polled_ms and _now().timestamp() - polled_ms / 1000 > SILENT_SECONDS:
+            why = "Kafka does not answer"
+        elif (_now() - self.moved_at).total_seconds() > STALLED_SECONDS:
+            why = "records wait and none is kept"
+        detail = f"{len(assigned)} partitions, {lag} behind" + (f"; {why}" if why else "")
+        runtime.health.report(
+            self.name,
+            why is None,
+            detail,
+            lag=lag,
+            partitions=len(assigned),
+            role="member" if assigned else "standby",
+            no_progress_since=self.moved_at.isoformat() if lag else None,
+            why=why,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251  (for people, and the clock of aiokafka's timestamps)

@@ -1,0 +1,100 @@
+"""Reading single records of Kafka again, at the places that were written down when they were parked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import ConsumerStoppedError
+from modelog._kafka.consumer import Consumer
+
+Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
+
+READ_TIMEOUT_SECONDS = 20.0
+"""For a record that is there."""
+FETCH_WAIT_MS = 1
+"""A fetch that waits for new records in another partition delays the next read: by a second with aiokafka's default."""
+
+
+class Originals:
+    """Records by topic, partition and offset; those of unfinished or aborted transactions are not there."""
+
+    def __init__(self, servers: str, partitions: dict[str, int]) -> None:
+        self._servers = servers
+        self._partitions = partitions
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def read(self, at: TopicPartition, offset: int) -> Record | None:
+        """The record at this place; None if there is none, or none that can be read."""
+        async for record in self.read_on(at, offset):
+            return record if record.offset == offset else None
+        return None
+
+    async def read_on(self, at: TopicPartition, offset: int) -> AsyncIterator[Record]:
+        """The records from this offset on that are there now, as far as they can be read."""
+        if at.partition >= self._partitions.get(at.topic, 0):
+            return
+        consumer = await self._connected()
+        first, end = (await consumer.beginning_offsets([at]))[at], (await consumer.end_offsets([at]))[at]
+        if not first <= offset < end:
+            return
+        consumer.assign([at])
+        consumer.seek(at, offset)
+        try:
+            while await consumer.position(at) < end:
+                async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+                    found = await consumer.getmany(at, timeout_ms=500, max_records=100)
+                for record in found.get(at, ()):
+                    yield record
+        except ConsumerStoppedError:  # after a batch that cannot be read, a consumer reads nothing any more
+            await self.close()
+
+    async def since(self, topic: str, time_ms: int) -> dict[TopicPartition, int]:
+        """For each partition of a topic the first offset whose record is not older; none where there is no such."""
+        consumer = await self._connected()
+        times = {TopicPartition(topic, n): time_ms for n in range(self._partitions.get(topic, 0))}
+        found = await consumer.offsets_for_times(times) if times else {}
+        return {at: offset.offset for at, offset in found.items() if offset is not None}
+
+    async def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """The offset after the last record of each partition."""
+        partitions = [TopicPartition(topic, n) for n in range(self._partitions.get(topic, 0))]
+        found: dict[TopicPartition, int] = await (await self._connected()).end_offsets(partitions) if partitions else {}
+        return found
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            self._consumer = Consumer(
+                bootstrap_servers=self._servers,
+                enable_auto_commit=False,
+                isolation_level="read_committed",
+                fetch_max_wait_ms=FETCH_WAIT_MS,
+            )
+            await self._consumer.start()
+        return self._consumer
+
+    async def close(self) -> None:
+        """Disconnect."""
+        closing, self._consumer = self._consumer, None
+        if closing is not None:
+            await closing.stop()
+
+
+@asynccontextmanager
+async def originals(servers: str) -> AsyncIterator[Originals]:
+    """The records that the brokers have, for the time of the block; topics that are made meanwhile are not known."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    try:
+        await admin.start()
+        topics: list[dict[str, Any]] = await admin.describe_topics()
+    finally:
+        await admin.close()
+    opened = Originals(servers, {topic["topic"]: len(topic["partitions"]) for topic in topics})
+    try:
+        yield opened
+    finally:
+        await opened.close()
