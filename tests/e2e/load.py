@@ -38,7 +38,7 @@ class Load:
     `conflicts` are the ids that were sent again with other content.
     """
 
-    def __init__(self, cluster: Cluster, files: Path, rate: float, models: int) -> None:
+    def __init__(self, cluster: Cluster, files: Path, rate: float, models: int, *, conflicts: bool = True) -> None:
         self.cluster = cluster
         self.files = files
         self.rate = rate
@@ -47,6 +47,7 @@ class Load:
         self.sent: dict[str, Event] = {}
         self.garbage: dict[bytes, str] = {}
         self.conflicts: set[str] = set()
+        self.conflicting = CONFLICTS if conflicts else ()
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -78,7 +79,7 @@ class Load:
         for _ in range(2 if number % 100 == 7 else 1):
             await _until_published(lambda: registry.publish(event, id=str(number)))
         self.sent[str(number)] = event
-        if number % 80 in CONFLICTS:
+        if number % 80 in self.conflicting:
             other = event.model_copy(update=OTHER_CONTENT[event.type])
             await _until_published(lambda: registry.publish(other, id=str(number)))
             self.conflicts.add(str(number))
@@ -121,9 +122,14 @@ async def _until_published(publish: Callable[[], Awaitable[object]]) -> None:
 
 
 @asynccontextmanager
-async def running_load(cluster: Cluster, files: Path, rate: float, models: int = 50) -> AsyncIterator[Load]:
-    """A load for the time of the block; afterwards every message is acknowledged."""
-    load = Load(cluster, files, rate, models)
+async def running_load(
+    cluster: Cluster, files: Path, rate: float, models: int = 50, *, conflicts: bool = True
+) -> AsyncIterator[Load]:
+    """A load for the time of the block; afterwards every message is acknowledged.
+
+    Without `conflicts` no id is sent again with other content, for services that do not compare it.
+    """
+    load = Load(cluster, files, rate, models, conflicts=conflicts)
     running = asyncio.create_task(load.run())
     try:
         yield load
