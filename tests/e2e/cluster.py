@@ -76,13 +76,17 @@ class Cluster:
         """A connection to the log."""
         return await asyncpg.connect(self.env["MODELOG_POSTGRES_URL"])
 
-    async def logged(self, kind: str) -> int:
-        """The number of facts of this kind."""
+    async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of a query on the log, by a connection of its own."""
         connection = await self.log()
         try:
-            return int(await connection.fetchval("select count(*) from log.event where kind = $1", kind))
+            return list(await connection.fetch(query, *arguments))
         finally:
             await connection.close()
+
+    async def logged(self, kind: str) -> int:
+        """The number of facts of this kind."""
+        return int((await self.rows("select count(*) from log.event where kind = $1", kind))[0][0])
 
     async def grows(self, kind: str, by: int = 5, seconds: float = 90.0) -> None:
         """Wait until there are `by` more facts of this kind."""

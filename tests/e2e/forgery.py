@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 from modelog.envelope import cause_of, derive_id, encode_binary
 
 from tests.e2e.attacks import Headers
-from tests.e2e.cluster import facts
+from tests.e2e.cluster import Cluster, facts
 
 GOLDEN = Path(__file__).parent.parent / "sdk" / "golden"
 DECIDERS = ("ingestion", "validation", "promotion")
@@ -60,10 +59,10 @@ def with_coming_ids(model: str, source: str, id: str) -> Iterator[Forged]:
             cause = cause_of(f"/modelog/{decider}", str(coming))
 
 
-async def with_real_positions(log: asyncpg.Connection, model: str) -> list[Forged]:
+async def with_real_positions(cluster: Cluster, model: str) -> list[Forged]:
     """Each fact of a model again with its id and position, and other content: version, files, manifest, kind."""
     found = []
-    for row in await log.fetch("select * from log.event where stream = $1 order by version", model):
+    for row in await cluster.rows("select * from log.event where stream = $1 order by version", model):
         real, meta = json.loads(row["data"]), json.loads(row["meta"])
         place = {"id": str(row["id"]), "source": meta["source"], "sequence": row["position"], "epoch": 1}
         others: list[dict[str, Any]] = [

@@ -38,12 +38,8 @@ class Honest:
 
     async def facts(self, model: str) -> list[tuple[str, dict[str, Any]]]:
         """Kind and content of each fact of a model."""
-        log = await self.cluster.log()
-        try:
-            rows = await log.fetch("select kind, data from log.event where stream = $1 order by version", model)
-            return [(row["kind"], json.loads(row["data"])) for row in rows]
-        finally:
-            await log.close()
+        rows = await self.cluster.rows("select kind, data from log.event where stream = $1 order by version", model)
+        return [(row["kind"], json.loads(row["data"])) for row in rows]
 
     async def kinds(self, model: str) -> list[str]:
         """The kinds of a model's facts."""

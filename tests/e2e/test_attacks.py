@@ -135,10 +135,7 @@ async def test_the_same_id_for_another_model_is_another_message(
         await pipeline.trains(model, id="same-id")
     for model in ("same-id-1", "same-id-2"):
         await pipeline.answered(model)
-    log = await cluster.log()
-    doubled = await log.fetch("select id from log.event group by id having count(*) > 1")
-    await log.close()
-    assert not doubled
+    assert not await cluster.rows("select id from log.event group by id having count(*) > 1")
 
 
 async def test_a_source_with_a_number_sign_is_no_other_source(

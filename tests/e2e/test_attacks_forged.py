@@ -45,12 +45,8 @@ async def attacker(cluster: Cluster) -> AsyncIterator[Stranger]:
 async def everything(cluster: Cluster) -> dict[str, int]:
     """The number of facts, of streams, and of rows in each view, when all is answered."""
     await wait_until_idle(cluster)
-    log = await cluster.log()
-    try:
-        tables = ("log.event", "log.stream", "registry.version", "registry.model", "registry.serving")
-        return {table: await log.fetchval(f"select count(*) from {table}") for table in tables}
-    finally:
-        await log.close()
+    tables = ("log.event", "log.stream", "registry.version", "registry.model", "registry.serving")
+    return {table: (await cluster.rows(f"select count(*) from {table}"))[0][0] for table in tables}
 
 
 async def test_facts_of_every_kind_about_unknown_models_leave_no_trace(
@@ -85,9 +81,7 @@ async def test_other_content_at_the_position_of_a_fact_changes_nothing(
     cluster: Cluster, attacker: Stranger, pipeline: Honest
 ) -> None:
     await pipeline.promoted("copied")
-    log = await cluster.log()
-    forged = await forgery.with_real_positions(log, "copied")
-    await log.close()
+    forged = await forgery.with_real_positions(cluster, "copied")
     before = await everything(cluster)
     await attacker.send_all(forged)
     assert await everything(cluster) == before
@@ -132,9 +126,7 @@ async def test_a_verdict_is_used_once(cluster: Cluster, attacker: Stranger, pipe
 
 async def test_after_all_of_that_streams_and_views_are_whole(cluster: Cluster) -> None:
     await wait_until_idle(cluster)
-    log = await cluster.log()
     for problem in (HOLES, UNNUMBERED, ONE_VERDICT):
-        assert not await log.fetch(problem)
-    await log.close()
+        assert not await cluster.rows(problem)
     await views_equal_a_rebuild(cluster)
     assert not cluster.bugs()

@@ -52,9 +52,7 @@ async def reset_offsets(cluster: Cluster) -> None:
 
 async def logged_and_parked(cluster: Cluster) -> tuple[list[tuple[int, str]], list[Place]]:
     """Position and id of every fact, and the origin of every parked record."""
-    log = await cluster.log()
-    rows = await log.fetch("select position, id from log.event order by position")
-    await log.close()
+    rows = await cluster.rows("select position, id from log.event order by position")
     parked = [place for record in await records(cluster, [PARKED]) if (place := origin(cluster, record)[0])]
     return [(row["position"], str(row["id"])) for row in rows], sorted(parked)
 
