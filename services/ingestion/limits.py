@@ -19,7 +19,7 @@ ENTRY_BYTES = 97
 MAX_ARTIFACT_BYTES = 1024**4
 """The most bytes of an artifact: they are read once, in about half an hour."""
 MAX_COPY_BYTES = 32 * 1024**3
-"""The most bytes of an object that is copied from outside; two at a time lie in the folder for temporary files."""
+"""The most bytes of an object that is copied from outside; on disk (TMPDIR) is one for each of LARGE_THREADS."""
 
 
 def manifest_bytes(paths: Collection[str]) -> int:

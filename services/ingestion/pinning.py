@@ -56,6 +56,8 @@ class Pinning(Resource):
 
     def known(self, artifact: Artifact) -> Pinned | None:
         """What `pin` would return, if it is known without a request."""
+        if len(artifact.files) > MAX_FILES_OF_KNOWN_ARTIFACT:
+            return None
         pinned, seen = self._artifacts.get(artifact.files), self.artifacts.seen
         if pinned is None or manifest_question(pinned.manifest) not in seen:
             return None

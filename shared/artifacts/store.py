@@ -7,6 +7,7 @@ threads of their own, so that no small artifact waits for them.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
@@ -19,8 +20,11 @@ from shared.runtime.runtime import Resource, Runtime
 from shared.runtime.waiting import gather_or_cancel
 
 THREADS = MAX_CONNECTIONS // 2
-LARGE_THREADS = 2
-"""The threads that read and copy large artifacts: these wait for each other, and small ones do not wait for them."""
+LARGE_THREADS = max(1, min(4, (os.cpu_count() or 2) // 2))
+"""The threads that read and copy large artifacts: these wait for each other, and small ones do not wait for them.
+
+Digests take a core each, so half of the cores are left to all else.
+"""
 LARGE_BYTES, LARGE_FILES = 16 * 1024 * 1024, 256
 """An artifact with more bytes or more files than this is large."""
 FILES_AT_ONCE = 4

@@ -150,7 +150,8 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         return self.kafka
 
     async def _take(self, records: Records) -> None:
-        await self.processor.take([self.open.open(record) for record in records])
+        opened = (self.open.opened(record) for record in records)
+        await self.processor.take([record for record in opened if record is not None])
 
     async def _watch(self, runtime: Runtime, watch: Watch, existing: set[str]) -> None:
         while not runtime.stopping.is_set():
@@ -200,8 +201,12 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
     async def _commit(self) -> None:
         """Commit each partition up to its oldest open record: one commit at a time, so that none goes backwards."""
         async with self._committing:
-            offsets = self.open.committable()
-            if self.kafka is None or not offsets:
+            if self.kafka is None:
+                return
+            for place in self.assigned or ():
+                if (position := self.kafka.read_to(place)) is not None:
+                    self.open.passed(place, position)
+            if not (offsets := self.open.committable()):
                 return
             try:
                 await self.kafka.commit(offsets)

@@ -83,12 +83,22 @@ class OpenRecords:
         self.partitions: dict[TopicPartition, OpenPartition] = {}
         self.changed = asyncio.Event()
 
-    def open(self, record: ConsumerRecord[Any, Any]) -> OpenRecord:
-        """A record that is open from now on; those of a partition come in the order of their offsets."""
+    def add(self, record: ConsumerRecord[Any, Any]) -> None:
+        """The record is open from now on; those of a partition come in the order of their offsets."""
         place = TopicPartition(record.topic, record.partition)
-        partition = self.partitions.setdefault(place, OpenPartition())
-        partition.add(record.offset, _nbytes(record))
+        self.partitions.setdefault(place, OpenPartition()).add(record.offset, nbytes(record))
+
+    def opened(self, record: ConsumerRecord[Any, Any]) -> OpenRecord | None:
+        """The record that was added; None if its partition was dropped since."""
+        partition = self.partitions.get(TopicPartition(record.topic, record.partition))
+        if partition is None or record.offset not in partition.nbytes:
+            return None
         return OpenRecord(record, partition, self)
+
+    def passed(self, place: TopicPartition, position: int) -> None:
+        """The consumer's position: behind the last record, and behind what gives no records, as transactions' ends."""
+        partition = self.partitions.setdefault(place, OpenPartition())
+        partition.next_offset = max(partition.next_offset, position)
 
     def full(self) -> set[TopicPartition]:
         """The partitions that may not get more records."""
@@ -124,6 +134,7 @@ class OpenRecords:
             await self.changed.wait()
 
 
-def _nbytes(record: ConsumerRecord[Any, Any]) -> int:
+def nbytes(record: ConsumerRecord[Any, Any]) -> int:
+    """Bytes of key, value and headers."""
     headers = sum(len(name) + len(value or b"") for name, value in record.headers)
     return len(record.key or b"") + len(record.value or b"") + headers

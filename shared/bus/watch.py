@@ -65,7 +65,7 @@ class Watch:
         """Report the state; return whether the consumer is stuck, so that it has to be replaced."""
         assigned, now = self.consumer.assigned, time.monotonic()
         problems = [f"the topic {topic} is missing" for topic in self.missing]
-        lags = await self._measure(kafka, assigned or frozenset())
+        lags = self._measure(kafka, assigned or frozenset())
         if assigned is None:
             problems.append("no partitions are assigned yet")
         elif self._is_fetching(kafka, assigned):
@@ -108,15 +108,14 @@ class Watch:
         now = time.time()  # the clock of aiokafka's timestamps
         return latest is None or now - latest / 1000 < STUCK_SECONDS / 4
 
-    async def _measure(self, kafka: FlowConsumer, assigned: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
+    def _measure(self, kafka: FlowConsumer, assigned: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
         """The records of each assigned partition that are not answered."""
         lags: dict[TopicPartition, int] = {}
         for place in assigned:
             opened, high = self.consumer.open.partitions.get(place), kafka.highwater(place)
-            with suppress(Exception):  # revoked while measuring: the next second measures again
-                async with asyncio.timeout(0.2):
-                    position = opened.committable if opened else await kafka.position(place)
-                lags[place] = max(0, (high or position) - position)
+            position = opened.committable if opened and opened.nbytes else kafka.read_to(place)
+            if high is not None and position is not None:
+                lags[place] = max(0, high - position)
         for place in self._lags - lags.keys():
             lag.remove(self.consumer.name, place.topic, str(place.partition))
         for place, count in lags.items():

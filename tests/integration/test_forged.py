@@ -47,7 +47,10 @@ async def test_the_verdict_is_on_the_bytes_that_the_log_names(log: Log) -> None:
     )
     opened = OpenRecords()
     forged = real.model_copy(update={"manifest": digest(666), "files": ()})
-    await processor.take([opened.open(record(forged, 1, id)), opened.open(record(real, 2, id))])
+    records = [record(forged, 1, id), record(real, 2, id)]
+    for each in records:
+        opened.add(each)
+    await processor.take([found for each in records if (found := opened.opened(each))])
     await opened.wait_until_closed(list(opened.partitions))
     kinds = await log.pool.fetch("select kind from log.event where stream = 'fraud' order by version")
     assert [row["kind"] for row in kinds] == ["model.registered", "model.rejected"]

@@ -52,9 +52,15 @@ class Service:
     async def answered(self, causes: Iterable[UUID]) -> set[UUID]:
         return self.causes & set(causes)
 
+    async def start(self, *records: Any) -> None:
+        """Take the records, and answer what is ready."""
+        for record in records:
+            self.open.add(record)
+        await self.processor.take([opened for record in records if (opened := self.open.opened(record))])
+
     async def take(self, *records: Any) -> list[str]:
         """The runs that were answered, once every record is closed."""
-        await self.processor.take([self.open.open(record) for record in records])
+        await self.start(*records)
         await self.open.wait_until_closed(list(self.open.partitions))
         return [run for runs in self.batches for run in runs]
 

@@ -49,8 +49,8 @@ async def test_a_slow_message_delays_its_model_and_no_other_not_even_of_a_later_
 
     service = Service(handler)
     records = [record("a", "slow"), *(record("a", f"behind-{n}") for n in range(3)), record("b", "quick")]
-    await service.processor.take([service.open.open(record) for record in records])
-    await service.processor.take([service.open.open(record) for record in (record("a", "late"), record("c"))])
+    await service.start(*records)
+    await service.start(*(record("a", "late"), record("c")))
     assert service.batches == [["b/quick"], ["c/run"]]
     slow.set()
     await service.open.wait_until_closed(list(service.open.partitions))
@@ -66,7 +66,7 @@ async def test_what_is_committed_never_passes_an_open_record() -> None:
 
     service = Service(handler)
     records = [record("a", offset=7), record("b", "slow", offset=8), record("c", offset=9)]
-    await service.processor.take([service.open.open(record) for record in records])
+    await service.start(*records)
     assert list(service.open.committable().values()) == [8]
     slow.set()
     await service.open.wait_until_closed(list(service.open.partitions))
@@ -87,7 +87,7 @@ async def test_what_a_dropped_partition_had_open_is_forgotten_and_the_rest_goes_
     service = Service(handler)
     kept = record("a", "kept")
     kept.partition = 1
-    await service.processor.take([service.open.open(record) for record in (record("a", "dropped"), kept)])
+    await service.start(*(record("a", "dropped"), kept))
     service.open.drop([place for place in service.open.partitions if place.partition == 0])
     service.processor.drop()
     await asyncio.wait_for(cancelled.wait(), 10)
@@ -217,7 +217,7 @@ async def test_a_transient_error_of_a_handler_holds_up_its_model_alone_and_is_re
         return message.event
 
     service = Service(handler)
-    await service.processor.take([service.open.open(record(model)) for model in ("bad", "good")])
+    await service.start(*map(record, ("bad", "good")))
     assert service.batches == [["good/run"]]
     trouble = service.processor.troubles.oldest()
     assert trouble

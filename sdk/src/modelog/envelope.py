@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from modelog.events import BY_TYPE, Event, Fact
-from modelog.untrusted import has_nul, is_deeper, problems
+from modelog.untrusted import NotRead, has_nul, is_deeper, problems
 
 Header = tuple[str, bytes]
 E = TypeVar("E", bound=Event, covariant=True)
@@ -196,6 +196,8 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
 
 
 def _checked(value: bytes | None) -> bytes:
+    if isinstance(value, NotRead):
+        raise Unreadable(value.reason)
     if not value:
         raise Unreadable("expected an event as JSON, found an empty value: send the event's data")
     if len(value) > MAX_FACT_BYTES:

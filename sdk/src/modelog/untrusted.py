@@ -10,6 +10,18 @@ MAX_LISTED_PROBLEMS = 5
 MAX_BUILT_PROBLEMS = 1000
 """Problems of a value that are described in memory before the first are listed: a megabyte can have 100,000."""
 
+
+class NotRead(bytes):
+    """An empty value in place of records that were not read; `reason` is the sentence that says why."""
+
+    reason: str
+
+    def __new__(cls, reason: str) -> NotRead:
+        value = super().__new__(cls)
+        value.reason = reason
+        return value
+
+
 STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 NO_BRACKETS = bytes(set(range(256)) - set(STEPS))
 

@@ -1,0 +1,71 @@
+"""What became of a message: answered, parked, or not known."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from modelog.envelope import cause_of, encode
+from modelog.events import ModelPromoted, PromotionRefused, PromotionRequested
+
+from operations.message import became
+from operations.parked import Servers, servers
+from stack import Addresses
+from tests.integration.in_process import InProcessRegistry, in_process
+from tests.integration.test_parked import park
+
+
+@pytest.fixture(scope="module")
+async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
+    async with in_process(stack) as registry:
+        yield registry
+
+
+@pytest.fixture
+async def opened(registry: InProcessRegistry) -> AsyncIterator[Servers]:
+    async with servers(registry.settings) as opened:
+        yield opened
+
+
+async def test_the_facts_that_answer_a_message_are_named(
+    registry: InProcessRegistry, opened: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await registry.send(registry.trained("fraud"), id="run-1")
+    await registry.wait_for_facts("fraud", ModelPromoted)
+    capsys.readouterr()
+    assert await became(opened, cause_of("/tests", "run-1"), "/tests", "run-1")
+    assert capsys.readouterr().out.startswith("Answered by model.registered of fraud/1, position 1, /modelog/ingestion")
+
+
+async def test_a_refusal_is_named_with_its_reasons(
+    registry: InProcessRegistry, opened: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await registry.send(PromotionRequested(model="none", version=7, by="ada"), id="please")
+    await registry.wait_for_facts("none", PromotionRefused)
+    capsys.readouterr()
+    assert await became(opened, cause_of("/tests", "please"))
+    assert "promotion.refused of none/7" in (out := capsys.readouterr().out)
+    assert ": unknown version (" in out
+
+
+async def test_a_parked_message_is_named_with_the_reason(
+    registry: InProcessRegistry, opened: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, value, headers = encode(registry.trained("astray"), source="/tests", id="astray")
+    place = await park(registry, opened, value, key, headers)
+    capsys.readouterr()
+    assert await became(opened, cause_of("/tests", "astray"), "/tests", "astray")
+    out = capsys.readouterr().out
+    assert out.startswith("Parked by retraining at 20")
+    assert place in out
+    assert "expected drift.detected" in out
+
+
+async def test_of_an_unknown_message_is_said_what_that_can_mean(
+    opened: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not await became(opened, uuid4())
+    out = capsys.readouterr().out
+    assert out.startswith("No fact names it as its cause")
+    assert "modelog_lag" in out
