@@ -35,6 +35,9 @@ MAX_ATTRIBUTE_CHARS = 500
 MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
 """Of a fact, as JSON: it carries the content of the report and what was measured."""
 
+FIRST_EPOCH = 1
+"""Of facts that were published before there were epochs."""
+
 STRUCTURED = b"application/cloudevents+json"
 ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", "epoch"]
 ATTRIBUTES += ["correlationid", "causationid", "traceparent", "actor"]
@@ -64,7 +67,7 @@ class Message(Generic[E]):
     `source` is the system that reported the event, `actor` the person or system that made it happen, if it is known.
     An actor is an opaque id, never a name or an address: what is in the log cannot be erased. Publishers set it and it
     is not verified, so no decision may depend on it. `sequence` is the position of a fact in the log; a restored log
-    gives positions out again, in another `epoch`, so facts are ordered by (epoch, sequence).
+    gives positions out again, in another `epoch`, so facts are ordered by (epoch, sequence); without an epoch, it is 1.
     """
 
     event: E
