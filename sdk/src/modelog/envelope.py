@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from modelog.events import BY_TYPE, Event, Fact
-from modelog.untrusted import NotRead, has_nul, is_deeper, problems
+from modelog.untrusted import NotRead, has_nul, is_deeper, printable, problems
 
 Header = tuple[str, bytes]
 E = TypeVar("E", bound=Event, covariant=True)
@@ -56,7 +56,7 @@ class Unreadable(ValueError):
     """
 
     def __init__(self, sentence: str, cause: uuid.UUID | None = None) -> None:
-        super().__init__(sentence)
+        super().__init__(printable(sentence))
         self.cause = cause
 
 

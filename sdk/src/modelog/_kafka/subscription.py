@@ -27,7 +27,7 @@ MAX_FAILURES = 3
 RECONNECT_SECONDS = 1.0
 """From a failure to the next attempt to connect."""
 MAX_MODELS = 100_000
-"""Whose latest fact on each topic is remembered, those read last: about 20 MB."""
+"""Whose latest fact on each topic is remembered, those read last: about 30 MB."""
 
 FATAL = (
     errors.AuthenticationFailedError,
