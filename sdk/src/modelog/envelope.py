@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
-from hashlib import sha1, sha256
+from hashlib import sha1
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from modelog.digest import digest_of
 from modelog.events import BY_TYPE, Event, Fact
 from modelog.untrusted import NotRead, has_nul, is_deeper, printable, problems
 
@@ -88,9 +89,8 @@ class Message(Generic[E]):
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of the event's content in hex; fields that have their default do not count, as new fields have."""
-        content = self.event.model_dump_json(exclude_defaults=True)
-        return sha256(f"{self.event.type} {content}".encode()).hexdigest()
+        """The digest of its content: another message with its cause and another digest is a conflict."""
+        return digest_of(self.event)
 
 
 def cause_of(source: str, id: str) -> uuid.UUID:
