@@ -28,9 +28,11 @@ MUTATED = (
     "services/ingestion/formats.py",
     "shared/domain/*.py",
     "shared/deciding/id_set.py",
+    "modelog/digest.py",
     "modelog/envelope.py",
     "modelog/manifest.py",
     "modelog/policy.py",
+    "modelog/untrusted.py",
     "modelog/values.py",
 )
 TESTS = (
@@ -41,6 +43,7 @@ TESTS = (
     "test_any_bytes*",
     "test_envelope*",
     "test_formats*",
+    "test_identity*",
     "test_id_set*",
     "test_manifest*",
     "test_paged_map*",
@@ -51,6 +54,7 @@ TESTS = (
     "test_retraining*",
     "test_sentences*",
     "test_unreadable*",
+    "test_untrusted*",
     "test_validation*",
     "test_values*",
 )
