@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
@@ -63,7 +64,7 @@ class ArtifactStore(Resource):
         return opened
 
     def close(self) -> None:
-        """Stop the threads; what they read now they read to its end."""
+        """Stop the threads, when each has answered the request that it waits for."""
         for threads in (self._threads, self._large_threads):
             threads.shutdown(wait=False, cancel_futures=True)
 
@@ -75,6 +76,17 @@ class ArtifactStore(Resource):
         """What `work` returns, called in a thread; `large` if it reads or copies a file of a large artifact."""
         threads = self._large_threads if large else self._threads
         return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
+
+    async def read(self, work: Callable[..., A], *arguments: object, large: bool) -> A:
+        """What `work` returns, called in a thread with a last argument: a function that tells whether it is to stop.
+
+        It is to stop when nobody waits for it any more: the message will come again, or the process ends.
+        """
+        stop = threading.Event()
+        try:
+            return await self.thread(work, *arguments, stop.is_set, large=large)
+        finally:
+            stop.set()
 
     async def compute(self, work: Callable[..., A], *arguments: object, items: int) -> A:
         """What `work` returns, computed in a thread where so many items would hold up the event loop."""
