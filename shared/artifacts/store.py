@@ -112,10 +112,13 @@ class ArtifactStore(Resource):
                     return
                 outcomes[number] = outcome = await work(item)
                 faults += is_fault(outcome)
-                if number % ITEMS_IN_SLICE == 0:
+                if number % ITEMS_IN_SLICE == ITEMS_IN_SLICE - 1:
                     await asyncio.sleep(0)
 
-        await gather_or_cancel(work_off() for _ in range(min(FILES_AT_ONCE, len(items))))
+        if len(items) == 1:
+            await work_off()  # most artifacts are one file, and need no tasks
+        else:
+            await gather_or_cancel(work_off() for _ in range(min(FILES_AT_ONCE, len(items))))
         return [outcomes[number] for number in sorted(outcomes)]
 
     async def make_bucket(self) -> None:
