@@ -51,8 +51,8 @@ async def test_a_version_that_another_writer_gave_out_again_is_not_given_out_twi
     await answer(ingestion, "1", "2", "3")
     await lose(database, 2)
     await answer(CommandHandler(log, registration), "another 3")
-    await answer(ingestion, "another 3", "4")
-    assert await runs(log) == [("1", 1), ("2", 2), ("another 3", 3), ("4", 4)]
+    await answer(ingestion, "another 3", "3")
+    assert await runs(log) == [("1", 1), ("2", 2), ("another 3", 3), ("3", 4)]
 
 
 async def test_a_message_whose_answer_was_lost_is_answered_again(log: Log, database: str) -> None:

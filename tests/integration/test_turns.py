@@ -13,6 +13,7 @@ import pytest
 from services.ingestion.decision import registration
 from shared.deciding.command_handler import CommandHandler
 from shared.log import Append, Log
+from stack.waiting import until
 from tests.integration.test_command_handler import logged, register
 from tests.integration.test_log import entries
 
@@ -60,6 +61,7 @@ async def test_a_writer_waits_for_who_has_the_turn_and_the_readers_of_the_log_do
     await log.append([Append("a", 0, entries(1))])
     async with log.locked(["a"]) as own:
         other = asyncio.create_task(log.append([Append("a", 1, entries(2))]))
+        await until(lambda: log.pool.fetchval("select count(*) from pg_locks where not granted"), "the writer to wait")
         assert (await log.append([Append("b", 0, entries(3))]))["b"].version == 1
         assert await log.settled() == await log.pool.fetchval("select max(position) from log.event")
         assert (await own.append([Append("a", 1, entries(4))]))["a"].version == 2
