@@ -27,7 +27,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.checked_at = 0.0
-        self.moved_at = time.time()
+        self.moved_at = _now()
         self._position = -1
         self._horizon_held: tuple[int, float] | None = None
         self._horizon: Horizon | None = None
@@ -61,7 +61,7 @@ class Progress:
 
     def report(self, runtime: Runtime, name: str) -> None:
         """Ready if the work goes forward and has no problem, however far it is behind."""
-        position, now = self.work.position, time.time()
+        position, now = self.work.position, _now()
         last = max(self.settled, self._horizon.last if self._horizon else 0)
         lag = max(0, last - position)
         if lag == 0 or position != self._position:
@@ -101,6 +101,10 @@ class Progress:
         unchecked = time.monotonic() - self.checked_at
         longest = max(seconds, unchecked)
         return f"no progress for {longest:.0f} s" if longest > STALLED_SECONDS else None
+
+
+def _now() -> float:
+    return time.time()  # noqa: TID251  (people compare it with their clock)
 
 
 def _iso(seconds: float) -> str:
