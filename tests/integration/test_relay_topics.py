@@ -117,3 +117,30 @@ async def test_setup_has_the_topics_that_it_makes_again_filled(runtime: Runtime)
     async with relaying(runtime):
         await until_on_topic(runtime, PROMOTED, [2])
         await until(lambda: none_held(runtime), "no held topic")
+
+
+async def test_setup_raises_the_limits_of_existing_topics_and_names_what_it_does_not_change(runtime: Runtime) -> None:
+    topic = runtime.settings.topic_prefix + REGISTERED
+    await setup(runtime.settings)
+    assert await setup(runtime.settings) == []
+    await configure(
+        runtime, REGISTERED, max_message_bytes="1000", retention_ms="5000", cleanup_policy="compact",
+        min_insync_replicas="3", segment_bytes="2000000",
+    )  # fmt: skip
+    assert set(await setup(runtime.settings)) == {
+        f"topic {topic}: raised max.message.bytes from 1000 to 6291456",
+        f"topic {topic}: raised retention.ms from 5000 to -1",
+        f"topic {topic}: expected cleanup.policy delete, found compact: "
+        "Kafka removes events of a model that has newer events; set it to delete",
+        f"topic {topic}: expected min.insync.replicas of at most 1, its replicas, found 3: nothing can be written",
+    }
+    found = await configuration(runtime, REGISTERED)
+    assert (found["max.message.bytes"], found["retention.ms"], found["segment.bytes"]) == ("6291456", "-1", "2000000")
+
+
+async def configuration(runtime: Runtime, kind: str) -> dict[str, str]:
+    """The settings of the topic of this kind."""
+    asked = ConfigResource(ConfigResourceType.TOPIC, runtime.settings.topic_prefix + kind)
+    async with administration(runtime.settings) as admin:
+        (answer,) = await admin.describe_configs([asked])
+    return {entry[0]: entry[1] for entry in answer.resources[0][4]}
