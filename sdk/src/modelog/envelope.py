@@ -155,7 +155,7 @@ def encode(
     if len(value) > MAX_EVENT_BYTES:
         raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {MAX_EVENT_BYTES} are read: send less")
     if not isinstance(event, Fact) and is_deeper(value, MAX_DEPTH):
-        raise ValueError(f"{event.type} has more than {MAX_DEPTH} lists and objects inside each other: flatten")
+        raise ValueError(f"{event.type} has more than {MAX_DEPTH} levels of lists and objects: flatten it")
     return encode_binary(
         event.type,
         value,
@@ -262,7 +262,7 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
         if len(data) > MAX_EVENT_BYTES:
             raise _too_large(MAX_EVENT_BYTES, data)
         if is_deeper(data, MAX_DEPTH):
-            raise Unreadable(f"expected at most {MAX_DEPTH} lists and objects inside each other, found more: flatten")
+            raise Unreadable(f"expected at most {MAX_DEPTH} levels of lists and objects, found more: flatten it")
     if (problem := _attribute_problem(attributes)) is not None:
         raise Unreadable(problem)
     try:
