@@ -130,16 +130,14 @@ def test_what_is_as_deep_as_can_be_is_sent_and_read() -> None:
 @pytest.mark.parametrize("mode", ["binary", "structured"])
 def test_deeper_reports_are_refused_on_both_sides(mode: str) -> None:
     event = trained(parameters={"a": nested(MAX_DEPTH - 1)})
-    with pytest.raises(ValueError, match=f"more than {MAX_DEPTH} lists and objects"):
+    with pytest.raises(ValueError, match=f"more than {MAX_DEPTH} levels"):
         encode(event, source="ci")
     value = event.model_dump(mode="json")
     sent = {
         "binary": record(json.dumps(value).encode(), ce_type=b"model.trained"),
         "structured": structured(value, type="model.trained"),
     }
-    assert (
-        refusal(*sent[mode]) == f"expected at most {MAX_DEPTH} lists and objects inside each other, found more: flatten"
-    )
+    assert refusal(*sent[mode]) == f"expected at most {MAX_DEPTH} levels of lists and objects, found more: flatten it"
 
 
 def test_a_deeper_fact_is_read_because_it_was_published_before_there_was_a_limit() -> None:

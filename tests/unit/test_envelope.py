@@ -94,7 +94,7 @@ def test_parameters_as_deep_as_can_be_sent_are_read_again_from_the_pages_of_a_st
         deepest = [deepest]
     report = trained(parameters={"a": deepest})
     assert decode(*encode(report, source="/test")).event == report
-    with pytest.raises(ValueError, match=f"more than {MAX_DEPTH} lists and objects"):
+    with pytest.raises(ValueError, match=f"more than {MAX_DEPTH} levels"):
         encode(trained(parameters={"a": [deepest]}), source="/test")
     state = retraining.initial
     for version in range(1, 40):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -155,7 +155,7 @@ def encode(
     if len(value) > MAX_EVENT_BYTES:
         raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {MAX_EVENT_BYTES} are read: send less")
     if not isinstance(event, Fact) and is_deeper(value, MAX_DEPTH):
-        raise ValueError(f"{event.type} has more than {MAX_DEPTH} lists and objects inside each other: flatten")
+        raise ValueError(f"{event.type} has more than {MAX_DEPTH} levels of lists and objects: flatten it")
     return encode_binary(
         event.type,
         value,
@@ -192,7 +192,7 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
                 "the key orders the events of a model, send them with it"
             )
     except Unreadable as reason:
-        if not any(_attribute_problems(attributes)):
+        if _attribute_problem(attributes) is None:
             reason.cause = cause_of(attributes["source"], attributes["id"])
         raise
     return _message(event, attributes)
@@ -242,12 +242,14 @@ def _data(envelope: dict[str, Any]) -> bytes:
         raise Unreadable(f"expected a CloudEvent's data as JSON, found {error}") from None
 
 
-def _attribute_problems(attributes: dict[str, str]) -> Iterator[str]:
+def _attribute_problem(attributes: dict[str, str]) -> str | None:
     for name in ("id", "source"):
-        if not attributes.get(name):
-            yield f"expected the header `ce_{name}`, found none: without it a repeated message cannot be recognised"
-        elif len(attributes[name]) > MAX_ATTRIBUTE_CHARS:
-            yield f"expected at most {MAX_ATTRIBUTE_CHARS} characters in `ce_{name}`, found {len(attributes[name])}"
+        text = attributes.get(name)
+        if not text:
+            return f"expected the header `ce_{name}`, found none: without it a repeated message cannot be recognised"
+        if len(text) > MAX_ATTRIBUTE_CHARS:
+            return f"expected at most {MAX_ATTRIBUTE_CHARS} characters in `ce_{name}`, found {len(text)}"
+    return None
 
 
 def _event(attributes: dict[str, str], data: bytes) -> Event:
@@ -260,8 +262,8 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
         if len(data) > MAX_EVENT_BYTES:
             raise _too_large(MAX_EVENT_BYTES, data)
         if is_deeper(data, MAX_DEPTH):
-            raise Unreadable(f"expected at most {MAX_DEPTH} lists and objects inside each other, found more: flatten")
-    for problem in _attribute_problems(attributes):
+            raise Unreadable(f"expected at most {MAX_DEPTH} levels of lists and objects, found more: flatten it")
+    if (problem := _attribute_problem(attributes)) is not None:
         raise Unreadable(problem)
     try:
         return BY_TYPE[type].model_validate_json(data)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
-from modelog.values import File, Value
+from modelog.values import File, Items, Value
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 MAX_PATH_CHARS = 1000
@@ -24,7 +24,7 @@ PathProblem = Literal["unsafe path", "repeated path"]
 class Manifest(Value):
     """The files of an artifact, as they are stored."""
 
-    files: tuple[File, ...]
+    files: Items[File]
 
 
 def blob_key(sha256: str) -> str:
