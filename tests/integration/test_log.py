@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from shared.log import Append, Entry, Head, Log
+from shared.log import Append, Entry, Head, Log, Reader
+from stack.waiting import until
 
 
 def entries(*ids: int, kind: str = "model.registered") -> Sequence[Entry]:
@@ -67,6 +68,31 @@ async def test_a_cause_is_answered_when_a_fact_of_any_stream_names_it(log: Log) 
     await log.append([Append("a", 0, [caused[0], caused[0]]), Append("b", 0, [caused[1], *entries(1)])])
     assert await log.answered([first, second, third, first]) == {first, second}
     assert await log.answered([]) == set()
+
+
+INDEX_SCANS = "select sum(idx_scan) from pg_stat_user_indexes where indexrelname like '%uuid_stream%'"
+SCANS = "select coalesce(sum(seq_scan), 0) from pg_stat_user_tables where relname like 'event%'"
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+async def test_causes_are_looked_up_in_their_index_and_found_without_it_too(
+    log: Log, database: str, indexed: bool
+) -> None:
+    owner = await asyncpg.connect(database)
+    if not indexed:
+        await owner.execute("drop index log.event_cause")
+    causes = [uuid.uuid4() for _ in range(600)]
+    caused = [Entry("k", uuid.uuid4(), "{}", f'{{"cause": "{cause}", "source": "/test"}}') for cause in causes]
+    await log.append([Append("a", 0, caused[:500]), Append("b", 0, caused[500:])])
+    scans = await owner.fetchval(SCANS)
+    asked = [("a", cause) for cause in causes] + [("b", causes[0]), ("b", uuid.uuid4())]
+    rows = await log.catch_up(Reader("d", "", "/test", ["k"]), {}, asked, 1000)
+    assert {(row["stream"], row["cause"]) for row in rows} == {("a", cause) for cause in causes[:500]}
+    assert await log.answered([*causes, uuid.uuid4()]) == set(causes)
+    if indexed:
+        await until(lambda: owner.fetchval(f"select ({INDEX_SCANS}) >= 2 * {len(causes)}"), "the index to be used")
+        assert await owner.fetchval(SCANS) == scans
+    await owner.close()
 
 
 @pytest.mark.parametrize("statement", [

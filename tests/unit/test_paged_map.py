@@ -73,6 +73,34 @@ def test_a_set_leaves_blocks_to_the_next_where_they_are_large(monkeypatch: pytes
     assert len(entries.sealed().recent) == 0
 
 
+def test_what_a_set_left_is_compressed_by_the_next_and_what_came_since_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paged_map, "SEALED_BYTES", 1)
+    entries = numbered(1_600).sealed()
+    for key in range(0, 1_600, 16):
+        entries = entries.set(key, -key)
+    assert len(entries.recent) == 96, "the last of a hundred entries began with the first of 25 blocks"
+    for value in range(24):
+        entries = entries.set(5, value)
+    assert dict(entries.recent) == {5: 23}
+    assert entries[1_584] == -1_584
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_set_writes_blocks_until_they_have_so_many_bytes(monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    def written(at_once: int) -> list[int]:
+        monkeypatch.setattr(paged_map, "SEALED_BYTES", at_once)
+        after = before.set(79, -1)
+        return [len(block.raw) for number, block in after.blocks.items() if block is not before.blocks[number]]
+
+    before = numbered(128).sealed()
+    for key in (*range(16), *range(64, 79)):
+        before = before.set(key, -1)
+    [first] = written(1)
+    assert len(written(first + more)) == 1 + more
+
+
 def test_only_the_block_that_is_asked_is_read() -> None:
     entries = numbered(1_000).sealed()
     _entries.cache_clear()
