@@ -12,10 +12,12 @@ from aiokafka.errors import ConsumerStoppedError
 from modelog._kafka.consumer import Consumer
 from modelog.errors import TransientError
 
+from shared.bus.originals import originals
 from shared.bus.topics import PARKED
 from shared.runtime.postgres import answers
 from shared.runtime.runtime import Runtime
 
+Idle = Callable[[Runtime], Awaitable[None]]
 Keep = Callable[[Runtime, Sequence["ConsumerRecord[Any, Any]"]], Awaitable[None]]
 
 MAX_RECORDS = 500
@@ -33,10 +35,13 @@ class NoBatch(TransientError):
     """A batch of the topic cannot be read, or the topic is missing."""
 
 
-async def consume(runtime: Runtime, name: str, keep: Keep) -> None:
-    """Give every record to `keep`, until the process stops or an error is raised."""
+async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
+    """Give every record to `keep` and call `idle` between, until the process stops or an error is raised."""
     settings = runtime.settings
     topic = settings.topic_prefix + PARKED
+    async with originals(settings.kafka_servers) as kafka:
+        if not kafka.has(topic):  # a consumer of a missing topic would wait for 40 seconds
+            raise NoBatch(f"there is no topic {topic}: run `python -m operations setup`")
     consumer = Consumer(
         topic,
         bootstrap_servers=settings.kafka_servers,
@@ -51,11 +56,13 @@ async def consume(runtime: Runtime, name: str, keep: Keep) -> None:
         progress = Progress(name)
         while not runtime.stopping.is_set():
             if not consumer.partitions_for_topic(topic):
-                raise NoBatch(f"there is no topic {topic}: run `python -m operations setup`")
+                raise NoBatch(f"the topic {topic} was deleted")
             found = await _next(consumer)
             if found:
                 await keep(runtime, found)
                 await consumer.commit()
+            else:
+                await idle(runtime)
             await progress.report(runtime, consumer, len(found))
     finally:
         await consumer.stop()

@@ -28,6 +28,10 @@ class Originals:
         self._partitions = partitions
         self._consumer: AIOKafkaConsumer | None = None
 
+    def has(self, topic: str) -> bool:
+        """Whether there is a topic of this name."""
+        return topic in self._partitions
+
     async def read(self, at: TopicPartition, offset: int) -> Record | None:
         """The record at this place; None if there is none, or none that can be read."""
         async for record in self.read_on(at, offset):
