@@ -59,9 +59,9 @@ def registered(version: int = 1, run: str | None = None, **other: Any) -> ModelR
     return ModelRegistered(model="fraud", version=version, run=run or f"run-{version}", **fields)
 
 
-def refused_registration(run: str, reason: Any, sentence: str) -> RegistrationRefused:
+def refused_registration(run: str, reason: Any, sentence: str, answers: UUID | None = None) -> RegistrationRefused:
     """A run is no version."""
-    return RegistrationRefused(model="fraud", run=run, reasons=(reason,), sentence=sentence)
+    return RegistrationRefused(model="fraud", run=run, reasons=(reason,), sentence=sentence, answers=answers)
 
 
 def passed(check: str = "bytes as promised") -> Finding:

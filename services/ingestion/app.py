@@ -4,7 +4,6 @@ from modelog.envelope import Message
 from modelog.events import ModelTrained
 
 from services.ingestion.decision import Refuse, Register, registration
-from services.ingestion.formats import format_of
 from services.ingestion.pinned import Pinned, Unpinnable
 from services.ingestion.pinning import Pinning
 from shared.deciding.service import Context, Service
@@ -28,4 +27,4 @@ async def register_what_was_trained(message: Message[ModelTrained], context: Con
 
 
 def _register(trained: ModelTrained, pinned: Pinned) -> Register:
-    return Register(trained, pinned.manifest, pinned.uri, pinned.size, format_of(pinned.heads), pinned.files)
+    return Register(trained, pinned.manifest, pinned.uri, pinned.size, pinned.format, pinned.files)

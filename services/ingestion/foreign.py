@@ -5,24 +5,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from modelog.envelope import MAX_EVENT_BYTES
-from modelog.manifest import blob_key, manifest
+from modelog.manifest import blob_key
 from modelog.store import CHUNK_BYTES, Absent, Store, Unavailable
 from modelog.values import File
 
+from services.ingestion import limits
 from services.ingestion.pinned import HEAD_BYTES, ReadFile, Refused
 from shared.domain.sentences import shown
 
 SPOOL_BYTES = 8 * CHUNK_BYTES
 """The bytes of an object that are kept in memory before it is spooled to disk."""
-MAX_MANIFEST_BYTES = MAX_EVENT_BYTES * 3 // 4
-"""The most bytes of a folder's manifest: it is carried by model.registered, which has to fit into a message."""
 MAX_KEY_BYTES = 1024
 """The most bytes that S3 takes for a key."""
 MOVED, TIMED_OUT, TOO_MANY, NOT_IMPLEMENTED = 301, 408, 429, 501
@@ -32,11 +30,17 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
-class Folder:
-    """Path inside the artifact to key, in a bucket."""
+class Object:
+    """An object as the store lists it: its size in bytes, and the ETag that changes with its bytes."""
 
     bucket: str
-    keys: Mapping[str, str]
+    key: str
+    size: int
+    etag: str
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
 
 
 class Foreign:
@@ -46,27 +50,24 @@ class Foreign:
         self._store = store
         self._readable = readable
 
-    def found(self, uri: str) -> tuple[File, ...] | Folder:
-        """The files of one of our own manifests, or the objects of a folder; raise Refused where there are none."""
+    def found(self, uri: str) -> tuple[File, ...] | dict[str, Object]:
+        """The files of one of our own manifests, or path to object of a folder; raise Refused where there are none."""
         own = f"s3://{self._store.bucket}/manifests/sha256/"
         if uri.startswith(own):
             return self._own(uri, uri.removeprefix(own))
         bucket, prefix = _address(uri)
         self._permit(uri, bucket, prefix)
-        return Folder(bucket, self._listed(uri, bucket, prefix))
+        return self._listed(uri, bucket, prefix)
 
     def _own(self, uri: str, sha256: str) -> tuple[File, ...]:
         try:
-            files = self._store.files(f"sha256:{sha256}")
+            return self._store.files(f"sha256:{sha256}")
         except Absent:
             raise Refused(
                 "missing object", f"expected a manifest at {shown(uri)}, found none: upload the files"
             ) from None
         except ValueError as error:
             raise Refused("digest differs", str(error)) from None
-        if len(manifest(files)[1]) > MAX_MANIFEST_BYTES:
-            raise _too_many(uri, f"{len(files)}")
-        return files
 
     def _permit(self, uri: str, bucket: str, prefix: str) -> None:
         if bucket != self._store.bucket:
@@ -84,34 +85,39 @@ class Foreign:
                 f"{'the bytes of every model' if first in OWN_FOLDERS else 'all objects'}: name one manifest, or files",
             )
 
-    def _listed(self, uri: str, bucket: str, prefix: str) -> dict[str, str]:
-        """Path inside the artifact → key, for a folder's objects or, if there are none, for the object of that name."""
+    def _listed(self, uri: str, bucket: str, prefix: str) -> dict[str, Object]:
+        """Path inside the artifact to object: a folder's objects or, if there are none, the object of that name."""
         folder = f"{prefix.rstrip('/')}/" if prefix else ""
-        keys, length = {}, 0
+        objects, length, total = dict[str, Object](), 0, 0
         with self._asking(uri, bucket):
             with self._store.asking(f"list {shown(uri)}"):
                 for found in self._store.client.list_objects(bucket, prefix=folder, recursive=True):
-                    key = found.object_name or ""
+                    key, size = found.object_name or "", found.size or 0
                     if key.endswith("/"):
                         continue
                     path = key.removeprefix(folder)
-                    keys[path] = key
-                    length += len(manifest([File(path=path, size=found.size or 0, sha256="0" * 64)])[1])
-                    if length > MAX_MANIFEST_BYTES:
-                        raise _too_many(uri, f"more than {len(keys) - 1}")
-            if not keys and prefix and not prefix.endswith("/"):
+                    objects[path] = Object(bucket, key, size, (found.etag or "").strip('"'))
+                    length, total = length + limits.manifest_bytes([path]), total + size
+                    if length > limits.MAX_MANIFEST_BYTES:
+                        raise _too_many(uri, f"more than {len(objects) - 1}")
+                    if size > limits.MAX_COPY_BYTES or total > limits.MAX_ARTIFACT_BYTES:
+                        raise _too_large(f"s3://{bucket}/{key}")
+            if not objects and prefix and not prefix.endswith("/"):
                 with suppress(Absent):
-                    self._store.head(prefix, bucket)
-                    keys[prefix.rpartition("/")[2]] = prefix
-        if not keys:
+                    objects[prefix.rpartition("/")[2]] = Object(bucket, prefix, *self._store.head(prefix, bucket))
+        if not objects:
             raise Refused("no files", f"expected files below {shown(uri)}, found none: upload them first")
-        return keys
+        return objects
 
-    def copy(self, bucket: str, key: str, path: str) -> ReadFile:
-        sha256, head, uri = hashlib.sha256(), b"", f"s3://{bucket}/{key}"
+    def copy(self, source: Object, path: str) -> tuple[ReadFile, str]:
+        """Copy an object into the store; returns the file with the ETag of its blob, and the ETag of the object."""
+        sha256, head = hashlib.sha256(), b""
         with SpooledTemporaryFile(SPOOL_BYTES) as spool:
-            with self._asking(uri, bucket), self._store.reading(key, bucket) as response:
+            with self._asking(source.uri, source.bucket), self._store.reading(source.key, source.bucket) as response:
                 size = int(response.headers.get("Content-Length", 0))
+                etag = response.headers.get("ETag", "").strip('"')
+                if size > limits.MAX_COPY_BYTES:
+                    raise _too_large(source.uri)
                 try:
                     for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                         sha256.update(chunk)
@@ -121,10 +127,10 @@ class Foreign:
                 except OSError as error:
                     if error.errno not in DISK_FULL:
                         raise
-                    raise _too_large(uri, size) from error
+                    raise _no_room(source.uri, size) from error
             size = spool.tell()
-            self._store.keep(blob_key(sha256.hexdigest()), cast(BinaryIO, spool), size)
-        return ReadFile(File(path=path, size=size, sha256=sha256.hexdigest()), head)
+            kept = self._store.keep(blob_key(sha256.hexdigest()), cast(BinaryIO, spool), size)
+        return ReadFile(File(path=path, size=size, sha256=sha256.hexdigest()), head, kept), etag
 
     @contextmanager
     def _asking(self, uri: str, bucket: str) -> Iterator[None]:
@@ -180,7 +186,15 @@ def _too_many(uri: str, found: str) -> Refused:
     )
 
 
-def _too_large(uri: str, size: int) -> Refused:
+def _too_large(uri: str) -> Refused:
+    return Refused(
+        "too large",
+        f"expected an object of at most {limits.MAX_COPY_BYTES} bytes, and {limits.MAX_ARTIFACT_BYTES} in all, found "
+        f"more with {shown(uri)}: upload the files with the SDK, which copies nothing",
+    )
+
+
+def _no_room(uri: str, size: int) -> Refused:
     return Refused(
         "foreign prefix unreadable",
         f"expected to copy {shown(uri)}, found no room on our disk for its {size} bytes: upload it with the SDK, or "

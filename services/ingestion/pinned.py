@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelog.events import RegistrationRefusal
 from modelog.values import File
 
-from shared.domain.sentences import join_limited
+from shared.domain.sentences import MAX_SENTENCES, join_limited
 
 HEAD_BYTES = 512
 """The first bytes of each file that are kept, to find its format."""
@@ -16,13 +16,13 @@ HEAD_BYTES = 512
 
 @dataclass(frozen=True)
 class Pinned:
-    """An artifact whose bytes are in the store and were read: `size` in bytes, `heads` the first 512 of each file."""
+    """An artifact whose bytes are in the store and were read: `size` in bytes, `format` as its first bytes show it."""
 
     manifest: str
     uri: str
     size: int
+    format: str
     files: tuple[File, ...]
-    heads: Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ class ReadFile:
     etag: str = ""
 
 
-def unpinnable(refusals: Sequence[Refused]) -> Unpinnable:
-    """Every reason once, and the first sentences."""
+def unpinnable(refusals: Sequence[Refused], unseen: int = 0) -> Unpinnable:
+    """Every reason once, and the first sentences; `unseen` files were not looked at after so many faults."""
     reasons = tuple(dict.fromkeys(refused.reason for refused in refusals))
-    return Unpinnable(reasons, join_limited([refused.sentence for refused in refusals]))
+    sentences = [refused.sentence for refused in refusals]
+    if unseen:
+        sentences[MAX_SENTENCES - 1 :] = [f"{unseen} files were not looked at"]
+    return Unpinnable(reasons, join_limited(sentences))

@@ -90,6 +90,9 @@ def _change(state: Candidates, version: int, **changes: object) -> Candidates:
 
 def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
     name = f"{command.model}/{command.version}"
+    candidate = state.versions.get(command.version)
+    if candidate is None:  # checked first: views make no row of a refusal with this reason
+        return [refused(command, "unknown version", f"{name} is not registered: the log has {len(state.versions)}")]
     if command.stage not in command.policy.stages:
         stages = ", ".join(command.policy.stages)
         return [refused(command, "unknown stage", f"{command.stage} is no stage of the policy, which has {stages}")]
@@ -98,9 +101,6 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
             f"policy {command.policy.digest} promotes no version by itself: request {name} with promotion.requested"
         )
         return [refused(command, "left to people", sentence)]
-    candidate = state.versions.get(command.version)
-    if candidate is None:
-        return [refused(command, "unknown version", f"{name} is not registered: the log has {len(state.versions)}")]
     match candidate.status:
         case "retired":
             return [refused(command, "retired", f"{name} is retired: register its run's bytes as a new run")]

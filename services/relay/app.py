@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from modelog._kafka.sender import close_producer
 
-from services.relay.publisher import MAX_FACTS_IN_FLIGHT, InFlight, Publisher
-from shared.bus.producer import make_producer
+from services.relay.fence import FencedProducer
+from services.relay.holding import Holding
+from services.relay.page import MAX_FACTS_IN_FLIGHT, PageSize
+from services.relay.publisher import Publisher
+from services.relay.topic_watch import TopicWatch
 from shared.log import Log
 from shared.log.cursors import read_position
 from shared.log.follower import Follower, Leadership, OpenWork
@@ -24,19 +26,21 @@ EXTEND_SECONDS = 60.0
 
 def publishing() -> OpenWork:
     """The work of a relay; after an error it begins again from its cursor, with a new producer."""
-    in_flight = InFlight()
+    page_size, holding = PageSize(), Holding()
 
     @asynccontextmanager
     async def publish(leadership: Leadership) -> AsyncIterator[Publisher]:
         settings = leadership.runtime.settings
-        position = await read_position(leadership.connection, leadership.follower)
-        producer = make_producer(settings.kafka_servers)
+        fence, watch = FencedProducer(settings), TopicWatch(settings)
         try:
-            await producer.start()
-            async with run_beside(_extend(leadership.log)):
-                yield Publisher(leadership, producer, settings.topic_prefix, position, in_flight)
+            await watch.look()
+            await fence.renew()
+            # After the fence, on the connection that holds the lock: this relay leads, and no other has a later epoch.
+            position = await read_position(leadership.connection, leadership.follower)
+            async with run_beside(watch.run(), _extend(leadership.log)):
+                yield Publisher(leadership, fence, watch, position, page_size, holding)
         finally:
-            await close_producer(producer)
+            await fence.close()
 
     return publish
 

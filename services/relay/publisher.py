@@ -1,99 +1,172 @@
-"""Publishing a range of the log: batch after batch, each read while Kafka writes the batch before it."""
+"""Publishing the log: page after page, each read while Kafka writes the page before it."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import replace
 
-from aiokafka import AIOKafkaProducer
+import structlog
 from prometheus_client import Counter
+from pydantic import JsonValue
 
+from services.relay.fence import FencedProducer
+from services.relay.holding import Holding
 from services.relay.outgoing_batch import OutgoingBatch
+from services.relay.page import PageSize, read_page
+from services.relay.topic_watch import TopicWatch
+from shared.log import held_topics
 from shared.log.cursors import save_position
 from shared.log.follower import Leadership
 from shared.log.following import Work
 
+logger = structlog.get_logger()
+
 RELAYED = Counter("modelog_relayed", "Facts acknowledged by Kafka")
 
 ACK_TIMEOUT_SECONDS = 10.0
-"""For Kafka to acknowledge a batch. Without this limit an idempotent producer waits for ever, and reports nothing."""
-MAX_FACTS_IN_FLIGHT = 4_000
-"""Facts in a batch. A hundred partitions share them: of 1,000 facts each partition got ten, and Kafka spent 10 µs on a
-fact instead of 5."""
-MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024
-"""No more facts are added to a batch of so many bytes."""
-FACTS_PER_READ = 1_000
-
-FACTS = """
-select position, stream, kind, id, at, data ->> 'version', data::text, meta::text
-  from log.event
- where position > $1 and position <= $2
- order by position
- limit $3
-"""
-
-
-@dataclass
-class InFlight:
-    """How many facts a batch may have: fewer after Kafka was late, also after a new producer."""
-
-    max_facts: int = FACTS_PER_READ
-
-    def acknowledged(self) -> None:
-        self.max_facts = min(MAX_FACTS_IN_FLIGHT, self.max_facts * 2)
-
-    def late(self) -> None:
-        self.max_facts = max(1, self.max_facts // 2)
+"""For Kafka to acknowledge a page. Without this limit an idempotent producer waits for ever, and reports nothing."""
+HELD_ACK_TIMEOUT_SECONDS = 2.0
+"""For a held topic, while the others wait."""
+HELD_POSITIONS = 20_000
+"""Of the log that are searched for the facts of held topics, before it is the other topics' turn again."""
 
 
 class Publisher(Work):
-    """Sends facts, waits for Kafka's acknowledgements, and then saves its position."""
+    """Sends facts, waits for Kafka's acknowledgements, and then saves its position.
+
+    A topic that takes no facts is held: it gets a position of its own, and the publisher goes on with the others.
+    """
 
     def __init__(
-        self, leadership: Leadership, producer: AIOKafkaProducer, topic_prefix: str, position: int, in_flight: InFlight
+        self,
+        leadership: Leadership,
+        fence: FencedProducer,
+        watch: TopicWatch,
+        position: int,
+        page_size: PageSize,
+        holding: Holding,
     ) -> None:
         self.position = position
-        self._leadership = leadership
-        self._producer = producer
-        self._topic_prefix = topic_prefix
-        self._in_flight = in_flight
+        self._connection = leadership.connection
+        self._follower = leadership.follower
+        self._topic_prefix = leadership.runtime.settings.topic_prefix
+        self._fence = fence
+        self._watch = watch
+        self._page_size = page_size
+        self._holding = holding
+        self._looks = 0
+
+    def has_more(self) -> bool:
+        return self._looks != self._watch.looks or self._holding.is_due(self._watch.missing)
+
+    def problem(self) -> str | None:
+        return self._holding.problem()
+
+    def state(self) -> dict[str, JsonValue]:
+        return {"held": self._holding.state()}
 
     async def advance(self, upto: int) -> None:
-        batch = await self._read(self.position, upto)
-        while batch.count:
-            following = await self._send(batch, upto)
-            await self._save(batch.last)
-            self._in_flight.acknowledged()
-            RELAYED.inc(batch.count)
-            batch = following
+        if self._fence.is_old:
+            await self._fence.renew()
+        try:
+            if self._looks != self._watch.looks or self._watch.made_again:
+                await self._look_at_topics()
+            if upto > self.position:
+                await self._publish(upto)
+            if kinds := self._holding.next_kinds(self._watch.missing):
+                await self._publish_held(kinds)
+        except TimeoutError:
+            self._page_size.late()
+            raise
+
+    async def _look_at_topics(self) -> None:
+        """Hold the topics that are missing, and fill those from position 0 that have lost their records."""
+        is_first, self._looks = self._looks == 0, self._watch.looks
+        known = await held_topics.read_held(self._connection)
+        to_hold = {kind: self.position for kind in self._watch.missing if kind not in known}
+        if self.position:
+            if self._watch.made_again:
+                logger.warning("topics have lost their records, they are filled again", kinds=[*self._watch.made_again])
+            # When it begins, the relay does not know whether an empty topic had records: looking for facts tells.
+            to_hold |= {kind: 0 for kind in self._watch.empty if is_first and kind not in known}
+            to_hold |= dict.fromkeys(self._watch.made_again, 0)
+        self._watch.made_again.clear()
+        await self._hold(to_hold)
+        self._holding.miss(self._watch.missing)
+
+    async def _hold(self, positions: dict[str, int]) -> None:
+        if positions:
+            await held_topics.hold(self._connection, positions)
+        self._holding.read(await held_topics.read_held(self._connection))
+
+    async def _publish(self, upto: int) -> None:
+        page = await self._read(self.position, upto, without=self._holding.topics)
+        while page.count:
+            following = await self._send(page, upto)
+            async with self._connection.transaction():
+                await save_position(self._connection, self._follower, page.last)
+                if page.refused:
+                    await self._hold(dict.fromkeys(page.refused, page.after))
+            self.position = page.last
+            RELAYED.inc(page.count_acknowledged())
+            if page.refused:
+                self._holding.refuse(page.refused)
+                await self._fence.renew()  # the producer has used sequence numbers for what was refused
+                following = await self._read(page.last, upto, without=self._holding.topics)
+            page = following
         # Positions at the end of the range may belong to no fact: their transactions were rolled back.
         self.position = upto
 
-    async def _read(self, after: int, upto: int) -> OutgoingBatch:
-        batch, found = OutgoingBatch(self._producer, self._topic_prefix, after), FACTS_PER_READ
-        max_facts = self._in_flight.max_facts
-        async with asyncio.timeout(ACK_TIMEOUT_SECONDS):
-            while found == FACTS_PER_READ and batch.count < max_facts and batch.bytes < MAX_BYTES_IN_FLIGHT:
-                limit = min(FACTS_PER_READ, max_facts - batch.count)
-                facts = await self._leadership.connection.fetch(FACTS, batch.last, upto, limit)
-                await batch.add(facts)
-                found = len(facts)
-        return batch
+    async def _publish_held(self, kinds: Collection[str]) -> None:
+        """Send the next facts of these kinds, whose topics are all at a position below that of the others."""
+        held = [self._holding.topics[kind] for kind in kinds]
+        after, upto = held[0].position, min(self.position, held[0].position + HELD_POSITIONS)
+        size = replace(self._page_size, max_facts=min(self._page_size.max_facts, *(topic.max_facts for topic in held)))
+        page = await self._read(after, upto, size, only=kinds)
+        if page.count:
+            await self._send(page, None, HELD_ACK_TIMEOUT_SECONDS)
+        took = [kind for kind in kinds if kind not in page.refused]
+        last = page.last if page.is_full else upto
+        await held_topics.advance(self._connection, took, after, last)
+        if last >= self.position:
+            await held_topics.release(self._connection, took, last)
+        RELAYED.inc(page.count_acknowledged())
+        self._holding.took(took, page.counts)
+        self._holding.refuse(page.refused)
+        await self._hold({})
+        if page.refused:
+            await self._fence.renew()
 
-    async def _send(self, batch: OutgoingBatch, upto: int) -> OutgoingBatch:
-        """Return the next batch of the range when Kafka has acknowledged this one."""
+    async def _read(
+        self,
+        after: int,
+        upto: int,
+        size: PageSize | None = None,
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+    ) -> OutgoingBatch:
+        page = OutgoingBatch(self._fence.producer, self._topic_prefix, self._watch, after)
+        return await read_page(self._connection, page, upto, size or self._page_size, only=only, without=without)
+
+    async def _send(
+        self, page: OutgoingBatch, upto: int | None, within_seconds: float = ACK_TIMEOUT_SECONDS
+    ) -> OutgoingBatch:
+        """Return the page behind this page up to `upto`, when the topics have acknowledged or refused this one."""
+        following = page
         try:
-            async with asyncio.timeout(ACK_TIMEOUT_SECONDS):
-                await batch.send()
-                following = await self._read(batch.last, upto)
-                await asyncio.gather(*batch.sent)
+            async with asyncio.timeout(within_seconds):
+                page.send()
+                if upto is not None:
+                    following = await self._read(page.last, upto, without=self._holding.topics)
+                await page.acknowledged()
+                self._page_size.acknowledged()
         except TimeoutError:
-            self._in_flight.late()
-            raise
+            if not (page.unacknowledged() and self._watch.is_fresh):
+                raise
+            self._page_size.late()
+            page.close(f"Kafka did not acknowledge within {within_seconds:g} s")
         finally:
-            batch.cancel()
+            page.cancel()
         return following
-
-    async def _save(self, position: int) -> None:
-        await save_position(self._leadership.connection, self._leadership.follower, position)
-        self.position = position

@@ -15,6 +15,7 @@ from modelog.events import (
     ModelPromoted,
     ModelRegistered,
     ModelRetired,
+    RegistrationRefused,
     RetrainingDeclined,
     RetrainingRefusal,
     RetrainingRequested,
@@ -63,8 +64,9 @@ def evolve(state: RetrainingState, fact: Fact) -> RetrainingState:
     match fact:
         case ModelRegistered(version=version, answers=answered):
             recipe = Recipe(fact.parameters, fact.datasets)
-            open = None if answered is not None and answered == state.open else state.open
-            return replace(state, recipes=state.recipes.set(version, recipe), open=open)
+            return _answer(replace(state, recipes=state.recipes.set(version, recipe)), answered)
+        case RegistrationRefused(answers=answered):
+            return _answer(state, answered)
         case ModelPromoted(version=version, replaces=replaced):
             state = _change(state, version, "current")
             return state if replaced is None else _change(state, replaced, "replaced")
@@ -74,6 +76,11 @@ def evolve(state: RetrainingState, fact: Fact) -> RetrainingState:
             return replace(state, open=id, requested_at=at)
         case _:
             return state
+
+
+def _answer(state: RetrainingState, answered: UUID | None) -> RetrainingState:
+    """A request is closed by the run that names it, whether that was registered or refused."""
+    return replace(state, open=None) if answered is not None and answered == state.open else state
 
 
 def _change(state: RetrainingState, version: int, status: Literal["current", "replaced", "retired"]) -> RetrainingState:
@@ -128,6 +135,6 @@ retraining: Decider[RetrainingState, Consider] = Decider(
     evolve,
     decide,
     commands=(Consider,),
-    remembers=frozenset({ModelRegistered, ModelPromoted, ModelRetired, RetrainingRequested}),
+    remembers=frozenset({ModelRegistered, RegistrationRefused, ModelPromoted, ModelRetired, RetrainingRequested}),
     answers=(DriftRecorded, RetrainingRequested, RetrainingDeclined),
 )

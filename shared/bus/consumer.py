@@ -1,47 +1,53 @@
-"""The consumer of a service: one FastStream subscriber over all its topics, at least once, in batches, in order."""
+"""The consumer of a service: one FastStream subscriber over all its topics, at least once, in order for each model.
+
+Records are handed over and stay open until they are answered; FastStream commits nothing, because its `ack()` would
+commit the positions of all partitions, past the open records. What lies above the oldest open record of a partition
+comes again after a crash, and is recognised by its cause.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from modelog._kafka.consumer import Consumer
-from prometheus_client import Gauge
+from modelog.events import BY_TYPE, Fact
 
-from shared.runtime.postgres import answers
+from shared.bus.flow import FlowConsumer
+from shared.bus.open_records import OpenRecords
+from shared.bus.processor import Processor
+from shared.bus.topics import PARKED, existing_topics, make_topics
+from shared.bus.watch import Watch
 from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
-from shared.runtime.waiting import sleep_until_stopped
+from shared.runtime.waiting import run_beside, sleep_until_stopped
 
 logger = structlog.get_logger()
-lag = Gauge("modelog_lag", "Records not answered yet", ["service", "topic", "partition"])
 
 Records = Sequence[ConsumerRecord[Any, Any]]
-Take = Callable[[Records], Awaitable[None]]
 
-STUCK_SECONDS = 60.0
-"""A consumer that got no answer from Kafka for so long, while no batch was running, is replaced; at a quarter of it the
-service is not ready."""
 MAX_BATCH_SECONDS = 3600.0
-"""How long a batch of many gigabytes may take before Kafka gives its partitions to another member."""
+"""How long messages may be decided on before Kafka gives the partitions to another member."""
 UNREADABLE_PAUSE_SECONDS = 5.0
 """From a batch that could not be read to the next attempt: each makes the whole group rebalance."""
-RETURNED_BATCH_PAUSE_SECONDS = 1.0
-"""Until a batch that was given back comes again; FastStream would deliver it at once."""
-REVOKE_TIMEOUT_SECONDS = 45.0
-"""How long partitions are kept for the running batch; below the rebalance timeout of the group."""
-POLL_MS = 3
-"""FastStream waits so long for records and, finding none, sleeps as long again."""
+REVOKE_TIMEOUT_SECONDS = 10.0
+"""How long partitions are kept for their open records. The whole group waits, within its rebalance timeout."""
+COMMIT_SECONDS = 0.1
+"""Between two commits."""
+TOPICS_SECONDS = 5.0
+"""Between two checks whether a topic that is missing has come."""
+FETCH_BYTES, FETCH_BYTES_OF_PARTITION = 8 * 1024 * 1024, 1024 * 1024
+"""The most that a fetch brings, compressed; a larger batch comes alone."""
 
 
 async def parse_nothing(records: Records, original: Callable[..., Awaitable[Any]]) -> Any:
@@ -58,30 +64,77 @@ async def decode_nothing(message: Any, _original: Any) -> Records:
 
 
 class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
-    """The topics of one service, batch by batch to `take`, which raises only if the batch must be delivered again."""
+    """The topics of a service, and the processor that answers their records."""
 
-    def __init__(self, settings: Settings, name: str, topics: Sequence[str], take: Take) -> None:
+    def __init__(self, settings: Settings, name: str, topics: Sequence[str], processor: Processor) -> None:
+        self.settings = settings
         self.name = name
-        self.take = take
-        self.busy = asyncio.Lock()
+        self.topics = [settings.topic_prefix + topic for topic in topics]
+        self.processor = processor
+        self.open = OpenRecords()
         self.assigned: frozenset[TopicPartition] | None = None
-        self.broker = KafkaBroker(
-            settings.kafka_servers,
-            client_id=f"modelog-{name}",
+        self.kafka: FlowConsumer | None = None
+        self._committing = asyncio.Lock()
+
+    async def run(self, runtime: Runtime) -> None:
+        """Consume until the process stops, whatever happens to Kafka meanwhile."""
+        await run_with_recovery(runtime, self.name, lambda: self._consume(runtime))
+
+    async def _consume(self, runtime: Runtime) -> None:
+        """Consume the topics that exist; return when the process stops or the consumer has to be replaced."""
+        existing = await self._make_topics()
+        watch = Watch(self, runtime, missing=sorted(set(self.topics) - existing))
+        if not existing:
+            watch.report_missing()
+            return await sleep_until_stopped(runtime.stopping, TOPICS_SECONDS)
+        broker = self._broker(sorted(existing))
+        try:
+            await broker.connect()  # which sets how consumers are made
+            config = broker.config.broker_config
+            config.builder = partial(self._make, config.builder)
+            await broker.start()
+            async with run_beside(self._commit_forever()):
+                await self._watch(runtime, watch, existing)
+                await self._drain(runtime)
+        finally:
+            self._drop(self.open.partitions.keys())
+            self.assigned = self.kafka = None
+            await broker.stop()
+            await watch.close()
+
+    async def _make_topics(self) -> set[str]:
+        """Make the topics of reports and requests again that are missing, and return those of ours that exist.
+
+        Topics of facts are waited for: whoever makes them has to fill them from the log.
+        """
+        own = {*self.topics, self.settings.topic_prefix + PARKED}
+        existing = await existing_topics(self.settings) & own
+        if missing := own - existing - set(fact_topics(self.settings)):
+            made = await make_topics(self.settings, only=missing)
+            logger.warning("made missing topics again", service=self.name, topics=made)
+            existing |= set(made)
+        return existing & set(self.topics)
+
+    def _broker(self, topics: Sequence[str]) -> KafkaBroker:
+        broker = KafkaBroker(
+            self.settings.kafka_servers,
+            client_id=f"modelog-{self.name}",
             allow_auto_create_topics=False,
             consumer_only=True,
-            ack_policy=AckPolicy.NACK_ON_ERROR,
-            graceful_timeout=settings.graceful_seconds,
+            ack_policy=AckPolicy.MANUAL,
+            graceful_timeout=self.settings.graceful_seconds,
             apply_types=False,
             logger=logging.getLogger("modelog.bus"),
         )
-        self.subscriber = self.broker.subscriber(
+        broker.subscriber(
             *topics,
-            group_id=settings.topic_prefix + name,
+            group_id=self.settings.topic_prefix + self.name,
             batch=True,
-            max_records=1_000,
-            batch_timeout_ms=POLL_MS,
+            batch_timeout_ms=1,  # `FlowConsumer` waits for records by itself
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=FETCH_BYTES_OF_PARTITION,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=3_000,
             rebalance_timeout_ms=60_000,
@@ -89,85 +142,80 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             listener=self,
             parser=parse_nothing,
             decoder=decode_nothing,
-        )
-        self.subscriber(self._take)
+        )(self._take)
+        return broker
+
+    def _make(self, builder: Any, **config: Any) -> FlowConsumer:
+        self.kafka = FlowConsumer(open_records=self.open, **(builder.keywords | config))
+        return self.kafka
 
     async def _take(self, records: Records) -> None:
-        async with self.busy:
-            try:
-                await self.take(records)
-            except Exception:
-                await asyncio.sleep(RETURNED_BATCH_PAUSE_SECONDS)
-                raise
+        opened = (self.open.opened(record) for record in records)
+        await self.processor.take([record for record in opened if record is not None])
+
+    async def _watch(self, runtime: Runtime, watch: Watch, existing: set[str]) -> None:
+        while not runtime.stopping.is_set():
+            assert self.kafka is not None
+            if self.kafka.broken is not None:
+                watch.report_unreadable(self.kafka.broken)
+                return await sleep_until_stopped(runtime.stopping, UNREADABLE_PAUSE_SECONDS)
+            if await watch.check(self.kafka):
+                return
+            if await watch.topics_changed(existing):
+                return
+            await sleep_until_stopped(runtime.stopping, 1.0)
+
+    async def _drain(self, runtime: Runtime) -> None:
+        """Take no more, and let the open records end within the time that a stopping process has."""
+        assert self.kafka is not None
+        self.kafka.draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.graceful_seconds if runtime.stopping.is_set() else 0):
+                await self.open.wait_until_closed(self.open.partitions.keys())
+        await self._commit()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Let the running batch end first: the next owner of the partitions would answer it a second time."""
+        """Let the open records end first: the next owner of the partitions would answer them a second time."""
         self.assigned = None
-        for partition in revoked:
-            lag.remove(self.name, partition.topic, str(partition.partition))
         try:
-            async with asyncio.timeout(REVOKE_TIMEOUT_SECONDS), self.busy:
-                pass
+            async with asyncio.timeout(REVOKE_TIMEOUT_SECONDS):
+                await self.open.wait_until_closed(revoked)
         except TimeoutError:
-            logger.warning("partitions were revoked during a batch", service=self.name)
+            count = self.open.count(revoked)
+            logger.warning("partitions were revoked with open records", service=self.name, records=count)
+        await self._commit()
+        self._drop(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self.assigned = frozenset(assigned)
 
-    async def run(self, runtime: Runtime) -> None:
-        """Consume until the process stops, whatever happens to Kafka meanwhile."""
-        await run_with_recovery(runtime, self.name, lambda: self._consume(runtime))
+    def _drop(self, partitions: Any) -> None:
+        self.open.drop(list(partitions))
+        self.processor.drop()
 
-    async def _consume(self, runtime: Runtime) -> None:
-        try:
-            await self.broker.connect()  # which sets how consumers are made
-            config = self.broker.config.broker_config
-            config.builder = partial(Consumer, **config.builder.keywords)  # type: ignore[attr-defined]
-            await self.broker.start()
-            await self._watch(runtime)
-        finally:
-            self.assigned = None
-            await self.broker.stop()
+    async def _commit_forever(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_SECONDS)
+            await self._commit()
 
-    async def _watch(self, runtime: Runtime) -> None:
-        """Report the state every second; return when the process stops or the consumer has to be replaced."""
-        answered_at = time.monotonic()
-        while not runtime.stopping.is_set():
-            consumer = cast(Consumer | None, self.subscriber.consumer)
-            if consumer is not None and consumer.broken is not None:
-                logger.error("a batch cannot be read, connecting again", service=self.name, exc_info=consumer.broken)
-                runtime.health.report(self.name, False, f"a batch cannot be read: {consumer.broken}")
-                return await sleep_until_stopped(runtime.stopping, UNREADABLE_PAUSE_SECONDS)
-            if self.assigned is not None and consumer is not None:
-                if self.busy.locked() or self._polled_lately(consumer, self.assigned):
-                    answered_at = time.monotonic()
-                await self._measure(consumer, self.assigned)
-            silent_seconds = time.monotonic() - answered_at
-            await self._report(runtime, silent_seconds)
-            if silent_seconds > STUCK_SECONDS:
-                logger.error("the consumer is stuck, replacing it", service=self.name)
+    async def _commit(self) -> None:
+        """Commit each partition up to its oldest open record: one commit at a time, so that none goes backwards."""
+        async with self._committing:
+            if self.kafka is None:
                 return
-            await sleep_until_stopped(runtime.stopping, 1.0)
+            for place in self.assigned or ():
+                if (position := self.kafka.read_to(place)) is not None:
+                    self.open.passed(place, position)
+            if not (offsets := self.open.committable()):
+                return
+            try:
+                await self.kafka.commit(offsets)
+            except (KafkaError, IllegalStateError) as error:  # lost partitions come again, and are recognised
+                logger.info("a commit failed", service=self.name, error=repr(error))
+            else:
+                self.open.committed(offsets)
 
-    def _polled_lately(self, consumer: Consumer, assigned: frozenset[TopicPartition]) -> bool:
-        latest = max((consumer.last_poll_timestamp(partition) or 0 for partition in assigned), default=None)
-        now = time.time()  # noqa: TID251  (the clock of aiokafka's timestamps)
-        return latest is None or now - latest / 1000 < STUCK_SECONDS / 4
 
-    async def _report(self, runtime: Runtime, silent_seconds: float) -> None:
-        partitions, database = len(self.assigned or ()), await answers(runtime.pool)
-        ready = self.assigned is not None and silent_seconds < STUCK_SECONDS / 4 and database
-        detail = f"{partitions} partitions, last answer of Kafka {silent_seconds:.0f} s ago"
-        detail += "" if database else ", Postgres does not answer"
-        runtime.health.report(self.name, ready, detail, partitions=partitions)
-
-    async def _measure(self, consumer: Consumer, assigned: frozenset[TopicPartition]) -> None:
-        for partition in assigned:
-            high = consumer.highwater(partition)
-            if high is not None:
-                try:
-                    async with asyncio.timeout(0.2):
-                        position = await consumer.position(partition)
-                except Exception:
-                    return  # revoked while measuring: the next second measures again
-                lag.labels(self.name, partition.topic, str(partition.partition)).set(high - position)
+def fact_topics(settings: Settings) -> list[str]:
+    """The topics that only the relay writes."""
+    return [settings.topic_prefix + name for name, event in BY_TYPE.items() if issubclass(event, Fact)]

@@ -10,12 +10,13 @@ MAX_BATCH_BYTES = 256 * 1024
 """Bytes that go to a partition at once, when that many wait: aiokafka's 16 KiB are a dozen facts."""
 
 
-def make_producer(servers: str) -> AIOKafkaProducer:
+def make_producer(servers: str, transactional_id: str | None = None) -> AIOKafkaProducer:
     """A producer that is not started yet."""
     return AIOKafkaProducer(
         bootstrap_servers=servers,
         acks="all",
         enable_idempotence=True,
+        transactional_id=transactional_id,
         linger_ms=0,
         max_batch_size=MAX_BATCH_BYTES,
         max_request_size=MAX_REQUEST_BYTES,

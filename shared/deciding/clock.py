@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from shared.bus.batch import Answer
+from shared.bus.processor import Answer
 from shared.domain.command import Cause, CausedCommand
 from shared.domain.decider import Command
 from shared.runtime.errors import is_transient

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from modelog.envelope import Message
 from modelog.events import Event, Fact, MessageConflicted
 
-from shared.bus.batch import Answer, BatchProcessor, Handler
 from shared.bus.consumer import ServiceConsumer
 from shared.bus.dead_letters import DeadLetters
+from shared.bus.processor import Answer, Handler, Processor
 from shared.deciding.clock import Schedule, Work, run_schedules
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import CausedCommand
@@ -81,13 +81,17 @@ class Service:
         settings = runtime.settings
         answer = self._answer(runtime)
         dead_letters = DeadLetters(settings.kafka_servers, settings.topic_prefix, self.name)
-        batches = BatchProcessor(self.name, self.handlers, answer, dead_letters, context)
-        topics = [settings.topic_prefix + event.type for event in self.handlers]
+        log = Log(runtime.pool)
+        processor = Processor(
+            self.name, self.handlers, answer, dead_letters, log, context, topic_prefix=settings.topic_prefix
+        )
+        topics = [event.type for event in self.handlers]
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(ServiceConsumer(settings, self.name, topics, batches.take).run(runtime))
+                group.create_task(ServiceConsumer(settings, self.name, topics, processor).run(runtime))
                 group.create_task(run_schedules(runtime, self.schedules, context, answer))
         finally:
+            await processor.close()
             await dead_letters.close()
 
     def _answer(self, runtime: Runtime) -> Answer:

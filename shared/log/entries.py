@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
+import asyncpg
+import orjson
+from modelog.envelope import Message
 from modelog.events import BY_TYPE, Fact
+
+ACTOR_SCHEMA = 2
+"""In facts of an older schema `meta.actor` is the source of the message, and the actor is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +44,24 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
-    """A fact of a stream, read to be folded.
+class Reader:
+    """Who reads streams: a decider, the fold of its snapshots, its source in `meta`, and the kinds that it folds."""
 
-    `data` is None where its kind was not requested, `cause` where the fact is of another source.
-    """
+    decider: str
+    fold: str
+    source: str
+    kinds: Sequence[str]
 
-    stream: str
-    version: int
-    kind: str
-    cause: UUID | None
-    data: str | None
+
+class Known(Protocol):
+    """A stream as it was read: the version, the position and the id of its last fact; of an empty stream version 0."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def id(self) -> UUID: ...
 
 
 def read_fact(kind: str, data: str) -> Fact:
@@ -55,3 +69,19 @@ def read_fact(kind: str, data: str) -> Fact:
     fact = BY_TYPE[kind].model_validate_json(data)
     assert isinstance(fact, Fact)
     return fact
+
+
+def read_message(row: asyncpg.Record) -> Message[Fact]:
+    """The fact in a row (position, kind, id, at, data, meta) as the message that the relay publishes."""
+    meta = orjson.loads(row["meta"])
+    return Message(
+        event=read_fact(row["kind"], row["data"]),
+        id=str(row["id"]),
+        source=meta["source"],
+        time=row["at"],
+        sequence=row["position"],
+        correlation=meta["correlation"],
+        causation=meta["causation"],
+        traceparent=meta.get("traceparent"),
+        actor=meta.get("actor") if meta.get("schema", 1) >= ACTOR_SCHEMA else None,
+    )

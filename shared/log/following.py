@@ -30,6 +30,10 @@ class Work(ABC):
         An error ends the loop; its caller begins again from the durable cursor.
         """
 
+    def has_more(self) -> bool:
+        """Whether `advance` has something to do although the log has no new fact."""
+        return False
+
     def problem(self) -> str | None:
         """Why the work is not complete, as a sentence; None if it is."""
         return None
@@ -66,8 +70,8 @@ async def follow(
     while not stopping.is_set():
         settled = await log.settled()
         checked(settled)
-        if settled > work.position:
-            await work.advance(min(settled, work.position + max_positions))
+        if settled > work.position or work.has_more():
+            await work.advance(max(work.position, min(settled, work.position + max_positions)))
             pause = MIN_PAUSE_SECONDS
         else:
             await asyncio.sleep(pause)

@@ -2,6 +2,7 @@
 
 `before`     tables, roles and grants: once, before the first process of new code starts
 `functions`  and `triggers`, `create or replace`: again whenever the file has changed
+             then the indexes that `before` made ON ONLY a partitioned table are built for each partition (`indexes.py`)
 `after`      what only old code needs, dropped: once, when its last process has ended
 
 A function whose signature changes gets a new name: two signatures of a name are ambiguous to callers, and `create or
@@ -10,14 +11,19 @@ replace` cannot change the columns of an answer. A file in `after` drops the old
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 from importlib.resources import files
 
 import asyncpg
 
+from shared.log.indexes import complete_indexes
+
 LOCK = 24300
-"""Advisory lock: a single migrator at a time in a database."""
+"""Advisory lock of a session: a single migrator at a time in a database."""
+LOCK_SECONDS = 0.05
+"""Between two attempts to lock: CREATE INDEX CONCURRENTLY would wait for a statement that waits for the lock."""
 
 BOOK = """
 create schema if not exists modelog;
@@ -52,7 +58,8 @@ async def migrate(connection: asyncpg.Connection, *, after: bool = False) -> lis
     Names in the table of migrations whose file is gone are left alone. Raise MigrationChanged where a file that is
     applied once differs from what was applied.
     """
-    await connection.execute("select pg_advisory_lock($1)", LOCK)
+    while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):  # noqa: ASYNC110  (no event)
+        await asyncio.sleep(LOCK_SECONDS)
     try:
         await connection.execute(BOOK)
         applied = dict(await connection.fetch("select name, sha256 from modelog.migration"))
@@ -61,6 +68,7 @@ async def migrate(connection: asyncpg.Connection, *, after: bool = False) -> lis
             for name, sql in scripts(folder):
                 if await _apply(connection, name, sql, applied.get(name), replaced=folder in REPLACED):
                     done.append(name)
+        done += await complete_indexes(connection)
         await connection.execute("select log.extend()")  # before the first append, which may come before the relay's
         return done
     finally:

@@ -34,6 +34,14 @@ class Resource(Protocol):
     def open(cls, runtime: Runtime) -> Self:
         """Open it, and add to `runtime.closing` what closes it; nothing is connected before it is used."""
 
+    async def problem(self) -> str | None:
+        """Why it cannot be used now, in a sentence, or None. Services that need it are then not ready.
+
+        Asked every few seconds: it answers from memory, or within a few seconds. A resource that inherits from this
+        class and does not define it has no problem.
+        """
+        return None
+
 
 R = TypeVar("R", bound=Resource)
 

@@ -38,11 +38,11 @@ class Cluster:
         self.prefix = self.settings.topic_prefix
         self.running: dict[str, ServiceProcess] = {}
 
-    def start(self, *titles: str) -> None:
+    def start(self, *titles: str, module: str = "services") -> None:
         """Start these, each as a process of its own."""
         for title in titles:
             name = title.partition("-")[0]
-            command = [sys.executable, "-m", "services", *([] if name == "all" else [name])]
+            command = [sys.executable, "-m", module, *([] if name == "all" else [name])]
             self.running[title] = ServiceProcess(command, os.environ | self.env, self.logs / f"{title}.log")
 
     async def ready(self, *titles: str, seconds: float = 90.0) -> None:
@@ -76,13 +76,17 @@ class Cluster:
         """A connection to the log."""
         return await asyncpg.connect(self.env["MODELOG_POSTGRES_URL"])
 
-    async def logged(self, kind: str) -> int:
-        """The number of facts of this kind."""
+    async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of a query on the log, by a connection of its own."""
         connection = await self.log()
         try:
-            return int(await connection.fetchval("select count(*) from log.event where kind = $1", kind))
+            return list(await connection.fetch(query, *arguments))
         finally:
             await connection.close()
+
+    async def logged(self, kind: str) -> int:
+        """The number of facts of this kind."""
+        return int((await self.rows("select count(*) from log.event where kind = $1", kind))[0][0])
 
     async def grows(self, kind: str, by: int = 5, seconds: float = 90.0) -> None:
         """Wait until there are `by` more facts of this kind."""
@@ -92,6 +96,14 @@ class Cluster:
             return await self.logged(kind) >= before + by
 
         await until(more, f"{by} more {kind} than {before} ({self.logs})", seconds=seconds, every=0.2)
+
+    def heard_by(self, service: str) -> list[str]:
+        """The topics of a service."""
+        return [self.prefix + event.type for event in component(service).handlers]  # type: ignore[attr-defined]
+
+    def memory(self) -> dict[str, int]:
+        """The most bytes of resident memory that each process had until now."""
+        return {title: process.memory for title, process in self.running.items() if process.alive}
 
     def bugs(self) -> list[dict[str, object]]:
         """The bugs in all logs."""

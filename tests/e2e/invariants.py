@@ -11,6 +11,7 @@ import asyncpg
 from modelog.events import Event
 
 from shared.bus.topics import PARKED
+from tests.e2e.attacks import MARK, Place, Stranger, origin
 from tests.e2e.cluster import Cluster, facts
 from tests.e2e.load import Load
 from tests.e2e.watching import records
@@ -29,7 +30,13 @@ ANSWERS: Mapping[str, tuple[str, set[tuple[str, ...]]]] = {
 
 BY_CAUSE = """
 select meta ->> 'causation' as cause, meta ->> 'source' as source, array_agg(kind order by position) as kinds
-  from log.event where coalesce(meta ->> 'causation_source', meta ->> 'actor') = '/pipelines' group by 1, 2
+  from log.event
+ where coalesce(meta ->> 'causation_source', meta ->> 'actor') = '/pipelines' and kind <> 'message.conflicted'
+ group by 1, 2
+"""
+CONFLICTS = """
+select data ->> 'message_id' as id, count(*) as times from log.event
+ where kind = 'message.conflicted' and data ->> 'message_source' = '/pipelines' group by 1
 """
 UNANSWERED = """
 select fact.stream, fact.version, count(answer.id) as answers
@@ -53,11 +60,16 @@ select stream, data ->> 'version', count(*) from log.event where kind in ('model
 """
 
 
-async def check(cluster: Cluster, load: Load) -> None:
-    """Every message is answered once; no stream has holes; topics and views have the facts of the log."""
+async def check(cluster: Cluster, load: Load, attacker: Stranger | None = None) -> None:
+    """Every message is answered once; no stream has holes; topics and views have the facts of the log.
+
+    Of what a stranger sent, nothing is in the log and all junk is parked.
+    """
     log = await cluster.log()
     try:
         await _answered(log, load.sent)
+        conflicts = {row["id"]: row["times"] for row in await log.fetch(CONFLICTS)}
+        assert conflicts == dict.fromkeys(load.conflicts, 1), "conflicts that were not answered once"
         assert not await log.fetch(HOLES), "streams with holes"
         assert not await log.fetch(UNNUMBERED), "models whose versions are not 1, 2, 3 …"
         assert not await log.fetch(ONE_VERDICT), "versions with more than one verdict"
@@ -66,7 +78,7 @@ async def check(cluster: Cluster, load: Load) -> None:
         await _published(cluster, log)
     finally:
         await log.close()
-    await _parked(cluster, load.garbage)
+    await _parked(cluster, load.garbage, attacker)
     await views_equal_a_rebuild(cluster)
 
 
@@ -86,23 +98,32 @@ async def _answered(log: asyncpg.Connection, sent: Mapping[str, Event]) -> None:
 async def _published(cluster: Cluster, log: asyncpg.Connection) -> None:
     logged = {(row["kind"], row["position"], str(row["id"])) for row in await log.fetch("select * from log.event")}
     published: set[tuple[str, int, str]] = set()
-    latest: dict[tuple[str, bytes], int] = defaultdict(int)
+    latest: dict[tuple[str, bytes], tuple[int, int]] = defaultdict(lambda: (0, 0))
     for record in await records(cluster, facts()):
-        headers = {name: value.decode() for name, value in record.headers}
+        headers = {name: (text or b"").decode() for name, text in record.headers}
+        if MARK[0] in headers:
+            continue
         kind, position = record.topic.removeprefix(cluster.prefix), int(headers["ce_sequence"])
         if (fact := (kind, position, headers["ce_id"])) not in published:
-            assert position > latest[kind, record.key], f"{kind} of {record.key} at {position} came late"
-            latest[kind, record.key] = position
+            place = int(headers.get("ce_epoch", "1")), position
+            assert place > latest[kind, record.key], f"{kind} of {record.key} at {place} came late"
+            latest[kind, record.key] = place
             published.add(fact)
-    assert published == logged
+    assert published == logged, f"{len(published ^ logged)} facts are in the log or on the topics only"
 
 
-async def _parked(cluster: Cluster, garbage: Mapping[bytes, str]) -> None:
-    reasons = {
-        record.key: dict(record.headers)["parked_reason"].decode() for record in await records(cluster, [PARKED])
-    }
+async def _parked(cluster: Cluster, garbage: Mapping[bytes, str], attacker: Stranger | None) -> None:
+    found: dict[Place, str] = {}
+    reasons: dict[bytes | None, str] = {}
+    for record in await records(cluster, [PARKED]):
+        place, reason = origin(cluster, record)
+        if attacker and place in attacker.sent:
+            found[place] = reason
+        elif place:
+            reasons[record.key] = reason
     assert set(reasons) == set(garbage)
     assert all(reason in reasons[key] for key, reason in garbage.items())
+    assert not attacker or attacker.unreadable <= set(found), "junk that is not parked"
 
 
 async def views_equal_a_rebuild(cluster: Cluster) -> None:

@@ -22,11 +22,23 @@ GARBAGE = {
     b'{"model": "a/b", "run": "r", "artifact": {}}': "a model's name has",
 }
 
+CONFLICTS = (17, 33, 45, 57, 71)
+"""Of 80 messages those that are sent again with other content: a message of each type among them."""
+OTHER_CONTENT: dict[str, dict[str, object]] = {
+    "model.trained": {"run": "another run"},
+    "promotion.requested": {"reason": "another reason"},
+    "retirement.requested": {"reason": "another reason"},
+    "drift.detected": {"score": 0.5},
+}
+
 
 class Load:
-    """Sends until `stopping` is set. `sent` and `garbage` have what Kafka acknowledged, by id and by key."""
+    """Sends until `stopping` is set. `sent` and `garbage` have what Kafka acknowledged, by id and by key.
 
-    def __init__(self, cluster: Cluster, files: Path, rate: float, models: int) -> None:
+    `conflicts` are the ids that were sent again with other content.
+    """
+
+    def __init__(self, cluster: Cluster, files: Path, rate: float, models: int, *, conflicts: bool = True) -> None:
         self.cluster = cluster
         self.files = files
         self.rate = rate
@@ -34,6 +46,8 @@ class Load:
         self.random = random.Random(4)
         self.sent: dict[str, Event] = {}
         self.garbage: dict[bytes, str] = {}
+        self.conflicts: set[str] = set()
+        self.conflicting = CONFLICTS if conflicts else ()
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -65,6 +79,10 @@ class Load:
         for _ in range(2 if number % 100 == 7 else 1):
             await _until_published(lambda: registry.publish(event, id=str(number)))
         self.sent[str(number)] = event
+        if number % 80 in self.conflicting:
+            other = event.model_copy(update=OTHER_CONTENT[event.type])
+            await _until_published(lambda: registry.publish(other, id=str(number)))
+            self.conflicts.add(str(number))
 
     async def _send_garbage(self, registry: Registry, number: int) -> None:
         value, reason = list(GARBAGE.items())[number // 50 % len(GARBAGE)]
@@ -104,9 +122,14 @@ async def _until_published(publish: Callable[[], Awaitable[object]]) -> None:
 
 
 @asynccontextmanager
-async def running_load(cluster: Cluster, files: Path, rate: float, models: int = 50) -> AsyncIterator[Load]:
-    """A load for the time of the block; afterwards every message is acknowledged."""
-    load = Load(cluster, files, rate, models)
+async def running_load(
+    cluster: Cluster, files: Path, rate: float, models: int = 50, *, conflicts: bool = True
+) -> AsyncIterator[Load]:
+    """A load for the time of the block; afterwards every message is acknowledged.
+
+    Without `conflicts` no id is sent again with other content, for services that do not compare it.
+    """
+    load = Load(cluster, files, rate, models, conflicts=conflicts)
     running = asyncio.create_task(load.run())
     try:
         yield load

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from stack.supervisor import Guarded
 
@@ -24,6 +27,14 @@ class ServiceProcess:
     @property
     def alive(self) -> bool:
         return self.guarded.alive
+
+    @property
+    def memory(self) -> int:
+        """The most bytes of resident memory that it had until now; where the system keeps no peak, those of now."""
+        status = Path(f"/proc/{self.guarded.pid}/status")
+        if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+            return int(peak[1]) * 1024
+        return int(psutil.Process(self.guarded.pid).memory_info().rss)
 
     def kill(self) -> None:
         """kill -9."""

@@ -16,12 +16,14 @@ from modelog.store import Store
 from modelog.values import Artifact, File
 
 from services.ingestion import pinning as limits
+from services.ingestion.blobs import is_same_blob
 from services.ingestion.foreign import Foreign
 from services.ingestion.pinned import HEAD_BYTES, Pinned, ReadFile, Unpinnable
 from services.ingestion.pinning import Pinning
 from services.validation.presence import Presence
-from shared.artifacts import store as shared_limits
-from shared.artifacts.store import FILES_AT_ONCE, ArtifactStore, RecentlySeen
+from shared.artifacts import recently_seen
+from shared.artifacts.recently_seen import RecentlySeen, blob_question, manifest_question
+from shared.artifacts.store import FILES_AT_ONCE, ArtifactStore
 from stack import Addresses
 
 
@@ -84,16 +86,17 @@ async def test_an_artifact_is_known_while_its_manifest_and_its_blobs_were_seen_l
     artifact = kept(artifacts, b"bytes")
     found = await pinned(pinning, artifact)
     assert pinning.known(artifact) == found
-    key = manifest_key(found.manifest) if gone == "manifest" else blob_key(found.files[0].sha256)
-    del artifacts.seen._seen[key]
+    question = manifest_question(found.manifest) if gone == "manifest" else blob_question(found.files[0])
+    del artifacts.seen._seen[question]
     assert pinning.known(artifact) is None
 
 
 async def test_of_many_artifacts_and_files_the_last_are_remembered(
-    artifacts: ArtifactStore, pinning: Pinning, monkeypatch: pytest.MonkeyPatch
+    artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_KNOWN_ARTIFACTS", 2)
     monkeypatch.setattr(limits, "MAX_KNOWN_FILES", 2)
+    pinning = Pinning(artifacts)
     three = [kept(artifacts, b"%d" % number) for number in range(3)]
     for artifact in three:
         await pinning.pin(artifact)
@@ -104,11 +107,14 @@ async def test_of_many_artifacts_and_files_the_last_are_remembered(
 async def test_the_first_512_bytes_of_a_file_are_kept_however_large_it_is(
     artifacts: ArtifactStore, pinning: Pinning
 ) -> None:
-    content = os.urandom(2 * 1024 * 1024 + 1)
-    assert (await pinned(pinning, kept(artifacts, content))).heads == {"model.bin": content[:HEAD_BYTES]}
-    put(artifacts, "inbox/large", content)
-    copied = await pinned(pinning, Artifact(uri=f"s3://{artifacts.store.bucket}/inbox"))
-    assert copied.heads == {"large": content[:HEAD_BYTES]}
+    for address in ("files", "folder"):
+        content = os.urandom(2 * 1024 * 1024 + 1)
+        put(artifacts, "inbox/large", content)
+        folder = Artifact(uri=f"s3://{artifacts.store.bucket}/inbox")
+        found = await pinned(pinning, kept(artifacts, content) if address == "files" else folder)
+        known = pinning._files.get(found.files[0].sha256)
+        assert known is not None
+        assert known.head == content[:HEAD_BYTES]
 
 
 async def test_known_bytes_are_read_again_where_another_size_is_promised(
@@ -124,7 +130,7 @@ async def test_known_bytes_are_read_again_where_another_size_is_promised(
 def test_bytes_without_an_etag_are_read_again(pinning: Pinning, monkeypatch: pytest.MonkeyPatch) -> None:
     model = file(b"bytes")
     monkeypatch.setattr(pinning.store, "head", lambda _key: (model.size, ""))
-    assert not pinning._has_same_etag(ReadFile(model, b"bytes", ""))
+    assert not is_same_blob(pinning.store, ReadFile(model, b"bytes", ""))
 
 
 async def test_another_error_of_the_disk_than_a_full_one_is_raised(
@@ -142,26 +148,34 @@ async def test_another_error_of_the_disk_than_a_full_one_is_raised(
 
 def test_a_marker_of_a_folder_is_no_file(artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 has such objects; the store of the tests, whose folders are real, has none."""
-    found = [SimpleNamespace(object_name=name, size=1) for name in ("run/", "run/a", "run/b/", "run/b/c")]
+    found = [SimpleNamespace(object_name=name, size=1, etag="e") for name in ("run/", "run/a", "run/b/", "run/b/c")]
     monkeypatch.setattr(artifacts.store.client, "list_objects", lambda *_, **__: iter(found))
     folder = Foreign(artifacts.store, None).found(f"s3://{artifacts.store.bucket}/run")
-    assert not isinstance(folder, tuple)
-    assert folder.keys == {"a": "run/a", "b/c": "run/b/c"}
+    assert isinstance(folder, dict)
+    assert {path: found.key for path, found in folder.items()} == {"a": "run/a", "b/c": "run/b/c"}
 
 
 async def test_what_was_just_pinned_is_not_looked_for(
     artifacts: ArtifactStore, pinning: Pinning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = await pinned(pinning, kept(artifacts, b"bytes"))
-    assert await Presence(artifacts).problems(found.manifest, found.files) == []
     monkeypatch.setattr(artifacts.store, "head", None)
     monkeypatch.setattr(artifacts.store, "files", None)
     assert await Presence(artifacts).problems(found.manifest, found.files) == []
 
 
+async def test_a_manifest_that_was_just_seen_says_nothing_about_other_files(
+    artifacts: ArtifactStore, pinning: Pinning
+) -> None:
+    found = await pinned(pinning, kept(artifacts, b"bytes"))
+    for files in ((), (file(b"never uploaded"),)):
+        problems = await Presence(artifacts).problems(found.manifest, files)
+        assert problems[0].startswith(f"expected files whose manifest is {found.manifest}, found files of ")
+
+
 async def test_a_problem_is_found_again_the_next_time(artifacts: ArtifactStore, pinning: Pinning) -> None:
     found = await pinned(pinning, kept(artifacts, b"bytes"))
-    artifacts.seen._seen.clear()
+    artifacts.seen.clear()
     artifacts.store.client.remove_object(artifacts.store.bucket, blob_key(found.files[0].sha256))
     problems = [await Presence(artifacts).problems(found.manifest, found.files) for _ in range(2)]
     assert problems[0] == problems[1] != []
@@ -205,7 +219,7 @@ async def test_the_first_error_of_several_files_is_raised_alone(artifacts: Artif
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> RecentlySeen:
-    monkeypatch.setattr(shared_limits, "MAX_SEEN", 3)
+    monkeypatch.setattr(recently_seen, "MAX_SEEN", 3)
     return RecentlySeen(3600)
 
 

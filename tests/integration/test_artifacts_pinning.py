@@ -7,8 +7,10 @@ import pytest
 from modelog.manifest import blob_key, manifest, manifest_key
 from modelog.values import Artifact
 
+from services.ingestion import limits
 from services.ingestion.pinned import Pinned, Unpinnable
 from services.validation.presence import Presence
+from shared.artifacts.store import FILES_AT_ONCE, MAX_FAULTS
 from tests.integration.artifacts import (
     CountingStore,
     file,
@@ -28,8 +30,8 @@ async def test_pinned_files_are_named_by_their_manifest(store: CountingStore) ->
         manifest=digest,
         uri=f"s3://{store.bucket}/{manifest_key(digest)}",
         size=1006,
+        format="unknown",
         files=(a, b),
-        heads={"a": b"x" * 512, "b": b"second"},
     )
     with store.reading(manifest_key(digest)) as response:
         assert response.read() == content
@@ -92,6 +94,31 @@ async def test_many_files_are_pinned_together(store: CountingStore) -> None:
     assert (await pin(store, *files)).files == tuple(files)
 
 
+async def test_after_ten_missing_files_the_others_are_not_looked_at(store: CountingStore) -> None:
+    refused = await refusal(store, *(file(b"%d" % number, f"{number}") for number in range(3000)))
+    assert refused.reasons == ("missing object",)
+    assert store.read.total() <= MAX_FAULTS + FILES_AT_ONCE
+    assert refused.sentence.endswith(f"; {3000 - store.read.total()} files were not looked at")
+
+
+async def test_files_with_ten_bad_paths_are_not_looked_at(store: CountingStore) -> None:
+    refused = await refusal(store, *(kept(store, b"bytes", f"../{number}") for number in range(11)))
+    assert refused.reasons == ("unsafe path",)
+    assert store.read.total() == 0
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MAX_MANIFEST_BYTES", 290), ("MAX_ARTIFACT_BYTES", 14)])
+async def test_an_artifact_with_too_many_files_or_bytes_is_refused_without_a_request(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    pinned = await pin(store, *(kept(store, b"%05d" % number, f"{number}") for number in range(3)))
+    monkeypatch.setattr(limits, limit, most)
+    read = store.read.total()
+    assert (await refusal(store, *pinned.files)).reasons == ("too large",)
+    assert store.read.total() == read
+    assert (await refusal(store, uri=pinned.uri)).reasons == ("too large",)
+
+
 async def test_no_files_are_refused(store: CountingStore) -> None:
     assert await refusal(store) == Unpinnable(
         ("no files",), "expected at least one file, found none: upload what training wrote"
@@ -137,6 +164,6 @@ async def test_a_refusal_names_at_most_ten_problems(store: CountingStore) -> Non
     wrong = [kept(store, b"bytes", "../x"), *(file(b"%d" % number, f"{number}") for number in range(14))]
     refused = await refusal(store, *wrong)
     assert refused.reasons == ("unsafe path", "missing object")
-    assert refused.sentence.count("expected") == 10
-    assert refused.sentence.endswith("; and 5 more")
+    assert refused.sentence.count("expected") == 9
+    assert refused.sentence.endswith(" files were not looked at")
     assert not any(key.startswith("manifests/") for key in keys(store))

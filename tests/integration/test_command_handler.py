@@ -58,7 +58,7 @@ async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypa
 
 async def test_no_command_costs_no_query(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = list[object]()
-    monkeypatch.setattr(log, "tails", queries.append)
+    monkeypatch.setattr(log, "catch_up", queries.append)
     assert await CommandHandler(log, registration).answer([]) == {}
     assert queries == []
 
@@ -101,6 +101,25 @@ async def test_a_service_decides_on_facts_that_others_appended_meanwhile(log: Lo
     assert [kind for _, kind, _ in await logged(log)] == kinds * 2
     replaced = await log.pool.fetchval("select data ->> 'replaces' from log.event where position = 6")
     assert replaced == "1"
+
+
+async def test_a_verdict_promotes_once_whatever_was_promoted_since(log: Log) -> None:
+    ingestion, judging, promoting = (CommandHandler[Any, Any](log, d) for d in (registration, validation, promotion))
+
+    def by_policy(version: int) -> CausedCommand[Any]:
+        command = Promote("fraud", version, "production", "policy", "", DEFAULT, automatic=True)
+        return ask(f"verdict on {version}", command)
+
+    for version in (1, 2):
+        await ingestion.answer([register(f"run-{version}")])
+        await judging.answer([ask(f"registered-{version}", Judge("fraud", version, digest(1), (), DEFAULT))])
+        await promoting.answer([by_policy(version)])
+    await promoting.answer([ask("rollback", Promote("fraud", 1, "production", "ada", "2 is slow", DEFAULT))])
+    before = await logged(log)
+    assert before[-1][1:] == ("model.promoted", 1)
+    for handler in (promoting, CommandHandler(log, promotion)):
+        assert await handler.answer([by_policy(2), by_policy(1)]) == {}
+    assert await logged(log) == before
 
 
 async def test_many_writers_of_one_stream_lose_and_double_nothing(log: Log) -> None:
@@ -165,7 +184,7 @@ async def test_services_of_one_process_take_turns_at_a_model(log: Log, monkeypat
     services = [CommandHandler(log, replace(registration, name=f"service-{n}"), locks) for n in range(4)]
     models = ("fraud", "churn", "spam")
     batches = [
-        service.answer([register(f"run-{n} of {service.source}", model) for model in models])
+        service.answer([register(f"run-{n} of {service.decider.source}", model) for model in models])
         for n in range(10)
         for service in services
     ]

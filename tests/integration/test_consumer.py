@@ -1,50 +1,64 @@
 """The consumer of a service on a real Kafka: rebalances, consumers that are stuck or broken, and what it reports."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from modelog._kafka.consumer import Consumer
 from modelog.policy import DEFAULT
 
 from shared.bus import consumer as bus
-from shared.bus.consumer import Records, ServiceConsumer
+from shared.bus import watch
+from shared.bus.consumer import ServiceConsumer
+from shared.bus.open_records import OpenRecord
 from shared.bus.topics import make_topics
+from shared.bus.troubles import Troubles
 from shared.log import Log
 from shared.runtime.postgres import connect
-from shared.runtime.runtime import Runtime
+from shared.runtime.runtime import Context, Runtime
 from shared.runtime.settings import Settings
 from stack.waiting import until
+from tests.examples import NOON
 
 NAME = "ingestion"
 TOPIC = "model.trained"
 
 
 class Member:
-    """A service in a process of its own: what it took, batch by batch; a batch waits until `open` is set."""
+    """A service in a process of its own: what it took; a record is closed once `open` is set."""
 
     def __init__(self, settings: Settings, log: Log) -> None:
         self.runtime = Runtime(settings, log.pool, DEFAULT)
-        self.consumer = ServiceConsumer(settings, NAME, [settings.topic_prefix + TOPIC], self.take)
+        self.consumer = ServiceConsumer(settings, NAME, [TOPIC], cast(Any, self))
         self.taken: list[bytes] = []
         self.open = asyncio.Event()
         self.open.set()
-        self.fail: list[Exception] = []
+        self.troubles = Troubles()
+        self.context = Context(NOON, DEFAULT, {})
+        self.is_answering = self.is_handling = False
+        self.closing: set[asyncio.Task[None]] = set()
 
-    async def take(self, records: Records) -> None:
-        self.taken += [record.value for record in records]
+    async def take(self, records: Sequence[OpenRecord]) -> None:
+        self.taken += [opened.record.value for opened in records]
+        task = asyncio.create_task(self._close(records))
+        self.closing.add(task)
+        await asyncio.sleep(0)
+
+    async def _close(self, records: Sequence[OpenRecord]) -> None:
         await self.open.wait()
-        if self.fail:
-            raise self.fail.pop()
+        for opened in records:
+            opened.close()
+
+    def drop(self) -> None:
+        """Nothing is kept."""
 
     @property
     def kafka(self) -> Any:
         """The consumer of aiokafka, another after it was replaced."""
-        return cast(Consumer | None, self.consumer.subscriber.consumer)
+        return self.consumer.kafka
 
     @property
     def health(self) -> dict[str, Any]:
@@ -102,7 +116,7 @@ async def test_a_consumer_with_all_its_partitions_is_ready_and_takes_what_comes(
     assert member.taken == [b"a", b"b"]
 
 
-async def test_partitions_are_kept_until_the_running_batch_ends(
+async def test_partitions_are_kept_until_their_open_records_are_answered(
     registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = Member(registry, log), Member(registry, log)
@@ -118,7 +132,7 @@ async def test_partitions_are_kept_until_the_running_batch_ends(
         await until(Member._async(lambda: first.consumer.assigned is None), "the revocation")
         for _ in range(100):
             await asyncio.sleep(0)
-        assert not ended.is_set(), "the batch runs, so no other member gets its partition"
+        assert not ended.is_set(), "the record is open, so no other member gets its partition"
         assert second.consumer.assigned is None
         first.open.set()
         await ended.wait()
@@ -126,7 +140,7 @@ async def test_partitions_are_kept_until_the_running_batch_ends(
         assert len((first.consumer.assigned or frozenset()) | (second.consumer.assigned or frozenset())) == 3
 
 
-async def test_a_batch_that_lasts_longer_than_the_limit_loses_its_partitions(
+async def test_a_record_that_is_open_for_longer_than_the_limit_comes_to_the_next_owner(
     registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "REVOKE_TIMEOUT_SECONDS", 0.1)
@@ -135,7 +149,7 @@ async def test_a_batch_that_lasts_longer_than_the_limit_loses_its_partitions(
         async with first.running(), second_after(first, second, registry):
             await until(Member._async(lambda: second.consumer.assigned), "partitions of the second")
             assert not first.open.is_set()
-    assert "partitions were revoked during a batch" in [line["event"] for line in lines]
+    assert "partitions were revoked with open records" in [line["event"] for line in lines]
 
 
 @asynccontextmanager
@@ -149,18 +163,6 @@ async def second_after(first: Member, second: Member, settings: Settings) -> Asy
         yield
 
 
-async def test_a_batch_that_fails_comes_again(registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus, "RETURNED_BATCH_PAUSE_SECONDS", 0.01)
-    member = Member(registry, log)
-    member.fail = [ConnectionError("no answer")]
-    async with member.running():
-        await send(registry, b"a")
-        await until(Member._async(lambda: member.taken == [b"a", b"a"]), "the same record twice")
-        await send(registry, b"b")
-        await member.took(b"b")
-    assert member.taken == [b"a", b"a", b"b"]
-
-
 async def test_a_stuck_consumer_is_not_ready_and_then_replaced(
     registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,8 +170,8 @@ async def test_a_stuck_consumer_is_not_ready_and_then_replaced(
         await member.is_ready(partitions=3)
         stuck = member.kafka
         monkeypatch.setattr(stuck, "last_poll_timestamp", lambda _partition: 0)
-        monkeypatch.setattr(bus, "STUCK_SECONDS", 2.0)
-        await member.reports("3 partitions, last answer of Kafka")
+        monkeypatch.setattr(watch, "STUCK_SECONDS", 2.0)
+        await member.reports("Kafka did not answer for")
         await member.replaced(stuck)
         monkeypatch.undo()
         await member.is_ready(partitions=3)
@@ -177,12 +179,12 @@ async def test_a_stuck_consumer_is_not_ready_and_then_replaced(
         await member.took(b"a")
 
 
-async def test_a_consumer_whose_batch_takes_long_is_not_stuck(
+async def test_a_consumer_that_fetches_nothing_because_it_answers_is_not_stuck(
     registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Member(registry, log).running() as member:
         await member.is_ready(partitions=3)
-        member.open.clear()
+        member.is_answering = True
         await send(registry, b"a")
         await member.took(b"a")
         busy, reports, report = member.kafka, list[bool](), member.runtime.health.report
@@ -193,7 +195,7 @@ async def test_a_consumer_whose_batch_takes_long_is_not_stuck(
 
         monkeypatch.setattr(member.runtime.health, "report", recorded)
         monkeypatch.setattr(busy, "last_poll_timestamp", lambda _partition: 0)
-        monkeypatch.setattr(bus, "STUCK_SECONDS", 0.5)
+        monkeypatch.setattr(watch, "STUCK_SECONDS", 0.5)
         await until(Member._async(lambda: len(reports) > 2), "two seconds of reports")
         assert all(reports)
         assert member.kafka is busy
@@ -232,3 +234,22 @@ async def test_a_service_whose_postgres_does_not_answer_is_not_ready(
         await member.reports("Postgres does not answer")
         member.runtime.pool = log.pool
         await member.is_ready(partitions=3)
+
+
+async def test_an_open_transaction_that_holds_records_back_is_named(
+    registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "STALLED_SECONDS", 0.5)
+    name = f"{registry.topic_prefix}hanging"
+    producer = AIOKafkaProducer(bootstrap_servers=registry.kafka_servers, transactional_id=name)
+    async with Member(registry, log).running() as member, producer:
+        await member.is_ready(partitions=3)
+        await producer.begin_transaction()
+        await producer.send_and_wait(registry.topic_prefix + TOPIC, b"taken back", partition=0)
+        await send(registry, b"behind")
+        await member.reports(f"an open transaction of {name} holds back the records of {registry.topic_prefix}{TOPIC}")
+        assert member.taken == []
+        await producer.abort_transaction()
+        await member.took(b"behind")
+        await member.is_ready(partitions=3)
+    assert member.taken == [b"behind"]

@@ -13,7 +13,8 @@ from services.ingestion.decision import Register, registration
 from services.validation.app import service
 from services.validation.decision import validation
 from services.validation.presence import Presence
-from shared.bus.batch import BatchProcessor
+from shared.bus.open_records import OpenRecords
+from shared.bus.processor import Processor
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import Cause, CausedCommand
 from shared.log import Log
@@ -28,8 +29,8 @@ class NoBytes:
         return [] if manifest == digest(666) else ["nothing is there"]
 
 
-def record(fact: ModelRegistered, offset: int) -> ConsumerRecord:
-    key, value, headers = encode(fact, source="/tests", id=str(offset))
+def record(fact: ModelRegistered, offset: int, id: str) -> ConsumerRecord:
+    key, value, headers = encode(fact, source="/tests", id=id, sequence=1)
     sizes = len(key), len(value)
     return ConsumerRecord("model.registered", 0, offset, 0, 0, key, value, None, *sizes, tuple(headers))
 
@@ -39,9 +40,17 @@ async def test_the_verdict_is_on_the_bytes_that_the_log_names(log: Log) -> None:
     ingestion = CommandHandler(log, registration)
     command = Register(trained("run-1"), real.manifest, real.uri, real.size, real.format, real.files)
     await ingestion.answer([CausedCommand(command, Cause.of(Message(trained("run-1"), "1", "/tests")))])
+    id = str(await log.pool.fetchval("select id from log.event"))
     context = Context(NOON, DEFAULT, {Presence: NoBytes()})
-    answer = CommandHandler(log, validation).answer
-    batches = BatchProcessor("validation", service.handlers, answer, cast(Any, None), context)
-    await batches.take([record(real.model_copy(update={"manifest": digest(666)}), 1), record(real, 2)])
+    processor = Processor(
+        "validation", service.handlers, CommandHandler(log, validation).answer, cast(Any, None), log, context
+    )
+    opened = OpenRecords()
+    forged = real.model_copy(update={"manifest": digest(666), "files": ()})
+    records = [record(forged, 1, id), record(real, 2, id)]
+    for each in records:
+        opened.add(each)
+    await processor.take([found for each in records if (found := opened.opened(each))])
+    await opened.wait_until_closed(list(opened.partitions))
     kinds = await log.pool.fetch("select kind from log.event where stream = 'fraud' order by version")
     assert [row["kind"] for row in kinds] == ["model.registered", "model.rejected"]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from shared.log import Append, Log, migrations
+from shared.log.indexes import complete_indexes
 from shared.log.migrations import MigrationChanged, migrate, scripts
 from shared.runtime.postgres import connect
 from stack import Addresses
+from stack.waiting import until
 from tests.integration.test_log import entries
 from tests.upgrade.databases import catalog, empty_database, set_up_as_ea756c9
+
+WAITING = "select count(*) from pg_stat_progress_create_index where phase like 'waiting%'"
 
 
 @pytest.fixture
@@ -128,6 +133,55 @@ async def test_two_setups_at_once_apply_every_file_once(stack: Addresses) -> Non
         done = await asyncio.gather(migrate(first), migrate(second))
         await second.close()
         assert sorted(map(bool, done)) == [False, True]
+
+
+@asynccontextmanager
+async def without_index(stack: Addresses) -> AsyncIterator[tuple[asyncpg.Connection, asyncpg.Pool]]:
+    """A database of ea756c9 with a fact, where the index of the causes is made and built for no partition yet."""
+    async with empty_database(stack) as (url, owner):
+        await set_up_as_ea756c9(owner)
+        await owner.execute(dict(scripts("before"))["0016_event_cause.sql"])
+        async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
+            await Log(pool).append([Append("a", 0, entries(1))])
+            yield owner, pool
+
+
+@asynccontextmanager
+async def building(owner: asyncpg.Connection, pool: asyncpg.Pool) -> AsyncIterator[asyncio.Task[list[str]]]:
+    """The index is being built, and waits for a transaction that has appended and ends with the block."""
+    async with pool.acquire() as connection, connection.transaction():
+        await Log(connection).append([Append("open", 0, entries(7))])
+        task = asyncio.create_task(complete_indexes(owner))
+        await until(lambda: pool.fetchval(WAITING), "the building to wait")
+        yield task
+
+
+async def invalid_indexes(connection: asyncpg.Connection) -> int:
+    return int(await connection.fetchval("select count(*) from pg_index where not indisvalid"))
+
+
+async def test_appends_go_on_while_the_index_of_a_partition_is_built(stack: Addresses) -> None:
+    async with without_index(stack) as (owner, pool):
+        async with building(owner, pool) as task:
+            assert await Log(pool).append([Append("a", 1, entries(2))])
+            await pool.execute("select setval('log.position', 5000000)")
+            assert await pool.fetchval("select log.extend()") == 1
+            assert not task.done()
+        assert len(await task) == 2, "the new partition has its index already"
+        assert await invalid_indexes(owner) == 0
+        assert await complete_indexes(owner) == []
+
+
+async def test_an_index_whose_building_was_interrupted_is_built_again(stack: Addresses) -> None:
+    async with without_index(stack) as (owner, pool):
+        async with building(owner, pool) as task:
+            await pool.execute("select pg_terminate_backend($1)", owner.get_server_pid())
+            with pytest.raises(asyncpg.PostgresError):
+                await task
+        async with pool.acquire() as another:
+            assert await invalid_indexes(another) == 2, "that of the table and that of the partition"
+            assert len(await complete_indexes(another)) == 2
+            assert await invalid_indexes(another) == 0
 
 
 def test_every_function_decides_who_may_call_it() -> None:

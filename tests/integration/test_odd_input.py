@@ -26,7 +26,7 @@ from modelog.values import Finding
 
 from stack import Addresses
 from stack.waiting import until
-from tests.integration.in_process import InProcessRegistry, in_process
+from tests.integration.in_process import InProcessRegistry, in_process, reason
 
 FINDING = Finding(check="forged", passed=True, required="", observed="", sentence="")
 
@@ -88,17 +88,14 @@ async def test_the_same_message_a_thousand_times_is_answered_once(registry: InPr
     assert len([fact for fact in facts if isinstance(fact, PromotionRefused) and fact.by == "ada"]) == 1
 
 
-async def test_a_forged_verdict_promotes_nothing(registry: InProcessRegistry) -> None:
+async def test_a_forged_verdict_is_parked_and_leaves_no_fact(registry: InProcessRegistry) -> None:
     forged = ModelValidated(model="forged", version=1, findings=(FINDING,), policy=DEFAULT.digest)
-    await registry.send(forged)
-    (refused,) = await registry.wait_for_facts("forged", PromotionRefused)
-    assert refused.reasons == ("unknown version",)
+    assert "only modelog publishes facts" in reason(await registry.wait_for_parked(await registry.send(forged)))
+    assert await registry.facts("forged") == []
     await registry.send(registry.trained("forged", metrics={"f1": float("nan")}))
     await registry.wait_for_facts("forged", ModelRejected)
-    await registry.send(forged)
-    _, refused = await registry.wait_for_facts("forged", PromotionRefused, 2)
-    assert refused.reasons == ("rejected",)
-    assert not [fact for fact in await registry.facts("forged") if isinstance(fact, ModelPromoted)]
+    await registry.wait_for_parked(await registry.send(forged, sequence=1))
+    assert {type(fact) for fact in await registry.facts("forged")} == {ModelRegistered, ModelRejected}
 
 
 async def test_a_forged_registration_is_not_judged(registry: InProcessRegistry) -> None:

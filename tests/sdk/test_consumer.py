@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from modelog import PromotionRequested, Registry
 from modelog.envelope import encode
 
 from tests.integration.record_batches import send_with_header_name
-from tests.sdk.reading import requested, versions
+from tests.sdk.reading import requested
 
 pytestmark = pytest.mark.integration
 
@@ -70,18 +70,3 @@ async def test_another_consumer_of_the_process_reads_as_aiokafka_does(env: dict[
     async with AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
         with pytest.raises(UnicodeDecodeError):
             await consumer.getone()
-
-
-async def test_a_reader_of_committed_records_does_not_get_those_of_an_aborted_transaction(
-    env: dict[str, str], prefix: str
-) -> None:
-    servers, topic = env["MODELOG_KAFKA_SERVERS"], f"{prefix}promotion.requested"
-    async with AIOKafkaProducer(bootstrap_servers=servers, transactional_id=f"{prefix}aborting") as producer:
-        for version, end in ((1, producer.abort_transaction), (2, producer.commit_transaction)):
-            key, value, headers = encode(requested(version), source="/tests")
-            await producer.begin_transaction()
-            await producer.send_and_wait(topic, value, key, headers=headers)
-            await end()
-    async with Registry(servers, prefix=prefix, kafka={"isolation_level": "read_committed"}) as registry:
-        messages = registry.subscribe(PromotionRequested, group=None, until="now")
-        assert versions([message async for message in messages]) == [2]

@@ -78,8 +78,8 @@ async def test_a_consumer_that_does_not_get_existing_records_is_replaced(
 ) -> None:
     next_record, blind = Reader.next_record, iter(range(MAX_FAILURES))
 
-    async def stuck(reader: Reader) -> Any:
-        return await next_record(reader) if next(blind, None) is None else None
+    async def stuck(reader: Reader, ends: Any) -> Any:
+        return await next_record(reader, ends) if next(blind, None) is None else None
 
     async with opened(kafka) as registry:
         await publish_requests(registry, 2)

@@ -6,8 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from modelog.envelope import MAX_ATTRIBUTE_CHARS, MAX_EVENT_BYTES, Unreadable, decode, encode
-from modelog.events import ModelTrained
+from modelog.envelope import (
+    MAX_ATTRIBUTE_CHARS,
+    MAX_DEPTH,
+    MAX_EVENT_BYTES,
+    MAX_FACT_BYTES,
+    Unreadable,
+    cause_of,
+    decode,
+    encode,
+)
+from modelog.events import ModelTrained, RetrainingRequested
 
 from tests.sdk.envelopes import record, structured, trained
 
@@ -106,3 +115,97 @@ def test_text_about_the_nul_character_is_carried(text: str) -> None:
     event = decode(*encode(trained(description=text), source="ci")).event
     assert isinstance(event, ModelTrained)
     assert event.description == text
+
+
+def nested(levels: int) -> Any:
+    """An empty list inside of others, so many in all."""
+    return [] if levels == 1 else [nested(levels - 1)]
+
+
+def test_what_is_as_deep_as_can_be_is_sent_and_read() -> None:
+    event = trained(parameters={"a": nested(MAX_DEPTH - 2)})
+    assert decode(*encode(event, source="ci")).event == event
+
+
+@pytest.mark.parametrize("mode", ["binary", "structured"])
+def test_deeper_reports_are_refused_on_both_sides(mode: str) -> None:
+    event = trained(parameters={"a": nested(MAX_DEPTH - 1)})
+    with pytest.raises(ValueError, match=f"more than {MAX_DEPTH} lists and objects"):
+        encode(event, source="ci")
+    value = event.model_dump(mode="json")
+    sent = {
+        "binary": record(json.dumps(value).encode(), ce_type=b"model.trained"),
+        "structured": structured(value, type="model.trained"),
+    }
+    assert (
+        refusal(*sent[mode]) == f"expected at most {MAX_DEPTH} lists and objects inside each other, found more: flatten"
+    )
+
+
+def test_a_deeper_fact_is_read_because_it_was_published_before_there_was_a_limit() -> None:
+    fact = RetrainingRequested.model_validate(
+        {
+            "model": "fraud",
+            "retraining": "8a9c1f6e-52d3-4b8e-9a45-2f6d0c9b7e11",
+            "version": 1,
+            "requested_at": "2026-03-02T12:00:00Z",
+            "why": "drift",
+            "parameters": {"a": nested(150)},
+        }
+    )
+    assert decode(*encode(fact, source="modelog")).event == fact
+
+
+def test_an_unreadable_record_names_its_cause_where_source_and_id_can_be_read() -> None:
+    deep = json.dumps(trained(parameters={"a": nested(MAX_DEPTH)}).model_dump(mode="json")).encode()
+    _, good, headers = record()
+    for key, value, changed in [
+        record(b"{"),
+        record(ce_type=b"model.exploded"),
+        record(ce_type=None),
+        record(b" " * (MAX_FACT_BYTES + 1)),
+        record(b" " * (MAX_EVENT_BYTES + 1)),
+        record(b'{"by": "\\u0000"}'),
+        record(deep, ce_type=b"model.trained"),
+        (None, None, headers),
+        (b"churn", good, headers),
+        structured("text"),
+        structured({}),
+        structured(type="model.exploded"),
+        structured(type=None),
+        (None, structured()[1].replace(b'"data"', b'"date"'), structured()[2]),
+    ]:
+        with pytest.raises(Unreadable) as raised:
+            decode(key, value, changed)
+        assert raised.value.cause == cause_of("ci", "1"), raised.value
+
+
+def test_an_unreadable_record_without_a_valid_source_and_id_has_no_cause() -> None:
+    for key, value, headers in [
+        record(b"{", ce_id=None),
+        record(b"{", ce_source=b""),
+        record(b"{", ce_id=b"x" * (MAX_ATTRIBUTE_CHARS + 1)),
+        structured({}, source=None),
+        structured({}, id=[1]),
+        (b"fraud", b"{", structured()[2]),
+        (b"fraud", b"[]", structured()[2]),
+    ]:
+        with pytest.raises(Unreadable) as raised:
+            decode(key, value, headers)
+        assert raised.value.cause is None
+
+
+def test_names_from_outside_are_escaped_in_the_sentence() -> None:
+    value = trained().model_dump(mode="json") | {"metrics": {"\x1b[2J\n\u202e": "x"}, "answers": "\x1b"}
+    sentence = refusal(*record(json.dumps(value).encode(), ce_type=b"model.trained"))
+    assert "metrics.\\x1b[2J\\n\\u202e: Input should be a valid number" in sentence
+    assert sentence.isprintable()
+
+
+def test_a_megabyte_of_wrong_items_is_refused_with_the_first_and_of_wrong_metrics_with_their_number() -> None:
+    start = b'{"model": "fraud", "run": "r", '
+    files = start + b'"artifact": {"files": [' + b",".join([b"{}"] * 300_000) + b"]}}"
+    assert "artifact.files.0.path: Field required" in refusal(*record(files, ce_type=b"model.trained"))
+    assert "artifact.files.1" not in refusal(*record(files, ce_type=b"model.trained"))
+    metrics = start + b'"artifact": {}, "metrics": {%s}}' % b",".join(b'"%d": "x"' % n for n in range(50_000))
+    assert refusal(*record(metrics, ce_type=b"model.trained")).endswith("found 50000 problems")

@@ -6,10 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from modelog.envelope import MAX_ATTRIBUTE_CHARS, MAX_EVENT_BYTES, MAX_FACT_BYTES, Header, Unreadable, decode, encode
+from modelog.envelope import (
+    MAX_ATTRIBUTE_CHARS,
+    MAX_DEPTH,
+    MAX_EVENT_BYTES,
+    MAX_FACT_BYTES,
+    Header,
+    Unreadable,
+    decode,
+    encode,
+)
 from modelog.events import ModelTrained
 
-from tests.examples import NOON, trained
+from services.retraining.decision import retraining
+from tests.examples import NOON, registered, trained
 
 
 def sent(value: bytes | None = None, **attributes: str) -> Any:
@@ -76,6 +86,29 @@ def test_five_problems_are_named_and_the_others_are_counted(problems: int, more:
     error = unreadable(b'{"model": "fraud", "run": "r", "artifact": {}, "metrics": {%s}}' % metrics.encode())
     assert error.count("metrics.m") == 5
     assert error.endswith(f"found 'x'{more}")
+
+
+def test_parameters_as_deep_as_can_be_sent_are_read_again_from_the_pages_of_a_state() -> None:
+    deepest: Any = []
+    for _ in range(MAX_DEPTH - 3):
+        deepest = [deepest]
+    report = trained(parameters={"a": deepest})
+    assert decode(*encode(report, source="/test")).event == report
+    with pytest.raises(ValueError, match=f"more than {MAX_DEPTH} lists and objects"):
+        encode(trained(parameters={"a": [deepest]}), source="/test")
+    state = retraining.initial
+    for version in range(1, 40):
+        state = retraining.evolve(state, registered(version, parameters=report.parameters))
+    pages = state.recipes.sealed()
+    stored = pages.opened({number: block.raw for number, block in pages.blocks.items()}, len(pages))
+    assert stored[1].parameters == report.parameters
+
+
+@pytest.mark.parametrize(("problems", "found"), [(1000, "and 995 more"), (1001, "found 1001 problems")])
+def test_more_than_1000_problems_are_only_counted(problems: int, found: str) -> None:
+    metrics = ", ".join(f'"m{number}": "x"' for number in range(problems))
+    error = unreadable(b'{"model": "fraud", "run": "r", "artifact": {}, "metrics": {%s}}' % metrics.encode())
+    assert error.endswith(found)
 
 
 @pytest.mark.parametrize("name", ["id", "source"])

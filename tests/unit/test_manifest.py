@@ -98,6 +98,41 @@ def test_every_problem_is_reported() -> None:
     assert reasons("../x", "b", "b", "/c") == ["unsafe path", "repeated path", "unsafe path"]
 
 
+NAMES = st.sampled_from(["a", "b", "", "a.", "a b", "a-"])
+
+
+@given(st.lists(st.lists(NAMES, max_size=4).map("/".join), max_size=5))
+def test_a_path_is_repeated_where_it_comes_twice_or_another_is_its_folder(found: list[str]) -> None:
+    expected = [
+        path
+        for path in dict.fromkeys(found)
+        for is_repeated in (found.count(path) > 1, any(path.startswith(f"{other}/") for other in found))
+        if is_repeated
+    ]
+    sentences = [sentence for reason, sentence in path_problems(found) if reason == "repeated path"]
+    assert len(sentences) == len(expected)
+    assert all(f" {path!r}" in sentence for path, sentence in zip(expected, sentences, strict=True))
+
+
+def test_a_path_of_a_megabyte_is_refused_by_its_length_alone() -> None:
+    """Beside another that is inside of it: a walk over the folders of both would take minutes."""
+    deep = "a/" * 500_000 + "a"
+    assert reasons(deep, f"{deep}/b", "a") == ["unsafe path", "unsafe path"]
+
+
+def test_as_many_deep_paths_as_a_report_can_have_are_walked_once() -> None:
+    deep = [f"{'a/' * 490}{number}" for number in range(1000)]
+    assert reasons(*deep) == []
+    assert reasons(*deep, f"{deep[7]}/b") == ["repeated path"]
+
+
+def test_the_first_10_problems_are_listed() -> None:
+    assert len(reasons(*(f"../{number}" for number in range(11)))) == 10
+    assert [reason for reason, _ in path_problems(iter(["a", *(f"a/{number}" for number in range(9_000))]))] == [
+        "repeated path"
+    ] * 10
+
+
 def test_a_store_whose_address_is_incomplete_is_refused_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET"):
         monkeypatch.setenv(f"MODELOG_S3_{name}", "http://127.0.0.1:1")

@@ -1,6 +1,7 @@
 from typing import Any
 
-from modelog.events import RegistrationRefused
+import pytest
+from modelog.events import ModelRegistered, RegistrationRefused
 from modelog.values import Artifact, File
 
 from services.ingestion.decision import Refuse, Register, registration
@@ -47,6 +48,67 @@ def test_the_same_bytes_of_another_run_are_another_version() -> None:
 def test_a_run_that_comes_back_with_other_bytes_is_refused() -> None:
     story = given(registration, [registered(1, "run-1")]).when(register("run-1", version=9))
     story.then_refused("run registered with other bytes")
+
+
+def test_a_run_that_comes_back_with_other_metrics_is_refused() -> None:
+    first = registered(1, "run-1", metrics={"auc": float("nan"), "f1": 0.9})
+    story = given(registration, [first]).when(register("run-1", metrics={"auc": 0.91, "f1": 0.9}))
+    story.then_refused("run registered with other metrics", sentence="run run-1 is version 1 of fraud, registered with")
+    story.then_refused("run registered with other metrics", sentence="report it as a new run")
+
+
+def test_a_run_that_comes_back_with_other_parameters_or_answers_is_refused_with_every_reason() -> None:
+    first = registered(1, "run-1", parameters={"depth": 3})
+    story = given(registration, [first]).when(register("run-1", parameters={"depth": 4}, answers=RETRAINING))
+    story.then_refused("run registered with other parameters", "run answers another retraining")
+    (refusal,) = story.facts
+    assert isinstance(refusal, RegistrationRefused)
+    assert refusal.answers == RETRAINING
+
+
+SENT: dict[str, Any] = {
+    "a": 1e300,
+    "b": 1e23,
+    "c": -0.0,
+    "d": [1.0, {"e": 2}],
+    "f": True,
+    "g": None,
+    "h": 0.1,
+    "i": 1e-7,
+}
+STORED: dict[str, Any] = {
+    "i": 1e-07,
+    "h": 0.1,
+    "g": None,
+    "f": True,
+    "d": [1, {"e": 2.0}],
+    "c": 0,
+    "b": 10**23,
+    "a": 10**300,
+}
+
+
+def test_the_same_run_with_numbers_as_the_log_gives_them_back_changes_nothing() -> None:
+    metrics = {"auc": float("nan"), "loss": float("inf"), "f1": 1}
+    stored = registered(1, "run-1", metrics=metrics, parameters=STORED)
+    again = ModelRegistered.model_validate_json(stored.model_dump_json())
+    story = given(registration, [again]).when(register("run-1", metrics=metrics, parameters=SENT))
+    story.then_nothing()
+
+
+@pytest.mark.parametrize("other", [{"seed": 2**53 + 1}, {"seed": True}, {"seed": "1"}, {"seed": None}, {}])
+def test_parameters_that_differ_a_little_differ(other: dict[str, Any]) -> None:
+    for seed in (1, 2**53):
+        story = given(registration, [registered(1, "run-1", parameters={"seed": seed})])
+        story.when(register("run-1", parameters=other)).then_refused("run registered with other parameters")
+
+
+def test_a_run_that_was_registered_before_its_fields_existed_changes_nothing() -> None:
+    old = registered(1, "run-1", metrics={}).model_dump(mode="json")
+    for name in ("metrics", "parameters", "answers", "tags"):
+        del old[name]
+    story = given(registration, [ModelRegistered.model_validate(old)])
+    story.when(register("run-1", metrics={})).then_nothing()
 
 
 def test_a_run_whose_bytes_cannot_be_pinned_is_refused_with_every_reason() -> None:

@@ -8,7 +8,18 @@ from modelog.policy import DEFAULT, Policy
 from modelog.values import Dataset
 
 from services.retraining.decision import Consider, retraining
-from tests.examples import NOON, RETRAINING, after, drifted, promoted, recorded, registered, requested, retired
+from tests.examples import (
+    NOON,
+    RETRAINING,
+    after,
+    drifted,
+    promoted,
+    recorded,
+    refused_registration,
+    registered,
+    requested,
+    retired,
+)
 from tests.spec import given
 
 RECIPE: dict[str, Any] = {"parameters": {"depth": 3}, "datasets": (Dataset(name="payments", version="7"),)}
@@ -48,6 +59,20 @@ def test_the_cool_down_ends_exactly_when_the_policy_says() -> None:
     answered = [*SERVING, requested(), registered(2, answers=RETRAINING)]
     story = given(retraining, answered).when(consider(at=NOON + DEFAULT.cool_down))
     story.then(recorded(drifted()), requested(1, NOON + DEFAULT.cool_down, **RECIPE))
+
+
+def test_a_refused_run_that_names_the_request_answers_it() -> None:
+    refusal = refused_registration("run-2", "missing object", "no such object", answers=RETRAINING)
+    story = given(retraining, [*SERVING, requested(), refusal])
+    story.when(consider(at=after(minutes=59))).then_refused("cooling down")
+    again = after(minutes=61)
+    story.when(consider(at=again)).then(recorded(drifted()), requested(1, again, **RECIPE))
+
+
+@pytest.mark.parametrize("answers", [None, UUID(int=7)])
+def test_a_refused_run_that_names_no_request_or_another_leaves_the_request_open(answers: UUID | None) -> None:
+    refusal = refused_registration("run-2", "missing object", "no such object", answers=answers)
+    given(retraining, [*SERVING, requested(), refusal]).when(consider(at=after(hours=2))).then_refused("one is open")
 
 
 @pytest.mark.parametrize("answers", [None, UUID(int=7)])

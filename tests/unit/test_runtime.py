@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 from modelog.policy import DEFAULT
 
-from shared.runtime.runtime import Context, Runtime
+from shared.runtime.runtime import Context, Resource, Runtime
 from tests.examples import NOON
 
 
@@ -16,7 +16,7 @@ class Pool:
         """Nothing was connected."""
 
 
-class Store:
+class Store(Resource):
     """A resource that knows how often it was opened, and whether it was closed."""
 
     opened = 0
@@ -25,7 +25,7 @@ class Store:
         self.closed = False
 
     @classmethod
-    def open(cls, runtime: Runtime) -> Store:
+    def open(cls, runtime: Runtime) -> Self:
         cls.opened += 1
         store = cls()
         runtime.closing.callback(store.close)
@@ -42,6 +42,10 @@ async def test_a_resource_is_opened_once_and_closed_with_the_process() -> None:
     assert Store.opened == 1
     await runtime.close()
     assert store.closed
+
+
+async def test_a_resource_that_knows_no_problem_has_none() -> None:
+    assert await Store().problem() is None
 
 
 def test_a_handler_gets_only_what_its_service_needs() -> None:

@@ -48,7 +48,7 @@ async def upgrade(cluster: Cluster, old: Checkout) -> Load:
         cluster.running[name] = old.start((name,), cluster.env, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
     await cluster.ready(*old.services)
     report(f"{len(old.services)} processes of {old.name} are ready")
-    async with running_load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS) as load:
+    async with running_load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS, conflicts=False) as load:
         await cluster.grows("model.promoted", 20)
         await _migrate(cluster)
         await cluster.grows("model.promoted")

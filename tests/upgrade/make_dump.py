@@ -54,7 +54,7 @@ select c.relname, c.relkind = 'v',
 
 async def produce(cluster: Cluster, files: Path) -> None:
     """Load, then what the load does not send: a run without its bytes, and a record too large to be parked whole."""
-    async with running_load(cluster, files, rate=25, models=3) as load:
+    async with running_load(cluster, files, rate=25, models=3, conflicts=False) as load:
 
         async def sent() -> bool:
             return len(load.sent) >= MESSAGES

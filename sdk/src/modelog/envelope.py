@@ -10,22 +10,26 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from hashlib import sha1, sha256
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from modelog.events import BY_TYPE, Event, Fact
+from modelog.untrusted import NotRead, has_nul, is_deeper, problems
 
 Header = tuple[str, bytes]
 E = TypeVar("E", bound=Event, covariant=True)
 
 MAX_EVENT_BYTES = 1024 * 1024
 """Of a report or a request, as JSON."""
+MAX_DEPTH = 64
+"""Of a report or a request: arrays and objects inside each other, with the event itself. States, pages and views of the
+log put what they were sent into further objects, and pydantic reads 200 levels."""
 MAX_ATTRIBUTE_CHARS = 500
 """Of each attribute of an envelope."""
 MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
@@ -35,8 +39,6 @@ STRUCTURED = b"application/cloudevents+json"
 ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", "epoch"]
 ATTRIBUTES += ["correlationid", "causationid", "traceparent", "actor"]
 HEADERS = [(f"ce_{name}", name) for name in ATTRIBUTES]
-# Postgres refuses NUL inside jsonb. An even number of backslashes before \u0000 is text about it, not the character.
-NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 # Version 5 and the variant of RFC 4122 in a UUID, and its other bits.
 VERSION_BITS = 5 << 76 | 2 << 62
@@ -46,7 +48,8 @@ OTHER_BITS = ~(15 << 76 | 3 << 62)
 class Unreadable(ValueError):
     """A record that is no event; the sentence has what was expected, what was found and what to do.
 
-    `cause` is the cause of its answers, where its source and id are known all the same.
+    `cause` is that of a message with its source and id, where both can be read: the log shows with it whether the
+    record was answered when it could be read.
     """
 
     def __init__(self, sentence: str, cause: uuid.UUID | None = None) -> None:
@@ -144,10 +147,12 @@ def encode(
 ) -> tuple[bytes, bytes, list[Header]]:
     """The Kafka key, value and headers of `event`; raise ValueError if Kafka or the log cannot store it."""
     value = event.model_dump_json().encode()
-    if rb"\u0000" in value and NUL.search(value):
+    if has_nul(value):
         raise ValueError(f"{event.type} contains the NUL character, which the log cannot store: remove it")
     if len(value) > MAX_EVENT_BYTES:
         raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {MAX_EVENT_BYTES} are read: send less")
+    if not isinstance(event, Fact) and is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"{event.type} has more than {MAX_DEPTH} lists and objects inside each other: flatten")
     return encode_binary(
         event.type,
         value,
@@ -166,26 +171,40 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
 
     Headers, attributes and fields that are unknown are ignored. Optional attributes are cut to MAX_ATTRIBUTE_CHARS.
     """
+    found = {name.lower(): content for name, content in headers if content is not None}
+    is_structured = found.get("content-type", b"").lower().startswith(STRUCTURED)
+    attributes = {} if is_structured else {name: _text(found[header]) for header, name in HEADERS if header in found}
+    try:
+        data = _checked(value)
+        if is_structured:
+            envelope = _structured(data)
+            attributes.update(_attributes(envelope))
+            data = _data(envelope)
+        if "traceparent" in found:
+            attributes.setdefault("traceparent", _text(found["traceparent"]))
+        event = _event(attributes, data)
+        if key is not None and key != event.model.encode():
+            raise Unreadable(
+                f"expected the model {event.model!r} as the record's key, found {key[:60]!r}: "
+                "the key orders the events of a model, send them with it"
+            )
+    except Unreadable as reason:
+        if not any(_attribute_problems(attributes)):
+            reason.cause = cause_of(attributes["source"], attributes["id"])
+        raise
+    return _message(event, attributes)
+
+
+def _checked(value: bytes | None) -> bytes:
+    if isinstance(value, NotRead):
+        raise Unreadable(value.reason)
     if not value:
         raise Unreadable("expected an event as JSON, found an empty value: send the event's data")
     if len(value) > MAX_FACT_BYTES:
         raise _too_large(MAX_FACT_BYTES, value)
-    if rb"\u0000" in value and NUL.search(value):
+    if has_nul(value):
         raise Unreadable("expected text that Postgres can store, found the NUL character \\u0000: remove it")
-    found = {name.lower(): content for name, content in headers if content is not None}
-    if found.get("content-type", b"").lower().startswith(STRUCTURED):
-        attributes, data = _structured(value)
-    else:
-        attributes, data = {name: _text(found[header]) for header, name in HEADERS if header in found}, value
-    if "traceparent" in found:
-        attributes.setdefault("traceparent", _text(found["traceparent"]))
-    event = _event(attributes, data)
-    if key is not None and key != event.model.encode():
-        raise Unreadable(
-            f"expected the model {event.model!r} as the record's key, found {key[:60]!r}: "
-            "the key orders the events of a model, send them with it"
-        )
-    return _message(event, attributes)
+    return value
 
 
 def _too_large(limit: int, found: bytes) -> Unreadable:
@@ -196,16 +215,36 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
-def _structured(value: bytes) -> tuple[dict[str, str], bytes]:
+def _structured(value: bytes) -> dict[str, Any]:
     try:
         envelope = json.loads(value.decode())  # from bytes, json would read UTF-16 too, where NUL has other bytes
-        data = json.dumps(envelope["data"]).encode() if isinstance(envelope, dict) and "data" in envelope else None
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"expected a CloudEvent as JSON in UTF-8, found {error}") from None
-    if data is None:
-        raise Unreadable("expected a CloudEvent with the field `data`, found none: put the event's data there")
+    if not isinstance(envelope, dict):
+        raise Unreadable("expected a CloudEvent as a JSON object, found another value: send an object")
+    return envelope
+
+
+def _attributes(envelope: dict[str, Any]) -> dict[str, str]:
     plain = {name: envelope[name] for name in ATTRIBUTES if isinstance(envelope.get(name), (str, int))}
-    return {name: _text(str(content).encode("utf-8", "replace")) for name, content in plain.items()}, data
+    return {name: _text(str(content).encode("utf-8", "replace")) for name, content in plain.items()}
+
+
+def _data(envelope: dict[str, Any]) -> bytes:
+    if "data" not in envelope:
+        raise Unreadable("expected a CloudEvent with the field `data`, found none: put the event's data there")
+    try:
+        return json.dumps(envelope["data"]).encode()
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"expected a CloudEvent's data as JSON, found {error}") from None
+
+
+def _attribute_problems(attributes: dict[str, str]) -> Iterator[str]:
+    for name in ("id", "source"):
+        if not attributes.get(name):
+            yield f"expected the header `ce_{name}`, found none: without it a repeated message cannot be recognised"
+        elif len(attributes[name]) > MAX_ATTRIBUTE_CHARS:
+            yield f"expected at most {MAX_ATTRIBUTE_CHARS} characters in `ce_{name}`, found {len(attributes[name])}"
 
 
 def _event(attributes: dict[str, str], data: bytes) -> Event:
@@ -214,27 +253,17 @@ def _event(attributes: dict[str, str], data: bytes) -> Event:
         raise Unreadable("expected the event's type in the header `ce_type`, found none: send a CloudEvent")
     if type not in BY_TYPE:
         raise Unreadable(f"expected a type out of {', '.join(BY_TYPE)}, found {type[:60]!r}")
-    if len(data) > MAX_EVENT_BYTES and not issubclass(BY_TYPE[type], Fact):
-        raise _too_large(MAX_EVENT_BYTES, data)
-    for name in ("id", "source"):
-        if not attributes.get(name):
-            raise Unreadable(
-                f"expected the header `ce_{name}`, found none: without it a repeated message cannot be recognised"
-            )
-        if len(attributes[name]) > MAX_ATTRIBUTE_CHARS:
-            raise Unreadable(
-                f"expected at most {MAX_ATTRIBUTE_CHARS} characters in `ce_{name}`, found {len(attributes[name])}"
-            )
+    if not issubclass(BY_TYPE[type], Fact):
+        if len(data) > MAX_EVENT_BYTES:
+            raise _too_large(MAX_EVENT_BYTES, data)
+        if is_deeper(data, MAX_DEPTH):
+            raise Unreadable(f"expected at most {MAX_DEPTH} lists and objects inside each other, found more: flatten")
+    for problem in _attribute_problems(attributes):
+        raise Unreadable(problem)
     try:
         return BY_TYPE[type].model_validate_json(data)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False)
-        listed = "; ".join(
-            f"{'.'.join(map(str, p['loc']))[:60] or 'the value'}: {p['msg']}, found {str(p['input'])[:60]!r}"
-            for p in problems[:5]
-        )
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise Unreadable(f"expected {type} as in its schema, found {listed}{more}") from None
+        raise Unreadable(f"expected {type} as in its schema, found {problems(error)}") from None
 
 
 def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:

@@ -23,6 +23,7 @@ from modelog.values import (
     File,
     Finding,
     Framework,
+    Items,
     Metrics,
     ModelName,
     Name,
@@ -64,11 +65,11 @@ class Run(Value):
     run: Name
     metrics: Metrics = {}
     parameters: dict[Name, JsonValue] = {}
-    datasets: tuple[Dataset, ...] = ()
-    features: tuple[Name, ...] = ()
+    datasets: Items[Dataset] = ()
+    features: Items[Name] = ()
     code: Code | None = None
     framework: Framework | None = None
-    dependencies: tuple[str, ...] = ()
+    dependencies: Items[str] = ()
     author: Name | None = None
     trained_at: AwareDatetime | None = None
     description: str = ""
@@ -91,7 +92,7 @@ class ModelRegistered(Run, Fact):
     uri: str
     size: int = Field(ge=0)
     format: str
-    files: tuple[File, ...]
+    files: Items[File]
 
 
 RegistrationRefusal = Literal[
@@ -102,6 +103,7 @@ RegistrationRefusal = Literal[
     "size differs",
     "digest differs",
     "foreign prefix unreadable",
+    "too large",
     "run registered with other bytes",
     "run registered with other metrics",
     "run registered with other parameters",
@@ -122,7 +124,7 @@ class ModelValidated(Fact):
     """The version passed every check that the policy asks for."""
 
     version: Version
-    findings: tuple[Finding, ...]
+    findings: Items[Finding]
     compared_to: Version | None = None
     policy: Digest
 
@@ -131,7 +133,7 @@ class ModelRejected(Fact):
     """The version failed at least one check that the policy asks for."""
 
     version: Version
-    findings: tuple[Finding, ...]
+    findings: Items[Finding]
     compared_to: Version | None = None
     policy: Digest
 
@@ -188,7 +190,7 @@ class Drift(Value):
     score: FiniteFloat
     threshold: FiniteFloat
     drifted: bool
-    features: tuple[Name, ...] = ()
+    features: Items[Name] = ()
     window: Window | None = None
     report: str | None = None
 
@@ -209,7 +211,7 @@ class RetrainingRequested(Fact):
     requested_at: AwareDatetime
     why: str
     parameters: dict[Name, JsonValue] = {}
-    datasets: tuple[Dataset, ...] = ()
+    datasets: Items[Dataset] = ()
 
 
 RetrainingRefusal = Literal["unknown version", "retired", "replaced", "not drifted", "one is open", "cooling down"]

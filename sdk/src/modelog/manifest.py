@@ -8,11 +8,15 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Literal
 
 from modelog.values import File, Value
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+MAX_PATH_CHARS = 1000
+MAX_PROBLEMS = 10
+"""Of paths, that are described: a report can have 9,000 of them."""
 
 PathProblem = Literal["unsafe path", "repeated path"]
 
@@ -47,8 +51,13 @@ def manifest(files: Iterable[File]) -> tuple[str, bytes]:
 
 
 def path_problems(paths: Iterable[str]) -> Iterator[tuple[PathProblem, str]]:
-    """Why `paths` cannot be the files of one folder on every system, each problem with its sentence."""
+    """Why `paths` cannot be the files of one folder on every system: the first MAX_PROBLEMS, each with its sentence."""
+    return islice(_path_problems(paths), MAX_PROBLEMS)
+
+
+def _path_problems(paths: Iterable[str]) -> Iterator[tuple[PathProblem, str]]:
     counted = Counter(iter(paths))
+    inside = _inside_of_a_file(path for path in counted if len(path) <= MAX_PATH_CHARS)
     for path, times in counted.items():
         if reason := _unsafe(path):
             yield (
@@ -57,21 +66,31 @@ def path_problems(paths: Iterable[str]) -> Iterator[tuple[PathProblem, str]]:
             )
         if times > 1:
             yield "repeated path", f"expected every path once, found {path[:60]!r} {times} times: send it once"
-        names = path.split("/")
-        if any("/".join(names[:depth]) in counted for depth in range(1, len(names))):
+        if path in inside:
             yield "repeated path", f"expected a file or a folder, found both above {path[:60]!r}: rename one"
 
 
+def _inside_of_a_file(paths: Iterable[str]) -> set[str]:
+    """The paths that have another of them as their folder."""
+    found, file = set(), None
+    for folder in sorted(path + "/" for path in paths):  # what is inside of a file follows it without a gap
+        if file is not None and folder.startswith(file):
+            found.add(folder[:-1])
+        else:
+            file = folder
+    return found
+
+
 def _unsafe(path: str) -> str | None:
-    names = path.split("/")
     if not path:
         return "which is empty"
-    if len(path) > 1000 or any(len(name.encode("utf-8", "replace")) > 255 for name in names):
+    # Before anything that reads all of it.
+    if len(path) > MAX_PATH_CHARS or any(len(name.encode("utf-8", "replace")) > 255 for name in path.split("/")):
         return "which is above 1000 characters or has a name above 255 bytes"
     if path.startswith("/") or re.match("[A-Za-z]:", path):
         return "which is absolute"
     if "\\" in path or any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
         return "which has a backslash or a control character"
-    if any(name in ("", ".", "..") for name in names):
+    if any(name in ("", ".", "..") for name in path.split("/")):
         return "which has an empty name, . or .. in it"
     return None

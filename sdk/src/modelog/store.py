@@ -188,17 +188,21 @@ class Store:
             found = self.client.stat_object(bucket or self.bucket, key)
         return found.size or 0, found.etag or ""
 
-    def keep(self, key: str, data: BinaryIO, size: int) -> None:
-        """Put `size` bytes under `key`, unless the ETag of what is there proves that these are the bytes."""
+    def keep(self, key: str, data: BinaryIO, size: int) -> str:
+        """Put `size` bytes under `key`, unless the ETag of what is there proves that these are the bytes.
+
+        Returns the ETag of the object, or ''.
+        """
         try:
             there, etag = self.head(key)
             if there == size and etag == _etag(data, size, in_parts="-" in etag):
-                return
+                return etag
         except Absent:
             pass
         data.seek(0)
         with self.asking(f"keep {key}"):
-            self.client.put_object(self.bucket, key, data, size, part_size=_part(size))
+            put = self.client.put_object(self.bucket, key, data, size, part_size=_part(size))
+        return put.etag or ""
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:

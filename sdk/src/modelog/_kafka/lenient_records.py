@@ -1,16 +1,25 @@
-"""Reading records whatever bytes the names of their headers have; aiokafka fails on a name that is not UTF-8."""
+"""Reading records whatever bytes the names of their headers have, and however many bytes they unpack to.
+
+aiokafka fails on a name that is not UTF-8, and unpacks a gigabyte.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy, _DefaultRecordPy
 from aiokafka.record.memory_records import MemoryRecords
+
+from modelog._kafka.unpacking import CannotUnpack, unpacked
+from modelog.untrusted import NotRead
 
 OVERHEAD = struct.Struct(">qi")
 """Before each batch: its first offset, and the length of what follows."""
+FORMAT, OLDEST_FORMAT = 16, 2
+"""Where a batch has the number of its format, and the oldest that brokers take since Kafka 3.0."""
 
 
 class LenientRecords:
@@ -34,7 +43,11 @@ class LenientRecords:
 
 
 class Batch:
-    """A batch read by aiokafka's fast reader, and by a slow one if a header's name is not UTF-8."""
+    """A batch read by aiokafka's fast reader, and by a slow one from a header on whose name is not UTF-8.
+
+    Its records are read as they are asked for. A batch that unpacks to too much, or not at all, is a single record at
+    its last offset, whose value is `NotRead`.
+    """
 
     def __init__(self, batch: Any, data: memoryview) -> None:
         self.batch, self.data = batch, data
@@ -46,10 +59,21 @@ class Batch:
         return next(self.batch)
 
     def __iter__(self) -> Iterator[Any]:
+        batch, data, count = self.batch, self.data, 0
+        if data[FORMAT] >= OLDEST_FORMAT and batch.compression_type:
+            try:
+                data = memoryview(unpacked(data))
+            except CannotUnpack as reason:
+                found = batch.next_offset - 1, batch.max_timestamp, batch.timestamp_type
+                yield _DefaultRecordPy(*found, key=None, value=NotRead(str(reason)), headers=[])
+                return
+            batch = DefaultRecordBatch(data)
         try:
-            return iter(list(self.batch))
+            for record in batch:
+                yield record
+                count += 1
         except UnicodeDecodeError:
-            return iter(list(SlowBatch(self.data)))
+            yield from islice(SlowBatch(data), count, None)
 
 
 class SlowBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final, and the only place where names are decoded

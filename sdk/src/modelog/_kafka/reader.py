@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -11,7 +12,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from async_timeout import timeout  # asyncio's wait_for loses a cancellation now and then before Python 3.12
 
-from modelog._kafka.consumer import Consumer
+from modelog._kafka.consumer import MAX_FETCH_BYTES, Consumer
 from modelog.envelope import MAX_EVENT_BYTES
 
 logger = logging.getLogger("modelog")
@@ -23,6 +24,8 @@ MAX_PROCESSING_SECONDS = 3600.0
 """For a message in the body of a loop; after that the group gives its partitions to another member."""
 POLL_SECONDS = 5.0
 """After which `next_record` returns without a record."""
+LOOK_SECONDS = 0.2
+"""After which a read that has an end is compared with it: what is left may be markers of transactions, no records."""
 REQUEST_TIMEOUT_SECONDS = 120.0
 """For joining, a poll or a commit."""
 CLOSE_TIMEOUT_SECONDS = 10.0
@@ -51,6 +54,7 @@ class Reader:
             auto_offset_reset=since,
             enable_auto_commit=False,
             max_poll_interval_ms=int(MAX_PROCESSING_SECONDS * 1000),
+            fetch_max_bytes=MAX_FETCH_BYTES,
             max_partition_fetch_bytes=4 * MAX_EVENT_BYTES,
             session_timeout_ms=45_000,
         )
@@ -61,18 +65,25 @@ class Reader:
             await self._consumer.start()
             await self._anchor()
 
-    async def next_record(self) -> Record | None:
-        """The next record, or None if none comes within POLL_SECONDS."""
+    async def next_record(self, ends: Mapping[TopicPartition, int] | None) -> Record | None:
+        """The next record; None if none comes within POLL_SECONDS, or if all before `ends` are read."""
+        until = time.monotonic() + POLL_SECONDS
         async with timeout(REQUEST_TIMEOUT_SECONDS):
             await self._anchor()
-            try:
-                found = await self._consumer.getmany(timeout_ms=int(POLL_SECONDS * 1000), max_records=1)
-            except ConsumerStoppedError:
-                raise self._consumer.broken or ConsumerStoppedError from None
-            for partition, records in found.items():
-                await self._anchor({partition: records[0].offset})
-                record: Record = records[0]
-                return record
+            while (record := await self._poll(POLL_SECONDS if ends is None else LOOK_SECONDS)) is None:
+                if ends is None or time.monotonic() > until or not await self.behind(ends):
+                    return None
+        return record
+
+    async def _poll(self, seconds: float) -> Record | None:
+        try:
+            found = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=1)
+        except ConsumerStoppedError:
+            raise self._consumer.broken or ConsumerStoppedError from None
+        for partition, records in found.items():
+            await self._anchor({partition: records[0].offset})
+            record: Record = records[0]
+            return record
         return None
 
     async def _anchor(self, read: Mapping[TopicPartition, int] | None = None) -> None:
@@ -98,7 +109,7 @@ class Reader:
                 await self._consumer.commit({partition: record.offset + 1})
 
     async def ends(self) -> dict[TopicPartition, int]:
-        """The offset after the last record of each assigned partition."""
+        """The offset after the last record of each assigned partition, and before the first open transaction."""
         ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._consumer.assignment())
         return ends
 

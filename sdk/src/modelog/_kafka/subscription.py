@@ -84,7 +84,7 @@ class Subscription(Generic[E]):
     async def __aiter__(self) -> AsyncGenerator[Message[E], None]:
         try:
             while not await self._ended():
-                self._current = await self._ask(Reader.next_record)
+                self._current = await self._ask(lambda reader: reader.next_record(self._ends))
                 if self._current is None:
                     await self._check_progress()
                 elif (message := self._read(self._current)) is not None:

@@ -1,22 +1,20 @@
-"""A batch of records: in what order they are answered, and what becomes of those that cannot be."""
+"""The records of a service: in what order they are answered, and what becomes of those that cannot be."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
-from aiokafka import ConsumerRecord
-from modelog.envelope import Message, Unreadable, encode
-from modelog.events import Event, ModelTrained, PromotionRequested
-from modelog.policy import DEFAULT
+from modelog.envelope import Message, Unreadable, cause_of
+from modelog.events import ModelTrained, ModelValidated, PromotionRequested
 
-from shared.bus import batch
-from shared.bus.batch import MAX_RUNNING_HANDLERS, BatchProcessor, Handler, handled
-from shared.domain.command import CausedCommand
+from shared.bus import troubles
+from shared.bus.processor import MAX_RUNNING_HANDLERS, handled
 from shared.runtime.runtime import Context
-from tests.examples import NOON, trained
+from tests.examples import validated
+from tests.unit.processing import Service, record
 
 
 @pytest.fixture(autouse=True)
@@ -24,38 +22,6 @@ def _lines() -> Iterator[None]:
     """To print a bug with its variables takes a second."""
     with structlog.testing.capture_logs():
         yield
-
-
-class Service:
-    """In place of the log it has a list of batches, and in place of the topic `parked` the reasons by model."""
-
-    def __init__(self, command: Callable[[Message[ModelTrained], Context], Any], look_up: Any = None) -> None:
-        self.batches: list[list[str]] = []
-        self.parked: dict[str, str] = {}
-        self.fails: Callable[[list[str]], Exception | None] = lambda _: None
-        context = Context(NOON, DEFAULT, {})
-        handlers: dict[type[Event], Handler] = {ModelTrained: Handler(command, look_up)}
-        self.processor = BatchProcessor("test", handlers, self.answer, cast(Any, self), context)
-
-    async def answer(self, commands: list[CausedCommand[Any]]) -> None:
-        runs = [f"{caused.command.model}/{caused.command.run}" for caused in commands]
-        if error := self.fails(runs):
-            raise error
-        self.batches.append(runs)
-
-    async def park(self, record: Any, reason: str, _: datetime) -> None:
-        self.parked[record.key.decode()] = reason
-
-    async def take(self, *records: Any) -> list[str]:
-        """The runs that were answered."""
-        await self.processor.take(records)
-        return [run for runs in self.batches for run in runs]
-
-
-def record(model: str, run: str = "run", event: Event | None = None) -> Any:
-    report = event or trained(run).model_copy(update={"model": model})
-    key, value, headers = encode(report, source="/test", time=datetime.now(UTC))
-    return ConsumerRecord("model.trained", 0, 0, 0, 0, key, value, None, len(key), len(value), tuple(headers))
 
 
 def same(message: Message[ModelTrained], _: Context) -> ModelTrained:
@@ -73,9 +39,7 @@ def failing(error: Exception, model: str = "bad") -> Any:
     return command
 
 
-async def test_a_slow_message_delays_its_model_and_no_other_and_costs_no_turns(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_slow_message_delays_its_model_and_no_other_not_even_of_a_later_batch() -> None:
     slow = asyncio.Event()
 
     async def handler(message: Message[ModelTrained], _: Context) -> Any:
@@ -85,23 +49,51 @@ async def test_a_slow_message_delays_its_model_and_no_other_and_costs_no_turns(
 
     service = Service(handler)
     records = [record("a", "slow"), *(record("a", f"behind-{n}") for n in range(3)), record("b", "quick")]
-    taking = asyncio.create_task(service.take(*records))
-    waits = 0
-
-    async def counted(*arguments: Any, **options: Any) -> Any:
-        nonlocal waits
-        waits += 1
-        return await wait(*arguments, **options)
-
-    wait = asyncio.wait
-    monkeypatch.setattr(asyncio, "wait", counted)
-    for _ in range(200):
-        await asyncio.sleep(0)
-    assert service.batches == [["b/quick"]]
-    assert waits < 10, "it must sleep while the head of a model is slow"
+    await service.start(*records)
+    await service.start(*(record("a", "late"), record("c")))
+    assert service.batches == [["b/quick"], ["c/run"]]
     slow.set()
-    await taking
-    assert service.batches[1:] == [["a/slow", "a/behind-0", "a/behind-1", "a/behind-2"]]
+    await service.open.wait_until_closed(list(service.open.partitions))
+    assert service.batches[2:] == [["a/slow", "a/behind-0", "a/behind-1", "a/behind-2", "a/late"]]
+
+
+async def test_what_is_committed_never_passes_an_open_record() -> None:
+    slow = asyncio.Event()
+
+    async def handler(message: Message[ModelTrained], _: Context) -> Any:
+        await (slow.wait() if message.event.run == "slow" else asyncio.sleep(0))
+        return message.event
+
+    service = Service(handler)
+    records = [record("a", offset=7), record("b", "slow", offset=8), record("c", offset=9)]
+    await service.start(*records)
+    assert list(service.open.committable().values()) == [8]
+    slow.set()
+    await service.open.wait_until_closed(list(service.open.partitions))
+    assert list(service.open.committable().values()) == [10]
+
+
+async def test_what_a_dropped_partition_had_open_is_forgotten_and_the_rest_goes_on() -> None:
+    slow, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def handler(message: Message[ModelTrained], _: Context) -> Any:
+        try:
+            await slow.wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return message.event
+
+    service = Service(handler)
+    kept = record("a", "kept")
+    kept.partition = 1
+    await service.start(*(record("a", "dropped"), kept))
+    service.open.drop([place for place in service.open.partitions if place.partition == 0])
+    service.processor.drop()
+    await asyncio.wait_for(cancelled.wait(), 10)
+    slow.set()
+    await service.open.wait_until_closed(list(service.open.partitions))
+    assert service.batches == [["a/kept"]]
 
 
 async def test_a_look_up_saves_the_task_and_each_model_keeps_its_order() -> None:
@@ -127,7 +119,7 @@ async def test_a_batch_is_decided_together() -> None:
     assert service.batches == [["a/run", "a/next", "b/run"]]
 
 
-async def test_at_most_32_handlers_run_at_a_time() -> None:
+async def test_at_most_256_handlers_run_at_a_time() -> None:
     running = most = 0
 
     async def handler(message: Message[ModelTrained], _: Context) -> Any:
@@ -139,8 +131,8 @@ async def test_at_most_32_handlers_run_at_a_time() -> None:
         running -= 1
         return message.event
 
-    assert len(await Service(handler).take(*(record(f"m{n}") for n in range(100)))) == 100
-    assert most == MAX_RUNNING_HANDLERS == 32
+    assert len(await Service(handler).take(*(record(f"m{n}") for n in range(400)))) == 400
+    assert most == MAX_RUNNING_HANDLERS == 256
 
 
 async def test_where_a_handler_has_nothing_to_ask_nothing_is_decided() -> None:
@@ -197,53 +189,68 @@ async def test_of_a_batch_that_cannot_be_decided_each_message_is_decided_alone()
 
 
 @pytest.mark.parametrize("models", ["a", "ab"])
-async def test_a_transient_error_of_the_log_gives_the_batch_back_and_parks_nothing(
+async def test_transient_errors_of_the_log_are_waited_for_and_park_nothing(
     monkeypatch: pytest.MonkeyPatch, models: str
 ) -> None:
-    monkeypatch.setattr(batch, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(troubles, "FIRST_PAUSE_SECONDS", 0.001)
     service, attempts = Service(same), list[int]()
 
-    def fails(runs: list[str]) -> Exception:
+    def fails(runs: list[str]) -> Exception | None:
         attempts.append(len(runs))
-        return ConnectionError("no answer")
+        return ConnectionError("no answer") if len(attempts) < 4 else None
 
     service.fails = fails
-    with pytest.raises(ConnectionError, match="no answer"):
-        await service.take(*map(record, models))
-    assert set(attempts) == {len(models)}, "no message causes a transient error"
-    assert len(attempts) >= 2
+    assert await service.take(*map(record, models)) == [f"{model}/run" for model in models]
+    assert attempts == 4 * [len(models)], "no message causes a transient error"
     assert not service.parked
 
 
-async def test_a_transient_error_that_passes_is_not_seen() -> None:
-    service, errors = Service(same), [ConnectionError("no answer")]
-    service.fails = lambda _: errors.pop() if errors else None
-    assert await service.take(record("a"), record("b")) == ["a/run", "b/run"]
-
-
-async def test_a_transient_error_of_a_handler_gives_the_batch_back_and_cancels_the_others(
+async def test_a_transient_error_of_a_handler_holds_up_its_model_alone_and_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(batch, "RETRY_SECONDS", 0.001)
-    cancelled = asyncio.Event()
+    monkeypatch.setattr(troubles, "FIRST_PAUSE_SECONDS", 0.001)
+    answers = asyncio.Event()
 
     async def handler(message: Message[ModelTrained], _: Context) -> Any:
-        if message.event.model == "bad":
+        if message.event.model == "bad" and not answers.is_set():
             raise ConnectionError("no answer")
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
+        return message.event
 
     service = Service(handler)
-    with pytest.raises(ConnectionError, match="no answer"):
-        await service.take(record("slow"), record("bad"))
-    await asyncio.wait_for(cancelled.wait(), 10)
+    await service.start(*map(record, ("bad", "good")))
+    assert service.batches == [["good/run"]]
+    trouble = service.processor.troubles.oldest()
+    assert trouble
+    assert trouble.error == "ConnectionError: no answer"
+    answers.set()
+    await service.open.wait_until_closed(list(service.open.partitions))
+    assert service.batches == [["good/run"], ["bad/run"]]
+    assert service.processor.troubles.oldest() is None
+
+
+async def test_a_fact_is_what_the_log_has_and_not_what_the_record_says() -> None:
+    service = Service(lambda message, _: message.event, event=ModelValidated)
+    id = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+    service.facts = {(5, id): Message(validated(1), str(id), "/modelog/validation", sequence=5)}
+    said = validated(999)
+    assert await service.take(record("fraud", event=said, id=str(id), sequence=5)) == ["fraud/fact"]
+    for position, other in ((6, id), (5, UUID(int=1))):
+        assert await service.take(record("fraud", event=said, id=str(other), sequence=position)) == ["fraud/fact"]
+        assert f"expected the fact {other} at position {position} of the log" in service.parked.pop("fraud")
+    assert await service.take(record("fraud", event=said)) == ["fraud/fact"]
+    assert "only modelog publishes facts" in service.parked["fraud"]
+
+
+async def test_a_record_that_cannot_be_read_any_more_and_was_answered_is_passed_over() -> None:
+    service = Service(same)
+    bad = record("a", id="7", event=PromotionRequested(model="a", version=1, by="ada"))
+    service.causes = {cause_of("/test", "7")}
+    assert await service.take(bad) == []
     assert not service.parked
 
 
-async def test_messages_are_counted_by_their_type() -> None:
-    counted = handled.labels("test", "model.trained")._value.get
+async def test_messages_are_counted_by_their_type_and_outcome() -> None:
+    counted = handled.labels("test", "model.trained", "answered")._value.get
     before = counted()
     await Service(same).take(record("a"), record("b"), record("a", "next"))
     assert counted() - before == 3

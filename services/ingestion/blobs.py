@@ -1,0 +1,52 @@
+"""The blobs of the store: read and compared with what a report promises. All calls block."""
+
+from __future__ import annotations
+
+import hashlib
+
+from modelog.manifest import blob_key
+from modelog.store import CHUNK_BYTES, Absent, Store
+from modelog.values import File
+
+from services.ingestion.pinned import HEAD_BYTES, ReadFile, Refused
+from shared.domain.sentences import shown
+
+
+def read_blob(store: Store, file: File) -> ReadFile:
+    """Read every byte of a file; raise Refused if there is no blob, or if it has another size or digest."""
+    key, sha256, size, head = blob_key(file.sha256), hashlib.sha256(), 0, b""
+    try:
+        with store.reading(key) as response:
+            etag = response.headers.get("ETag", "").strip('"')
+            size = int(response.headers.get("Content-Length", file.size))
+            if size == file.size:
+                size = 0
+                for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+                    sha256.update(chunk)
+                    size += len(chunk)
+                    head += chunk[: HEAD_BYTES - len(head)]
+    except Absent:
+        raise Refused(
+            "missing object",
+            f"expected {shown(file.path)} at {key}, found no object there: upload it, then send it again",
+        ) from None
+    if size != file.size:
+        raise Refused(
+            "size differs",
+            f"expected {shown(file.path)} with {file.size} bytes, found {size} at {key}: upload it again",
+        )
+    if sha256.hexdigest() != file.sha256:
+        raise Refused(
+            "digest differs",
+            f"expected {shown(file.path)} with sha256 {file.sha256}, found bytes with {sha256.hexdigest()} "
+            "in its place: upload it again",
+        )
+    return ReadFile(file, head, etag)
+
+
+def is_same_blob(store: Store, known: ReadFile) -> bool:
+    """Whether the ETag of a blob is the ETag that it had when it was read."""
+    try:
+        return bool(known.etag) and store.head(blob_key(known.file.sha256)) == (known.file.size, known.etag)
+    except Absent:
+        return False

@@ -1,0 +1,44 @@
+"""A memory of what was lately found in the store as promised."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Hashable
+
+from modelog.values import File
+
+MAX_SEEN = 10_000
+
+
+class RecentlySeen:
+    """What was asked of the store and found as promised within the last `seconds`, the oldest first.
+
+    A question is everything that its answer depends on, `("blob", sha256, size)`: an answer counts for no other.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen: dict[Hashable, float] = {}
+
+    def __contains__(self, question: Hashable) -> bool:
+        return self._seen.get(question, -math.inf) > time.monotonic() - self._seconds
+
+    def add(self, question: Hashable) -> None:
+        self._seen.pop(question, None)
+        self._seen[question] = time.monotonic()
+        if len(self._seen) > MAX_SEEN:
+            del self._seen[next(iter(self._seen))]
+
+    def clear(self) -> None:
+        self._seen.clear()
+
+
+def blob_question(file: File) -> Hashable:
+    """Whether the bytes of a file were read and have its size and digest; its path says nothing about them."""
+    return "blob", file.sha256, file.size
+
+
+def manifest_question(digest: str) -> Hashable:
+    """Whether the manifest of this digest is in the store."""
+    return "manifest", digest

@@ -1,0 +1,309 @@
+"""What becomes of records: each ends in facts, in nothing because it was answered before, or in `parked` with a reason.
+
+The messages of a model are answered in order, and no model waits for another: a message whose command needs I/O waits
+with those of its model behind it, while the others are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import Counter as Count
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+from modelog.envelope import Message, Unreadable
+from modelog.events import Event
+from prometheus_client import Counter, Histogram
+
+from shared.bus.dead_letters import DeadLetter, DeadLetters
+from shared.bus.open_records import OpenRecord
+from shared.bus.reading import LogReader, expected_on, read_all
+from shared.bus.troubles import Troubles
+from shared.domain.command import Cause, CausedCommand
+from shared.domain.decider import Command
+from shared.runtime.errors import is_transient
+from shared.runtime.runtime import Context
+
+logger = structlog.get_logger()
+T = TypeVar("T")
+
+MAX_RUNNING_HANDLERS = 256
+"""Handlers that wait for I/O at a time; what they read is bounded by whoever reads it."""
+MAX_MESSAGES_ANSWERED = 1_000
+"""Messages that are decided and appended together."""
+GATE_SECONDS = 0.01
+"""How long the handlers of new records are waited for, so that those that are quick are answered together."""
+
+BUCKETS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
+handled = Counter("modelog_handled", "Messages by what became of them", ["service", "type", "outcome"])
+OUTCOMES = ("answered", "nothing", "repeated", "parked")
+"""Decided on, nothing to decide, answered before and not readable any more, parked."""
+append_seconds = Histogram("modelog_append_seconds", "Decide and append a batch", ["service"], buckets=BUCKETS_SECONDS)
+hop_seconds = Histogram(
+    "modelog_hop_seconds", "From a message's time to its answer", ["service"], buckets=BUCKETS_SECONDS
+)
+
+Answer = Callable[[list[CausedCommand[Any]]], Awaitable[object]]
+"""Decides on commands, those of one model in order."""
+
+
+@dataclass(frozen=True)
+class Handler:
+    """How a service handles a type of message.
+
+    `command` makes the command, or None where there is nothing to decide; it may be a coroutine function, which runs as
+    a task of its own, again after transient errors. `look_up` is called before it: the task is not needed if it returns
+    the command.
+    """
+
+    command: Callable[[Any, Context], Command | Awaitable[Command | None] | None]
+    look_up: Callable[[Any, Context], Command | None] | None = None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it waits for I/O."""
+        return inspect.iscoroutinefunction(self.command)
+
+
+@dataclass(eq=False)
+class PendingMessage:
+    """A message whose command is known, or will be when `task` is done."""
+
+    opened: OpenRecord
+    message: Message[Event]
+    command: Command | None = None
+    task: asyncio.Task[Command | None] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.task is None or self.task.done()
+
+
+class Processor:
+    """How a service handles the records of Kafka; `troubles` are the transient errors that it waits for to pass."""
+
+    def __init__(
+        self,
+        name: str,
+        handlers: Mapping[type[Event], Handler],
+        answer: Answer,
+        dead_letters: DeadLetters,
+        log: LogReader,
+        context: Context,
+        topic_prefix: str = "",
+    ) -> None:
+        self.name = name
+        self.handlers = {event: (handler, handler.is_slow) for event, handler in handlers.items()}
+        self.answer = answer
+        self.dead_letters = dead_letters
+        self.log = log
+        self.context = context
+        self.troubles = Troubles()
+        self._expected = partial(expected_on, prefix=topic_prefix, heard=self.handlers.keys())
+        self._queues: dict[str, deque[PendingMessage]] = {}
+        self._ready: dict[str, None] = {}
+        """The models whose first message is ready, in the order in which they became so."""
+        self._answering = asyncio.Lock()
+        self._slots = asyncio.Semaphore(MAX_RUNNING_HANDLERS)
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Finding a metric by its label costs 1 µs: this is found once, `handled` once for each batch and type.
+        self._hop_seconds = hop_seconds.labels(name)
+        for event in handlers:
+            for outcome in OUTCOMES:
+                handled.labels(name, event.type, outcome)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether messages are being decided on."""
+        return self._answering.locked()
+
+    @property
+    def is_handling(self) -> bool:
+        """Whether handlers of messages wait for I/O."""
+        return any(queue[0].task is not None for queue in self._queues.values())
+
+    async def take(self, records: Sequence[OpenRecord]) -> None:
+        """Take these records, and return when no message is ready any more; slow ones are answered when they are.
+
+        No error is raised: transient errors are waited for, and all others park their message.
+        """
+        batch = await read_all(records, self._expected, lambda positions: self._persist(self.log.facts_at, positions))
+        failed, started = [*batch.failed], list[asyncio.Task[Command | None]]()
+        context = replace(self.context, now=datetime.now(UTC))
+        for opened, message in batch.messages:
+            if not opened.is_open:  # its partition was dropped meanwhile
+                continue
+            try:
+                pending = self._started(opened, message, context)
+            except Exception as error:
+                failed.append((opened, error))
+                continue
+            if pending.task is not None:
+                started.append(pending.task)
+            self._enqueue(pending)
+        if failed:
+            self._beside(self._park(failed))
+        if started:
+            await asyncio.wait(started, timeout=GATE_SECONDS)
+        await self._answer_ready()
+
+    def drop(self) -> None:
+        """Forget the messages whose records are open no more, because their partitions were dropped."""
+        for model, queue in list(self._queues.items()):
+            if all(pending.opened.is_open for pending in queue):
+                continue
+            for pending in queue:
+                if not pending.opened.is_open and pending.task is not None:
+                    pending.task.cancel()
+            if left := deque(pending for pending in queue if pending.opened.is_open):
+                self._queues[model] = left
+                self._note_ready(model)
+            else:
+                del self._queues[model]
+        self._answer_soon()
+
+    async def close(self) -> None:
+        """Stop all that runs beside."""
+        for task in (running := list(self._tasks)):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for queue in self._queues.values():
+            for pending in queue:
+                if pending.task is not None:
+                    pending.task.cancel()
+        self._queues.clear()
+
+    def _started(self, opened: OpenRecord, message: Message[Event], context: Context) -> PendingMessage:
+        handler, is_slow = self.handlers[type(message.event)]
+        if handler.look_up and (command := handler.look_up(message, context)):
+            return PendingMessage(opened, message, command)
+        if not is_slow:
+            return PendingMessage(opened, message, handler.command(message, context))  # type: ignore[arg-type]
+        pending = PendingMessage(opened, message)
+        pending.task = asyncio.create_task(self._run(handler, message, context))
+        pending.task.add_done_callback(lambda _: self._done(pending))
+        return pending
+
+    async def _run(self, handler: Handler, message: Message[Event], context: Context) -> Command | None:
+        async with self._slots:
+            return await self._persist(handler.command, message, context)  # type: ignore[arg-type]
+
+    def _enqueue(self, pending: PendingMessage) -> None:
+        model = pending.message.event.model
+        self._queues.setdefault(model, deque()).append(pending)
+        self._note_ready(model)
+
+    def _done(self, pending: PendingMessage) -> None:
+        self._note_ready(pending.message.event.model)
+        self._answer_soon()
+
+    def _note_ready(self, model: str) -> None:
+        queue = self._queues.get(model)
+        if queue and queue[0].is_ready:
+            self._ready[model] = None
+
+    def _answer_soon(self) -> None:
+        if self._ready and not self.is_answering:
+            self._beside(self._answer_ready())
+
+    def _beside(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer_ready(self) -> None:
+        async with self._answering:
+            while ready := self._take_ready():
+                await self._answer(ready)
+
+    def _take_ready(self) -> list[PendingMessage]:
+        """Remove messages whose command is known, those of a model as far as the first whose command is not."""
+        taken: list[PendingMessage] = []
+        while self._ready and len(taken) < MAX_MESSAGES_ANSWERED:
+            model = next(iter(self._ready))
+            queue = self._queues.get(model, deque())
+            while queue and queue[0].is_ready and len(taken) < MAX_MESSAGES_ANSWERED:
+                if (pending := queue.popleft()).opened.is_open:
+                    taken.append(pending)
+            if not (queue and queue[0].is_ready):
+                del self._ready[model]
+            if not queue:
+                self._queues.pop(model, None)
+        return taken
+
+    async def _answer(self, ready: Sequence[PendingMessage]) -> None:
+        commands: list[tuple[PendingMessage, CausedCommand[Command]]] = []
+        failed: list[tuple[OpenRecord, Exception]] = []
+        nothing: list[PendingMessage] = []
+        for pending in ready:
+            try:
+                command = pending.task.result() if pending.task else pending.command
+            except Exception as error:
+                failed.append((pending.opened, error))
+            except asyncio.CancelledError:  # its partition was dropped
+                continue
+            else:
+                if command is None:
+                    nothing.append(pending)
+                else:
+                    commands.append((pending, CausedCommand(command, Cause.of(pending.message))))
+        self._close(nothing, "nothing")
+        if failed:
+            self._beside(self._park(failed))
+        if commands:
+            with append_seconds.labels(self.name).time():
+                await self._decide(commands)
+
+    async def _decide(self, commands: Sequence[tuple[PendingMessage, CausedCommand[Command]]]) -> None:
+        try:
+            await self._persist(self.answer, [caused for _, caused in commands])
+        except Exception as error:
+            if len(commands) == 1:
+                return self._beside(self._park([(commands[0][0].opened, error)]))
+            # One of the messages causes the error; deciding each alone shows which.
+            for command in commands:
+                await self._decide([command])
+        else:
+            self._close([pending for pending, _ in commands], "answered")
+
+    def _close(self, ended: Sequence[PendingMessage], outcome: str) -> None:
+        now = datetime.now(UTC)
+        for type, count in Count(pending.message.event.type for pending in ended).items():
+            handled.labels(self.name, type, outcome).inc(count)
+        for pending in ended:
+            pending.opened.close()
+            if pending.message.time is not None:
+                self._hop_seconds.observe(max(0.0, (now - pending.message.time).total_seconds()))
+
+    async def _park(self, failed: Sequence[tuple[OpenRecord, Exception]]) -> None:
+        """Park these records, except those that were answered before: a stricter reader passes them over."""
+        letters = [(opened, self._letter(opened, error)) for opened, error in failed]
+        causes = {letter.cause for _, letter in letters if letter.cause is not None}
+        answered = await self._persist(self.log.answered, causes) if causes else set()
+        parked = [letter for _, letter in letters if letter.cause not in answered]
+        if parked:
+            # Any error: a record that is not parked would be lost.
+            await self.troubles.persist(lambda: self.dead_letters.park(parked, datetime.now(UTC)), lambda _: True)
+        for opened, letter in letters:
+            event = self._expected(opened.record.topic)
+            if event is not None:
+                handled.labels(self.name, event.type, "repeated" if letter.cause in answered else "parked").inc()
+            opened.close()
+
+    def _letter(self, opened: OpenRecord, error: Exception) -> DeadLetter:
+        record = opened.record
+        if isinstance(error, Unreadable):
+            return DeadLetter(record, str(error), error.cause)
+        logger.error("bug", service=self.name, topic=record.topic, offset=record.offset, exc_info=error)
+        sentence = f"{self.name} has a bug, {type(error).__name__}: {error}; correct it, then send the message again"
+        return DeadLetter(record, sentence)
+
+    async def _persist(self, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
+        """What `work` returns, repeated while its errors are transient."""
+        return await self.troubles.persist(lambda: work(*arguments), is_transient)

@@ -1,0 +1,116 @@
+"""From records to messages: reports and requests are decoded, facts are read from the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from aiokafka import ConsumerRecord
+from modelog.envelope import Message, Unreadable, decode
+from modelog.events import BY_TYPE, Event, Fact
+
+from shared.bus.open_records import OpenRecord
+
+RECORDS_IN_SLICE = 100
+"""Records that are decoded before the event loop does something else; about 2 ms."""
+
+
+class LogReader(Protocol):
+    """What a service asks the log about the messages that it hears."""
+
+    async def facts_at(self, positions: Collection[int]) -> Mapping[tuple[int, UUID], Message[Fact]]:
+        """The facts at these positions of the log, by position and id."""
+
+    async def answered(self, causes: Iterable[UUID]) -> set[UUID]:
+        """Those of the causes that a fact of the log names."""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a record on a topic of facts is believed: where in the log to look."""
+
+    position: int
+    id: UUID
+    event: type[Event]
+    key: bytes | None
+
+    def found(self, facts: Mapping[tuple[int, UUID], Message[Fact]]) -> Message[Fact]:
+        """The fact of the log; raise Unreadable if the record names no fact."""
+        message = facts.get((self.position, self.id))
+        if message is None or type(message.event) is not self.event or self.key != message.event.model.encode():
+            raise Unreadable(
+                f"expected the fact {self.id} at position {self.position} of the log, found none or another there: "
+                "only modelog publishes facts, publish a report or a request"
+            )
+        return message
+
+
+def expected_on(topic: str, prefix: str, heard: Collection[type[Event]]) -> type[Event] | None:
+    """The type of the events on a topic, if the service hears it."""
+    event = BY_TYPE.get(topic.removeprefix(prefix))
+    return event if event in heard else None
+
+
+def read(record: ConsumerRecord[Any, Any], event: type[Event]) -> Message[Event] | Hint:
+    """The message in a record of this event's topic, or where its fact is; raise Unreadable if it has neither."""
+    if issubclass(event, Fact):
+        return _hint(record, event)
+    message = decode(record.key, record.value, record.headers)
+    if type(message.event) is not event:
+        raise Unreadable(
+            f"expected {event.type} on {record.topic}, found {message.event.type}: send it to its topic", message.cause
+        )
+    return message
+
+
+def _hint(record: ConsumerRecord[Any, Any], event: type[Event]) -> Hint:
+    headers = {name.lower(): value or b"" for name, value in record.headers}
+    try:
+        position, id = int(headers["ce_sequence"]), UUID(headers["ce_id"].decode())
+        if not 0 < position < 2**63:
+            raise ValueError(position)
+    except (KeyError, ValueError):
+        raise Unreadable(
+            f"expected the position and the id of a fact in `ce_sequence` and `ce_id` on {record.topic}, found others: "
+            "only modelog publishes facts, publish a report or a request"
+        ) from None
+    return Hint(position, id, event, record.key)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records as they were read: in order, each with its message, or with the reason why it has none."""
+
+    messages: Sequence[tuple[OpenRecord, Message[Event]]]
+    failed: Sequence[tuple[OpenRecord, Exception]]
+
+
+async def read_all(
+    records: Sequence[OpenRecord],
+    expected: Callable[[str], type[Event] | None],
+    facts_at: Callable[[Collection[int]], Awaitable[Mapping[tuple[int, UUID], Message[Fact]]]],
+) -> Batch:
+    """Read the records; the facts of all of them come in one query."""
+    found: list[tuple[OpenRecord, Message[Event] | Hint]] = []
+    failed: list[tuple[OpenRecord, Exception]] = []
+    for number, opened in enumerate(records, 1):
+        try:
+            event = expected(opened.record.topic)
+            assert event is not None, f"{opened.record.topic} was not subscribed to"
+            found.append((opened, read(opened.record, event)))
+        except Exception as error:
+            failed.append((opened, error))
+        if number % RECORDS_IN_SLICE == 0:
+            await asyncio.sleep(0)
+    positions = {message.position for _, message in found if isinstance(message, Hint)}
+    facts = await facts_at(positions) if positions else {}
+    messages: list[tuple[OpenRecord, Message[Event]]] = []
+    for opened, message in found:
+        try:
+            messages.append((opened, message.found(facts) if isinstance(message, Hint) else message))
+        except Unreadable as error:
+            failed.append((opened, error))
+    return Batch(messages, failed)

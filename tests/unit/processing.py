@@ -1,0 +1,73 @@
+"""A processor without servers: the log is a list of batches, and the topic `parked` the reasons by model."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, cast
+from uuid import UUID
+
+from aiokafka import ConsumerRecord
+from modelog.envelope import Message, encode
+from modelog.events import Event, Fact, ModelTrained, ModelValidated
+from modelog.policy import DEFAULT
+
+from shared.bus.dead_letters import DeadLetter
+from shared.bus.open_records import OpenRecords
+from shared.bus.processor import Handler, Processor
+from shared.domain.command import CausedCommand
+from shared.runtime.runtime import Context
+from tests.examples import NOON, trained
+
+OFFSETS = count(1)
+
+
+class Service:
+    """In place of the log it has a list of batches, and in place of the topic `parked` the reasons by model."""
+
+    def __init__(
+        self, command: Callable[[Message[Any], Context], Any], look_up: Any = None, event: type[Event] = ModelTrained
+    ) -> None:
+        self.batches: list[list[str]] = []
+        self.parked: dict[str, str] = {}
+        self.facts: dict[tuple[int, UUID], Message[Fact]] = {}
+        self.causes: set[UUID] = set()
+        self.fails: Callable[[list[str]], Exception | None] = lambda _: None
+        self.open = OpenRecords()
+        context = Context(NOON, DEFAULT, {})
+        handlers = {event: Handler(command, look_up)}
+        self.processor = Processor("test", handlers, self.answer, cast(Any, self), self, context)
+
+    async def answer(self, commands: list[CausedCommand[Any]]) -> None:
+        runs = [f"{caused.command.model}/{getattr(caused.command, 'run', 'fact')}" for caused in commands]
+        if error := self.fails(runs):
+            raise error
+        self.batches.append(runs)
+
+    async def park(self, letters: Sequence[DeadLetter], _: datetime) -> None:
+        self.parked |= {letter.record.key.decode(): letter.reason for letter in letters}
+
+    async def facts_at(self, _: Collection[int]) -> dict[tuple[int, UUID], Message[Fact]]:
+        return self.facts
+
+    async def answered(self, causes: Iterable[UUID]) -> set[UUID]:
+        return self.causes & set(causes)
+
+    async def start(self, *records: Any) -> None:
+        """Take the records, and answer what is ready."""
+        for record in records:
+            self.open.add(record)
+        await self.processor.take([opened for record in records if (opened := self.open.opened(record))])
+
+    async def take(self, *records: Any) -> list[str]:
+        """The runs that were answered, once every record is closed."""
+        await self.start(*records)
+        await self.open.wait_until_closed(list(self.open.partitions))
+        return [run for runs in self.batches for run in runs]
+
+
+def record(model: str, run: str = "run", event: Event | None = None, offset: int = 0, **envelope: Any) -> Any:
+    report = event or trained(run).model_copy(update={"model": model})
+    key, value, headers = encode(report, source="/test", time=datetime.now(UTC), **envelope)
+    offset = offset or next(OFFSETS)
+    topic = "model.validated" if isinstance(event, ModelValidated) else "model.trained"
+    return ConsumerRecord(topic, 0, offset, 0, 0, key, value, None, len(key), len(value), tuple(headers))
