@@ -49,7 +49,7 @@ async def _honour(runtime: Runtime, place: Place, marked_ms: int) -> bool:
     where = (place.topic, place.partition, place.offset, place.service)
     if not await runtime.pool.fetchval(IS_LISTED, *where):
         return False
-    async with originals(runtime.settings.kafka_servers) as kafka:
+    async with originals(runtime.settings) as kafka:
         original = await kafka.read(place.topic_partition, place.offset)
         if original is None or not await _has_copy(kafka, original, marked_ms):
             return False

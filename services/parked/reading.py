@@ -39,7 +39,7 @@ async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
     """Give every record to `keep` and call `idle` between, until the process stops or an error is raised."""
     settings = runtime.settings
     topic = settings.topic_prefix + PARKED
-    async with originals(settings.kafka_servers) as kafka:
+    async with originals(settings) as kafka:
         if not kafka.has(topic):  # a consumer of a missing topic would wait for 40 seconds
             raise NoBatch(f"there is no topic {topic}: run `python -m operations setup`")
     consumer = Consumer(
@@ -49,7 +49,6 @@ async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
         group_id=settings.topic_prefix + name,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        isolation_level="read_committed",
     )
     try:
         await consumer.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from modelog.envelope import encode
 
 from operations.parked import Servers, send_again, servers, show
@@ -13,7 +14,7 @@ from stack import Addresses
 from stack.waiting import until
 from tests.examples import promoted
 from tests.integration.in_process import InProcessRegistry, in_process
-from tests.integration.test_parked import end, ids, park, park_good, send_parked
+from tests.integration.test_parked import end, ids, park, park_good, send_parked, wait_until_listed
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,21 @@ async def test_what_the_service_cannot_use_is_passed_over(registry: InProcessReg
     await registry.send_record("parked", b"\xff", b"k", headers)
     await registry.send_record("parked", None, b"k")
     await park_good(registry, opened, "good")
+
+
+async def test_a_batch_that_is_not_unpacked_is_not_sent_again(
+    registry: InProcessRegistry, opened: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, size = registry.settings, 32 * 1024 * 1024
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_servers,
+        compression_type="gzip",
+        max_request_size=2 * size,
+        max_batch_size=size,
+    ) as producer:
+        topic = f"{settings.topic_prefix}drift.detected"
+        sent = await producer.send_and_wait(topic, b" " * size, partition=0)
+    await registry.wait_for_parked(sent)
+    id = await wait_until_listed(opened, f"{topic}/0/{sent.offset}/retraining")
+    assert await send_again(opened, [id]) == 1
+    assert "or it cannot be read" in capsys.readouterr().err
