@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from services.parked import reading
 from services.parked.app import Parked
 from services.parked.reading import NoBatch, consume
 from shared.log import Log
@@ -80,3 +81,21 @@ def test_its_counters_start_at_zero() -> None:
     address = Health().serve("127.0.0.1", 0)
     metrics = get(f"{address}/metrics")[2].decode()
     assert all(f'modelog_parked_read_total{{outcome="{name}"}}' in metrics for name in ("kept", "repeated", "ignored"))
+
+
+async def test_it_is_not_ready_while_a_stranger_in_its_group_keeps_the_partitions(
+    registry: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "GROUP_SECONDS", 0.1)
+    monkeypatch.setattr(reading, "STALLED_SECONDS", 0.5)
+    settings, topic = registry.settings, f"{registry.settings.topic_prefix}parked"
+    await park(settings, 1)
+    servers = settings.kafka_servers
+    stranger = AIOKafkaConsumer(topic, bootstrap_servers=servers, group_id=topic, enable_auto_commit=False)
+    async with (
+        await registry.service() as pool,
+        stranger,
+        running(Runtime(settings, pool, settings.read_policy()), Parked()) as runtime,
+    ):
+        await until_reported(runtime, "parked", ready=False, role="standby", partitions=0)
+        assert "other members of the group have 1 records" in str(runtime.health.components["parked"]["why"])
