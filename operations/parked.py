@@ -38,7 +38,7 @@ class Servers:
 @asynccontextmanager
 async def servers(settings: Settings) -> AsyncIterator[Servers]:
     """Kafka, and Postgres as its owner, for the time of the block."""
-    async with originals(settings.kafka_servers) as kafka:
+    async with originals(settings) as kafka:
         connection = await asyncpg.connect(settings.postgres_url.get_secret_value())
         try:
             yield Servers(settings, kafka, connection)

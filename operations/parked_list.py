@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
-from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.bus.originals import Originals
 from shared.bus.parked_records import Place, digest_of
-from shared.bus.topics import PARKED
+from shared.bus.topics import PARKED, administration
 from shared.runtime.settings import Settings
 
 COLUMNS = 'number, topic, partition, "offset", service, at, reason, digest'
@@ -80,11 +79,7 @@ async def oldest(connection: asyncpg.Connection) -> AsyncIterator[list[Parked]]:
 
 async def unread(settings: Settings, kafka: Originals) -> int:
     """The records of the topic `parked` that the service `parked` has not read yet."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
-    try:
-        await admin.start()
+    async with administration(settings) as admin:
         committed = await admin.list_consumer_group_offsets(settings.topic_prefix + PARKED)
-    finally:
-        await admin.close()
     ends = await kafka.ends(settings.topic_prefix + PARKED)
     return sum(max(0, end - (committed[at].offset if at in committed else 0)) for at, end in ends.items())

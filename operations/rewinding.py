@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from services import component, names
 from shared.bus.originals import Originals
-from shared.bus.topics import PARKED
+from shared.bus.topics import PARKED, administration
 from shared.deciding.service import Service
 from shared.runtime.settings import Settings
 from shared.runtime.waiting import retry
@@ -77,12 +77,8 @@ class Groups:
 @asynccontextmanager
 async def groups(settings: Settings) -> AsyncIterator[Groups]:
     """The groups, for the time of the block."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
-    try:
-        await admin.start()
+    async with administration(settings) as admin:
         yield Groups(settings, admin)
-    finally:
-        await admin.close()
 
 
 def described(members: Mapping[str, Iterable[str]]) -> str:

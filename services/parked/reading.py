@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 from modelog._kafka.consumer import Consumer
 from modelog.errors import TransientError
 
-from shared.bus.topics import PARKED
+from shared.bus.group_progress import GroupProgress
+from shared.bus.originals import originals
+from shared.bus.topics import PARKED, administration
 from shared.runtime.postgres import answers
 from shared.runtime.runtime import Runtime
 
+Idle = Callable[[Runtime], Awaitable[None]]
 Keep = Callable[[Runtime, Sequence["ConsumerRecord[Any, Any]"]], Awaitable[None]]
 
 MAX_RECORDS = 500
@@ -25,6 +29,8 @@ STALLED_SECONDS = 30.0
 """Without a record kept, while there are some, it is not ready."""
 SILENT_SECONDS = 15.0
 """Without an answer of Kafka it is not ready."""
+GROUP_SECONDS = 10.0
+"""Between two checks of the partitions of other members."""
 POSITION_TIMEOUT_SECONDS = 10.0
 """For the committed offsets of a partition that was just assigned."""
 
@@ -33,10 +39,13 @@ class NoBatch(TransientError):
     """A batch of the topic cannot be read, or the topic is missing."""
 
 
-async def consume(runtime: Runtime, name: str, keep: Keep) -> None:
-    """Give every record to `keep`, until the process stops or an error is raised."""
+async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
+    """Give every record to `keep` and call `idle` between, until the process stops or an error is raised."""
     settings = runtime.settings
     topic = settings.topic_prefix + PARKED
+    async with originals(settings) as kafka:
+        if not kafka.has(topic):  # a consumer of a missing topic would wait for 40 seconds
+            raise NoBatch(f"there is no topic {topic}: run `python -m operations setup`")
     consumer = Consumer(
         topic,
         bootstrap_servers=settings.kafka_servers,
@@ -44,18 +53,19 @@ async def consume(runtime: Runtime, name: str, keep: Keep) -> None:
         group_id=settings.topic_prefix + name,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        isolation_level="read_committed",
     )
     try:
         await consumer.start()
-        progress = Progress(name)
+        progress = Progress(name, settings.topic_prefix + name)
         while not runtime.stopping.is_set():
             if not consumer.partitions_for_topic(topic):
-                raise NoBatch(f"there is no topic {topic}: run `python -m operations setup`")
+                raise NoBatch(f"the topic {topic} was deleted")
             found = await _next(consumer)
             if found:
                 await keep(runtime, found)
                 await consumer.commit()
+            else:
+                await idle(runtime)
             await progress.report(runtime, consumer, len(found))
     finally:
         await consumer.stop()
@@ -72,9 +82,10 @@ async def _next(consumer: Consumer) -> list[ConsumerRecord[Any, Any]]:
 class Progress:
     """How far the consumer is behind, since when it has kept nothing, and when Kafka answered last."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, group: str) -> None:
         self.name = name
-        self.moved_at = _now()
+        self.moved_at = self.group_at = _now()
+        self.group = GroupProgress(group)
 
     async def report(self, runtime: Runtime, consumer: Consumer, kept: int) -> None:
         """Ready if it goes forward, or has nothing to do; without partitions it stands by."""
@@ -92,6 +103,10 @@ class Progress:
             why = "Kafka does not answer"
         elif (_now() - self.moved_at).total_seconds() > STALLED_SECONDS:
             why = "records wait and none is kept"
+        elif await self._others_stand(runtime, consumer):
+            why = (
+                f"other members of the group have {self.group.lag} records and keep none: check who reads as this group"
+            )
         detail = f"{len(assigned)} partitions, {lag} behind" + (f"; {why}" if why else "")
         runtime.health.report(
             self.name,
@@ -103,6 +118,17 @@ class Progress:
             no_progress_since=self.moved_at.isoformat() if lag else None,
             why=why,
         )
+
+    async def _others_stand(self, runtime: Runtime, consumer: Consumer) -> bool:
+        """Whether the partitions that other members have do not get forward: those may be strangers."""
+        if (_now() - self.group_at).total_seconds() > GROUP_SECONDS:
+            self.group_at = _now()
+            topic = runtime.settings.topic_prefix + PARKED
+            every = {TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()}
+            async with administration(runtime.settings) as admin:
+                await self.group.check(admin, consumer, every - consumer.assignment())
+        since = self.group.no_progress_since
+        return since is not None and time.monotonic() - since > STALLED_SECONDS
 
 
 def _now() -> datetime:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import ConsumerStoppedError
 from modelog._kafka.consumer import Consumer
+from modelog.untrusted import NotRead
+
+from shared.bus.topics import administration
+from shared.runtime.settings import Settings
 
 Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
 
-READ_TIMEOUT_SECONDS = 20.0
-"""For a record that is there."""
+READ_TIMEOUT_SECONDS, POLL_SECONDS = 20.0, 0.5
+"""For a record that is there, and for one call; only markers of transactions may be left."""
 FETCH_WAIT_MS = 1
 """A fetch that waits for new records in another partition delays the next read: by a second with aiokafka's default."""
 
@@ -27,6 +29,10 @@ class Originals:
         self._servers = servers
         self._partitions = partitions
         self._consumer: AIOKafkaConsumer | None = None
+
+    def has(self, topic: str) -> bool:
+        """Whether there is a topic of this name."""
+        return topic in self._partitions
 
     async def read(self, at: TopicPartition, offset: int) -> Record | None:
         """The record at this place; None if there is none, or none that can be read."""
@@ -45,11 +51,13 @@ class Originals:
         consumer.assign([at])
         consumer.seek(at, offset)
         try:
-            while await consumer.position(at) < end:
-                async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-                    found = await consumer.getmany(at, timeout_ms=500, max_records=100)
-                for record in found.get(at, ()):
-                    yield record
+            idle = 0
+            while await consumer.position(at) < end and idle * POLL_SECONDS < READ_TIMEOUT_SECONDS:
+                found = (await consumer.getmany(at, timeout_ms=int(POLL_SECONDS * 1000), max_records=100)).get(at, ())
+                idle = 0 if found else idle + 1
+                for record in found:
+                    if not isinstance(record.value, NotRead):
+                        yield record
         except ConsumerStoppedError:  # after a batch that cannot be read, a consumer reads nothing any more
             await self.close()
 
@@ -71,7 +79,6 @@ class Originals:
             self._consumer = Consumer(
                 bootstrap_servers=self._servers,
                 enable_auto_commit=False,
-                isolation_level="read_committed",
                 fetch_max_wait_ms=FETCH_WAIT_MS,
             )
             await self._consumer.start()
@@ -85,15 +92,11 @@ class Originals:
 
 
 @asynccontextmanager
-async def originals(servers: str) -> AsyncIterator[Originals]:
+async def originals(settings: Settings) -> AsyncIterator[Originals]:
     """The records that the brokers have, for the time of the block; topics that are made meanwhile are not known."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    try:
-        await admin.start()
+    async with administration(settings) as admin:
         topics: list[dict[str, Any]] = await admin.describe_topics()
-    finally:
-        await admin.close()
-    opened = Originals(servers, {topic["topic"]: len(topic["partitions"]) for topic in topics})
+    opened = Originals(settings.kafka_servers, {topic["topic"]: len(topic["partitions"]) for topic in topics})
     try:
         yield opened
     finally:

@@ -142,9 +142,9 @@ async def test_sending_a_message_again_that_was_answered_changes_nothing(
 ) -> None:
     report = registry.trained("answered")
     key, value, headers = encode(report, source="/tests")
+    id = await park(registry, opened, value, key, headers)  # before it is answered: afterwards it is a repeat
     await registry.send_record("model.trained", value, key, headers)
     await registry.wait_for_facts("answered", ModelPromoted)
-    id = await park(registry, opened, value, key, headers)
     assert await send_again(opened, [id, id]) == 1
     await registry.send_record("model.trained", value, key, headers)
     await registry.registers_next("answered")

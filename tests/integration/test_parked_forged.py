@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from modelog.envelope import encode
 
 from operations.parked import Servers, send_again, servers, show
@@ -13,7 +14,7 @@ from stack import Addresses
 from stack.waiting import until
 from tests.examples import promoted
 from tests.integration.in_process import InProcessRegistry, in_process
-from tests.integration.test_parked import end, ids, park, park_good, send_parked
+from tests.integration.test_parked import end, ids, park, park_good, send_parked, wait_until_listed
 
 
 @pytest.fixture(scope="module")
@@ -76,27 +77,31 @@ async def test_an_entry_that_was_written_first_hides_no_other(registry: InProces
     assert await send_again(opened, [id]) == 0
 
 
+async def mark_as_older_versions_did(registry: InProcessRegistry, opened: Servers, model: str) -> None:
+    """Park a record, send it again and mark it; wait until it is not listed."""
+    key, value, headers = encode(registry.trained(model), source="/tests")
+    id = await park(registry, opened, value, key, headers)
+    await park(registry, opened, value, key, headers)
+    await registry.send_record("parked", None, SENT.encode(), [(SENT, id.encode())])
+
+    async def hidden() -> bool:
+        return id not in await ids(opened)
+
+    await until(hidden, f"{id} not in the list")
+
+
 @pytest.mark.parametrize("topic", ["drift.detected", "parked"])
-async def test_a_forged_mark_hides_nothing(registry: InProcessRegistry, opened: Servers, topic: str) -> None:
+async def test_a_forged_mark_hides_nothing_and_a_true_mark_of_an_older_version_hides_what_was_sent_again(
+    registry: InProcessRegistry, opened: Servers, topic: str
+) -> None:
     victim = await park_good(registry, opened, f"victim-{topic}")
     mark = [(SENT, victim.encode())]
     if topic == "parked":
         await registry.send_record(topic, None, SENT.encode(), mark)
     else:
         await park(registry, opened, b"{", SENT.encode(), mark)
-    await park_good(registry, opened, f"behind-{topic}")
+    await mark_as_older_versions_did(registry, opened, f"marked-{topic}")  # marks are looked at in their order
     assert victim in await ids(opened)
-
-
-async def test_a_mark_of_an_older_version_hides_what_was_sent_again(
-    registry: InProcessRegistry, opened: Servers
-) -> None:
-    key, value, headers = encode(registry.trained("marked"), source="/tests")
-    id = await park(registry, opened, value, key, headers)
-    await park(registry, opened, value, key, headers)
-    await registry.send_record("parked", None, SENT.encode(), [(SENT, id.encode())])
-    await park_good(registry, opened, "behind")
-    assert id not in await ids(opened)
 
 
 async def test_nothing_that_a_stranger_wrote_reaches_the_terminal_as_it_is(
@@ -113,3 +118,21 @@ async def test_what_the_service_cannot_use_is_passed_over(registry: InProcessReg
     await registry.send_record("parked", b"\xff", b"k", headers)
     await registry.send_record("parked", None, b"k")
     await park_good(registry, opened, "good")
+
+
+async def test_a_batch_that_is_not_unpacked_is_not_sent_again(
+    registry: InProcessRegistry, opened: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, size = registry.settings, 32 * 1024 * 1024
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_servers,
+        compression_type="gzip",
+        max_request_size=2 * size,
+        max_batch_size=size,
+    ) as producer:
+        topic = f"{settings.topic_prefix}drift.detected"
+        sent = await producer.send_and_wait(topic, b" " * size, partition=0)
+    await registry.wait_for_parked(sent)
+    id = await wait_until_listed(opened, f"{topic}/0/{sent.offset}/retraining")
+    assert await send_again(opened, [id]) == 1
+    assert "or it cannot be read" in capsys.readouterr().err
