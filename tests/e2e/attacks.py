@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -117,17 +117,21 @@ async def stranger(cluster: Cluster) -> AsyncIterator[Stranger]:
 async def foreign_consumers(cluster: Cluster, service: str, count: int = 12) -> AsyncIterator[None]:
     """Members of a service's group that take partitions, and neither answer nor commit anything."""
     group, topics = cluster.prefix + service, cluster.heard_by(service)
-    async with AsyncExitStack() as members:
-        for _ in range(count):
-            consumer = AIOKafkaConsumer(
-                *topics,
-                bootstrap_servers=cluster.settings.kafka_servers,
-                group_id=group,
-                enable_auto_commit=False,
-                client_id="a-stranger",
-            )
-            await members.enter_async_context(consumer)
+    members = [
+        AIOKafkaConsumer(
+            *topics,
+            bootstrap_servers=cluster.settings.kafka_servers,
+            group_id=group,
+            enable_auto_commit=False,
+            client_id="a-stranger",
+        )
+        for _ in range(count)
+    ]
+    try:
+        await asyncio.gather(*(member.start() for member in members))
         yield
+    finally:
+        await asyncio.gather(*(member.stop() for member in members))
 
 
 def envelope(type: str, model: str, id: str = "", source: str = "/stranger") -> list[tuple[str, bytes]]:

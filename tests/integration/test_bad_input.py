@@ -40,7 +40,11 @@ def body(model: str, **other: Any) -> bytes:
         ("two-megabytes", body("two-megabytes", description="x" * 2**21), "at most 1048576 bytes, found 2097"),
         ("a-nul", body("a-nul", description="\0"), "the NUL character"),
         ("a-lone-surrogate", body("a-lone-surrogate", description="\ud83d"), "Invalid JSON"),
-        ("depth", body("depth", parameters={"a": 0}).replace(b"0", b"[" * 50_000 + b"]" * 50_000), "64 lists and objects inside each other"),
+        (
+            "depth",
+            body("depth", parameters={"a": 0}).replace(b"0", b"[" * 50_000 + b"]" * 50_000),
+            "64 lists and objects inside each other",
+        ),
         ("huge", body("huge", metrics={"f1": 0}).replace(b"0", b"1" + b"0" * 5000), "number out of range"),
         ("text-metric", body("text-metric", metrics={"f1": "good"}), "metrics.f1"),
         ("1970-02-30", body("1970-02-30", trained_at="1970-02-30T00:00:00Z"), "trained_at"),
