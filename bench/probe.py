@@ -11,8 +11,15 @@ from bench.clock import median
 from bench.events import drifted
 from bench.loading import META
 from bench.row import Row
-from shared.log import Append, Entry, Log
+from shared.deciding.history import History
+from shared.log import Append, Entry, Log, Reader
 
+READER = Reader("bench", "", "/modelog/bench", ["drift.recorded"])
+BEFORE = """
+select e.stream, e.version, e.position, e.id
+  from log.stream s join log.event e on e.stream = s.stream and e.version = s.version - 1
+ where s.stream = any ($1)
+"""
 SINGLES, BATCHES, STREAMS = 300, 60, 100
 DATA = drifted("fraud").model_dump_json()
 
@@ -35,14 +42,14 @@ async def probe(log: Log, models: Sequence[str], facts: int) -> Probe:
     tag = uuid.uuid4().hex[:8]
     single, many = [f"{tag}-one"], [f"{tag}-{n}" for n in range(STREAMS)]
     some = models[:: -(-len(models) // SINGLES)]
-    heads = {head.stream: head.version for head in await log.tails(dict.fromkeys(some, 0), (), "")}
+    before = {row["stream"]: History(None, row[1], row[2], row[3]) for row in await log.pool.fetch(BEFORE, some)}
     return Probe(
         facts,
         {
             "append one fact": median([await _ms(log.append(_append(single, n))) for n in range(SINGLES)]),
             f"append to {STREAMS} streams": median([await _ms(log.append(_append(many, n))) for n in range(BATCHES)]),
-            f"read a stream of {BATCHES}": median([await _ms(_read(log, stream, 0)) for stream in many]),
-            "read a stream's last fact": median([await _ms(_read(log, *head)) for head in _before(heads)]),
+            f"read a stream of {BATCHES}": median([await _ms(_read(log, stream, History(None))) for stream in many]),
+            "read a stream's last fact": median([await _ms(_read(log, *head)) for head in before.items()]),
         },
     )
 
@@ -51,12 +58,8 @@ def _append(streams: Sequence[str], version: int) -> list[Append]:
     return [Append(stream, version, [Entry("drift.recorded", uuid.uuid4(), DATA, META)]) for stream in streams]
 
 
-def _before(heads: dict[str, int]) -> list[tuple[str, int]]:
-    return [(stream, version - 1) for stream, version in heads.items()]
-
-
-async def _read(log: Log, stream: str, known: int) -> None:
-    assert await log.tails({stream: known}, ("drift.recorded",), "/modelog/bench")
+async def _read(log: Log, stream: str, known: History[None]) -> None:
+    assert await log.catch_up(READER, {stream: known}, [], 1024 * 1024)
 
 
 async def _ms(call: Awaitable[object]) -> float:

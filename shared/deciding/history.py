@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from immutables import Map
 
-from shared.deciding.id_set import IdSet
 from shared.domain.paged_map import PagedMap
 
 S = TypeVar("S")
@@ -18,25 +18,29 @@ MAX_HISTORY_BYTES = 64 * 1024 * 1024
 BASE_BYTES, MAP_ENTRY_BYTES = 2_000, 1_000
 """Estimates: a history without its collections, and an entry of a `Map`."""
 
+NO_FACT = UUID(int=0)
+
 
 @dataclass(frozen=True, slots=True)
 class History(Generic[S]):
-    """A stream as a decider knows it: its version, the folded state, and the causes that it has answered.
+    """A stream as a decider knows it: the folded state, and the version, position and id of the last fact in it.
 
-    `snapshot_version` is the version of its last snapshot.
+    These three name the fact: a log that lost commits gives versions and positions out again. `snapshot_version` is the
+    version of the last snapshot.
     """
 
     state: S
-    version: int
-    answered: IdSet
-    snapshot_version: int
+    version: int = 0
+    position: int = 0
+    id: UUID = NO_FACT
+    snapshot_version: int = 0
 
     @property
     def nbytes(self) -> int:
         """About how many bytes of memory it takes."""
         state: Any = self.state
         values = (getattr(state, field.name) for field in fields(state))
-        return BASE_BYTES + self.answered.nbytes + sum(map(_nbytes, values))
+        return BASE_BYTES + sum(map(_nbytes, values))
 
 
 class Histories(Generic[S]):

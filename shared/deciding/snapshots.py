@@ -10,7 +10,7 @@ import ast
 import hashlib
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import GenericAlias
@@ -23,23 +23,19 @@ from pydantic import ConfigDict, TypeAdapter
 
 import shared.domain
 from shared.deciding.history import History
-from shared.deciding.id_set import IdSet
 from shared.domain.decider import Decider
 from shared.domain.paged_map import PagedMap
 
 S = TypeVar("S")
 
-SNAPSHOT_FACTS = 2_000
-"""Facts between two snapshots of a stream. So many are read and folded in about 40 ms."""
+SNAPSHOT_FACTS, SNAPSHOT_BYTES_PER_FACT = 250, 1_500
+"""Between two snapshots of a stream are so many facts, which are read and folded in about 5 ms, and a fact for so many
+bytes of the state: the whole row is written each time."""
 
-READ = """
-select stream, version, state, answered, blocks
-  from log.state_snapshot
- where stream = any ($1) and decider = $2 and fold = $3
-"""
+# Read by log.catch_up, which looks up position and id of the last fact. `answered` is of older code: ids of causes.
 WRITE = """
-insert into log.state_snapshot (stream, decider, fold, version, state, answered, blocks)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into log.state_snapshot (stream, decider, fold, version, state, blocks, answered)
+values ($1, $2, $3, $4, $5, $6, '')
 on conflict (stream, decider) do update
    set (fold, version, at, state, answered, blocks)
        = (excluded.fold, excluded.version, excluded.at, excluded.state, excluded.answered, excluded.blocks)
@@ -61,36 +57,40 @@ class Snapshots(Generic[S]):
         schemas = [*(paged.schema for paged in self.paged.values()), *(a.json_schema() for a in self.plain.values())]
         self.fold = _fold_digest(decider, schemas)
 
-    async def read(self, streams: Sequence[str]) -> dict[str, History[S]]:
-        """The histories of those streams that have a snapshot."""
-        rows = await self.pool.fetch(READ, streams, self.name, self.fold)
-        return {stream: self._opened(version, orjson.loads(state), *raw) for stream, version, state, *raw in rows}
-
     async def write(self, stream: str, history: History[S]) -> None:
         """Store a sealed history, unless a later one is stored."""
         paged = {name: getattr(history.state, name) for name in self.paged}
         state = {
+            "position": history.position,
+            "id": str(history.id),
             "plain": {name: orjson.Fragment(self._plain(history.state, name)) for name in self.plain},
             "blocks": {name: [len(entries), list(entries.blocks)] for name, entries in paged.items()},
         }
         raw = [block.raw for entries in paged.values() for block in entries.blocks.values()]
-        row = (history.version, orjson.dumps(state).decode(), bytes(history.answered), raw)
-        await self.pool.execute(WRITE, stream, self.name, self.fold, *row)
+        state_json = orjson.dumps(state).decode()
+        await self.pool.execute(WRITE, stream, self.name, self.fold, history.version, state_json, raw)
+
+    def is_due(self, history: History[S]) -> bool:
+        """Whether there are so many new facts since the last snapshot that another is worth its bytes."""
+        facts = history.version - history.snapshot_version
+        return facts >= SNAPSHOT_FACTS and facts * SNAPSHOT_BYTES_PER_FACT >= history.nbytes
 
     def sealed(self, history: History[S]) -> History[S]:
         """The same history, ready to be written: every entry is in a block."""
         paged = {name: getattr(history.state, name).sealed() for name in self.paged}
-        return replace(history, state=replace(_dataclass(history.state), **paged), snapshot_version=history.version)
+        return replace(history, state=replace(_dataclass(history.state), **paged))
 
-    def _opened(self, version: int, stored: dict[str, Any], answered: bytes, raw: Sequence[bytes]) -> History[S]:
-        rest, values = iter(raw), dict[str, Any]()
+    def opened(self, row: Mapping[str, Any]) -> History[S]:
+        """The history in a row `snapshot` of log.catch_up."""
+        stored, rest, values = orjson.loads(row["data"]), iter(row["blocks"]), dict[str, Any]()
         for name, empty in self.paged.items():
             size, numbers = stored["blocks"][name]
             values[name] = empty.opened({number: next(rest) for number in numbers}, size)
         for name, adapter in self.plain.items():
             value = adapter.validate_python(stored["plain"][name])
             values[name] = Map(value) if name in self.maps else value
-        return History(replace(_dataclass(self.initial), **values), version, IdSet(answered), version)
+        state = replace(_dataclass(self.initial), **values)
+        return History(state, row["version"], row["position"], row["id"], row["version"])
 
     def _plain(self, state: S, name: str) -> bytes:
         value = getattr(state, name)
@@ -114,7 +114,7 @@ def _fold_digest(decider: Decider[Any, Any], schemas: Sequence[dict[str, Any]]) 
         inspect.getsource(sys.modules[type(decider.initial).__module__]),
         inspect.getsource(sys.modules[__name__]),
     ]
-    sources += [inspect.getsource(sys.modules[IdSet.__module__]), *(module.read_text() for module in domain)]
+    sources += [module.read_text() for module in domain]
     parts = [_code(source) for source in sources]
     parts += sorted(orjson.dumps(_undescribed(fact.model_json_schema())).decode() for fact in decider.remembers)
     parts += [orjson.dumps(_undescribed(schema)).decode() for schema in schemas]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import NAMESPACE_URL, UUID
@@ -21,6 +21,7 @@ class Cause:
 
     `id` names the cause: a stream answers it once. `causation` and `source` are the id and the source of the message,
     `correlation` is the id of the message that began the chain, `actor` the opaque id of who asked, if it is known.
+    Reports and requests have the `digest` of their content: another with the same source and id is a conflict.
     """
 
     id: UUID
@@ -29,13 +30,23 @@ class Cause:
     correlation: str
     actor: str | None = None
     traceparent: str | None = None
+    type: str = ""
+    digest: str | None = None
 
     @classmethod
     def of(cls, message: Message[Event]) -> Cause:
         """A message as a cause. Facts have no actor: what follows from a fact is decided by modelog itself."""
-        actor = None if isinstance(message.event, Fact) else message.actor
-        correlation = message.correlation or message.id
-        return cls(message.cause, message.id, message.source, correlation, actor, message.traceparent)
+        by_itself = isinstance(message.event, Fact)
+        return cls(
+            message.cause,
+            message.id,
+            message.source,
+            message.correlation or message.id,
+            None if by_itself else message.actor,
+            message.traceparent,
+            message.event.type,
+            None if by_itself else message.digest,
+        )
 
     @classmethod
     def tick(cls, name: str, due: datetime, number: int = 0) -> Cause:
@@ -46,6 +57,15 @@ class Cause:
         run = f"{name}@{due.isoformat()}"
         id = f"{run}/{number}"
         return cls(derive_id(NAMESPACE_URL, f"/modelog/schedule#{id}"), id, "/modelog/schedule", run)
+
+    def conflicts_with(self, answered: str | None) -> bool:
+        """Whether the content that was answered has another digest; where a digest is missing it counts as equal."""
+        return self.digest is not None and answered is not None and self.digest != answered
+
+    @property
+    def conflict(self) -> Cause:
+        """The cause of the answer that says so."""
+        return replace(self, id=derive_id(self.id, self.digest or ""))
 
 
 @dataclass(frozen=True, slots=True)

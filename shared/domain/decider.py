@@ -38,6 +38,11 @@ class Decider(Generic[S, C]):
     remembers: frozenset[type[Fact]]
     answers: tuple[type[Fact], ...]
 
+    @property
+    def source(self) -> str:
+        """The source of its facts, in `meta` and on Kafka."""
+        return f"/modelog/{self.name}"
+
     def after(self, state: S, facts: Iterable[Fact]) -> S:
         """The state after these facts."""
         for fact in facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -43,17 +44,24 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
-    """A fact of a stream, read to be folded.
+class Reader:
+    """Who reads streams: a decider, the fold of its snapshots, its source in `meta`, and the kinds that it folds."""
 
-    `data` is None where its kind was not requested, `cause` where the fact is of another source.
-    """
+    decider: str
+    fold: str
+    source: str
+    kinds: Sequence[str]
 
-    stream: str
-    version: int
-    kind: str
-    cause: UUID | None
-    data: str | None
+
+class Known(Protocol):
+    """A stream as it was read: the version, the position and the id of its last fact; of an empty stream version 0."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def id(self) -> UUID: ...
 
 
 def read_fact(kind: str, data: str) -> Fact:

@@ -5,38 +5,26 @@ Its guarantees are in SQL: `sql/functions/append.sql` and `settled.sql` explain 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
 from modelog.envelope import Message
 from modelog.events import Fact
 
-from shared.log.entries import Append, Head, Logged, read_message
+from shared.log.entries import Append, Head, Known, Reader, read_message
 
 APPEND = "select * from log.append($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
-# LATERAL, so that the index is used once for each stream, whatever the statistics are.
-TAILS = """
-select c.stream, e.version, e.kind, e.cause, e.data
-  from unnest($1::text[], $2::int[]) c (stream, version)
- cross join lateral (
-       select version, kind,
-              case when meta ->> 'source' = $4 then (meta ->> 'cause')::uuid end as cause,
-              case when kind = any ($3) then data end as data
-         from log.event
-        where stream = c.stream and version > c.version
-        order by version
-       ) e
-"""
+CATCH_UP = "select * from log.catch_up($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 FACTS_AT = """
 select position, kind, id, at, data::text, meta::text
   from log.event
  where position = any ($1::bigint[])
 """
-
-# LATERAL here too: an index look-up for each cause, and no scan of the log, whatever the statistics are.
+# LATERAL: an index look-up for each cause, and no scan of the log, whatever the statistics are.
 ANSWERED = """
 select c.cause
   from unnest($1::uuid[]) c (cause)
@@ -77,13 +65,37 @@ class Log:
         )
         return {stream: Head(version, position) for stream, version, position in rows}
 
-    async def tails(self, known: Mapping[str, int], kinds: Iterable[str], source: str) -> list[Logged]:
-        """Every fact behind the known version of each stream, in order.
+    @asynccontextmanager
+    async def locked(self, streams: Iterable[str]) -> AsyncIterator[Log]:
+        """The log in a transaction, in which no other writer appends to these streams, as far as they have facts."""
+        async with self.pool.acquire() as connection, connection.transaction(isolation="read_committed"):
+            await connection.execute("select log.lock_heads($1)", list(streams))
+            yield Log(connection)
 
-        With `data` for these kinds, and with `cause` for the facts of this source.
+    async def catch_up(
+        self, reader: Reader, known: Mapping[str, Known], causes: Iterable[tuple[str, UUID]], max_bytes: int
+    ) -> list[asyncpg.Record]:
+        """What is new for `reader` in these streams, and which causes (stream, id) it has answered there.
+
+        `sql/functions/catch_up.sql` describes the rows. About `max_bytes` of facts are read at once: a last row `more`
+        names the stream from which to ask again, without the causes.
         """
-        rows = await self.pool.fetch(TAILS, list(known), list(known.values()), list(kinds), source)
-        return [Logged(*row) for row in rows]
+        causes = list(causes)
+        rows: list[asyncpg.Record] = await self.pool.fetch(
+            CATCH_UP,
+            list(known),
+            [history.version for history in known.values()],
+            [history.position for history in known.values()],
+            [history.id for history in known.values()],
+            reader.decider,
+            reader.fold,
+            reader.source,
+            reader.kinds,
+            max_bytes,
+            [stream for stream, _ in causes],
+            [cause for _, cause in causes],
+        )
+        return rows
 
     async def facts_at(self, positions: Collection[int]) -> dict[tuple[int, UUID], Message[Fact]]:
         """The facts at these positions as messages, by position and id."""

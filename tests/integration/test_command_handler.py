@@ -58,7 +58,7 @@ async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypa
 
 async def test_no_command_costs_no_query(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = list[object]()
-    monkeypatch.setattr(log, "tails", queries.append)
+    monkeypatch.setattr(log, "catch_up", queries.append)
     assert await CommandHandler(log, registration).answer([]) == {}
     assert queries == []
 
@@ -184,7 +184,7 @@ async def test_services_of_one_process_take_turns_at_a_model(log: Log, monkeypat
     services = [CommandHandler(log, replace(registration, name=f"service-{n}"), locks) for n in range(4)]
     models = ("fraud", "churn", "spam")
     batches = [
-        service.answer([register(f"run-{n} of {service.source}", model) for model in models])
+        service.answer([register(f"run-{n} of {service.decider.source}", model) for model in models])
         for n in range(10)
         for service in services
     ]

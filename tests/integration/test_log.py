@@ -60,13 +60,6 @@ async def test_appending_nothing_changes_nothing(log: Log) -> None:
     assert await positions(log) == []
 
 
-async def test_the_tail_of_a_stream_has_data_only_for_what_is_asked(log: Log) -> None:
-    await log.append([Append("a", 0, [*entries(1), *entries(2, kind="model.retired")]), Append("b", 0, entries(3))])
-    rows = await log.tails({"a": 1, "b": 0, "c": 0}, ["model.registered"], "/test")
-    assert [(row.stream, row.version, row.data) for row in rows] == [("a", 2, None), ("b", 1, '{"n": 3}')]
-    assert [row.cause for row in await log.tails({"b": 0}, [], "/other")] == [None]
-
-
 async def test_a_cause_is_answered_when_a_fact_of_any_stream_names_it(log: Log) -> None:
     first, second, third = (uuid.UUID(int=n) for n in (7, 8, 9))
     caused = [Entry("k", uuid.uuid4(), "{}", f'{{"cause": "{cause}"}}') for cause in (first, second)]

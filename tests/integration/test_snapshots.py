@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import uuid
 from typing import Any
 
 import asyncpg
@@ -11,12 +12,11 @@ from modelog.policy import DEFAULT
 from services.ingestion.decision import registration
 from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
-from shared.deciding import command_handler
+from shared.deciding import snapshots
 from shared.deciding.command_handler import CommandHandler
 from shared.deciding.history import History as StreamHistory
-from shared.deciding.id_set import IdSet
 from shared.deciding.snapshots import Snapshots
-from shared.log import Log
+from shared.log import Append, Entry, Log, Reader
 from tests.examples import digest, registered
 from tests.histories import DECIDERS, FINITE_MIX, History
 from tests.integration.test_command_handler import ask, register
@@ -26,8 +26,9 @@ SNAPSHOT_FACTS = 30
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A snapshot each thirty facts: the rules are the same, and a test need not write thousands."""
-    monkeypatch.setattr(command_handler, "SNAPSHOT_FACTS", SNAPSHOT_FACTS)
+    """A snapshot each thirty facts, however large the state is: a test need not write thousands."""
+    monkeypatch.setattr(snapshots, "SNAPSHOT_FACTS", SNAPSHOT_FACTS)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES_PER_FACT", 10**9)
 
 
 async def kept(log: Log, name: str) -> int | None:
@@ -43,6 +44,13 @@ def history(service: CommandHandler[Any, Any]) -> StreamHistory[Any]:
     return found
 
 
+async def read(log: Log, snaps: Snapshots[Any]) -> StreamHistory[Any] | None:
+    """The stored history of the stream, if there is one that the log confirms."""
+    reader = Reader(snaps.name, snaps.fold, "/test", [])
+    rows = await log.catch_up(reader, {"fraud": StreamHistory(None)}, [], 10**9)
+    return next((snaps.opened(row) for row in rows if row["what"] == "snapshot"), None)
+
+
 async def answer(answering: CommandHandler[Any, Any], *asked: Any) -> None:
     await answering.answer(asked)
     if answering.writing_snapshot:
@@ -51,18 +59,16 @@ async def answer(answering: CommandHandler[Any, Any], *asked: Any) -> None:
 
 @pytest.mark.parametrize("decider", DECIDERS, ids=lambda decider: type(decider.initial).__name__)
 async def test_a_history_is_read_as_it_was_kept(log: Log, decider: Any) -> None:
-    snaps = Snapshots(log.pool, decider)
-    history: Any = StreamHistory(decider.initial, 0, IdSet(), 0)
-    for n, fact in enumerate(History("fraud", mix=FINITE_MIX).grow(1_500), 1):
-        state = decider.after(history.state, [fact])
-        history = StreamHistory(state, n, history.answered.add(n.to_bytes(16, "big")), history.snapshot_version)
-        if n % 400 == 0:
-            history = snaps.sealed(history)
-            await snaps.write("fraud", history)
-    history = snaps.sealed(history)
-    await snaps.write("fraud", history)
-    assert await snaps.read(["fraud", "churn"]) == {"fraud": history}
-    assert history.state == decider.after(decider.initial, History("fraud", mix=FINITE_MIX).grow(1_500))
+    snaps, known = Snapshots(log.pool, decider), StreamHistory(decider.initial)
+    facts = History("fraud", mix=FINITE_MIX).grow(1_500)
+    for n in range(0, len(facts), 500):
+        entries = [Entry("k", uuid.uuid4(), "{}", "{}") for _ in range(500)]
+        head = (await log.append([Append("fraud", n, entries)]))["fraud"]
+        state = decider.after(known.state, facts[n : n + 500])
+        known = snaps.sealed(StreamHistory(state, head.version, head.position, entries[-1].id, head.version))
+        await snaps.write("fraud", known)
+    assert await read(log, snaps) == known
+    assert known.state == decider.after(decider.initial, facts)
 
 
 async def test_a_cold_answer_begins_at_the_snapshot(log: Log) -> None:
@@ -97,7 +103,7 @@ async def test_a_snapshot_of_another_fold_is_passed_over_and_replaced(log: Log) 
 async def test_an_older_history_does_not_replace_a_later_snapshot(log: Log) -> None:
     snaps = Snapshots(log.pool, registration)
     for version in (9, 5):
-        await snaps.write("fraud", StreamHistory(registration.initial, version, IdSet(), version))
+        await snaps.write("fraud", StreamHistory(registration.initial, version))
     assert await kept(log, "ingestion") == 9
 
 
@@ -108,8 +114,12 @@ async def test_the_fold_is_another_where_the_decider_is(log: Log) -> None:
 async def test_a_metric_that_is_no_number_is_kept(log: Log) -> None:
     snaps = Snapshots(log.pool, promotion)
     state = promotion.after(promotion.initial, [registered(1, metrics={"f1": math.nan, "auc": math.inf})])
-    await snaps.write("fraud", snaps.sealed(StreamHistory(state, 1, IdSet(), 0)))
-    metrics = (await snaps.read(["fraud"]))["fraud"].state.versions[1].metrics
+    [entry] = entries = [Entry("k", uuid.uuid4(), "{}", "{}")]
+    await log.append([Append("fraud", 0, entries)])
+    await snaps.write("fraud", snaps.sealed(StreamHistory(state, 1, 1, entry.id)))
+    found = await read(log, snaps)
+    assert found
+    metrics = found.state.versions[1].metrics
     assert math.isnan(metrics["f1"])
     assert metrics["auc"] == math.inf
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
 
@@ -14,11 +15,28 @@ def message(event: Event, correlation: str | None = "begin") -> Message[Event]:
 
 def test_the_cause_of_a_report_carries_its_envelope_and_who_sent_it() -> None:
     id = uuid5(NAMESPACE_URL, "/ci#id-7")
-    assert Cause.of(message(trained())) == Cause(id, "id-7", "/ci", "begin", "user-3", "00-ab-cd-01")
+    sent = message(trained())
+    expected = Cause(id, "id-7", "/ci", "begin", "user-3", "00-ab-cd-01", "model.trained", sent.digest)
+    assert Cause.of(sent) == expected
 
 
-def test_what_follows_from_a_fact_has_no_actor() -> None:
-    assert Cause.of(message(registered())).actor is None
+def test_what_follows_from_a_fact_has_no_actor_and_no_content_that_could_differ() -> None:
+    cause = Cause.of(message(registered()))
+    assert (cause.actor, cause.digest) == (None, None)
+
+
+def test_a_cause_conflicts_with_another_content_where_both_are_known() -> None:
+    report = Cause.of(message(trained()))
+    assert report.conflicts_with(message(trained("other")).digest)
+    assert not report.conflicts_with(message(trained()).digest)
+    assert not report.conflicts_with(None)
+    assert not Cause.of(message(registered())).conflicts_with(report.digest)
+
+
+def test_a_conflict_has_a_cause_of_its_own_for_each_content() -> None:
+    causes = [Cause.of(message(trained(run))) for run in ("a", "b")]
+    assert len({cause.id for cause in causes} | {cause.conflict.id for cause in causes}) == 3
+    assert causes[0].conflict == replace(causes[0], id=uuid5(causes[0].id, message(trained("a")).digest))
 
 
 def test_a_message_without_a_correlation_begins_the_chain() -> None:

@@ -3,7 +3,6 @@ from dataclasses import dataclass
 from immutables import Map
 
 from shared.deciding.history import BASE_BYTES, MAP_ENTRY_BYTES, Histories, History
-from shared.deciding.id_set import IdSet
 from shared.domain.paged_map import RECENT_ENTRY_BYTES, PagedMap
 
 
@@ -16,18 +15,17 @@ class State:
 
 def history(stages: int = 0, version: int = 1) -> History[State]:
     serving = Map({f"stage-{n}": n for n in range(stages)})
-    return History(State(serving=serving), version, IdSet(), 0)
+    return History(State(serving=serving), version)
 
 
 SMALL = history().nbytes
 
 
-def test_a_history_takes_the_bytes_of_its_causes_and_of_every_collection_of_its_state() -> None:
+def test_a_history_takes_the_bytes_of_every_collection_of_its_state() -> None:
     assert SMALL == BASE_BYTES
     assert history(3).nbytes == BASE_BYTES + 3 * MAP_ENTRY_BYTES
     versions = PagedMap(int, int).set(1, 1)
-    causes = IdSet(bytes(16) + bytes([255]) * 16)
-    assert History(State(versions=versions), 1, causes, 0).nbytes == BASE_BYTES + RECENT_ENTRY_BYTES + 32
+    assert History(State(versions=versions), 1).nbytes == BASE_BYTES + RECENT_ENTRY_BYTES
 
 
 def test_what_was_kept_is_found_and_nothing_else() -> None:

@@ -1,10 +1,12 @@
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.paged_map import INTS_IN_BLOCK, MIN_RECENT, RECENT_ENTRY_BYTES, PagedMap, _entries
+from shared.domain import paged_map
+from shared.domain.paged_map import INTS_IN_BLOCK, MIN_RECENT, RECENT_ENTRY_BYTES, SEALED_BYTES, PagedMap, _entries
 
 
 def numbered(count: int) -> PagedMap[int, int]:
@@ -14,15 +16,19 @@ def numbered(count: int) -> PagedMap[int, int]:
     return entries
 
 
-@given(st.data(), st.sampled_from([int, str]), st.sets(st.integers(0, 300)))
-def test_a_map_has_what_a_dictionary_has_however_often_they_are_sealed(data: Any, key: Any, seals: set[int]) -> None:
+@given(st.data(), st.sampled_from([int, str]), st.sets(st.integers(0, 300)), st.sampled_from([1, 100, SEALED_BYTES]))
+def test_a_map_has_what_a_dictionary_has_however_often_they_are_sealed(
+    data: Any, key: Any, seals: set[int], at_once: int
+) -> None:
     keys = st.integers(0, 500) if key is int else st.text(max_size=2)
     entries, plain = PagedMap(key, int), {}
-    for n, (name, value) in enumerate(data.draw(st.lists(st.tuples(keys, st.integers()), max_size=300))):
-        entries = entries.set(name, value)
-        plain[name] = value
-        if n in seals:
-            entries = entries.sealed()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paged_map, "SEALED_BYTES", at_once)
+        for n, (name, value) in enumerate(data.draw(st.lists(st.tuples(keys, st.integers()), max_size=300))):
+            entries = entries.set(name, value)
+            plain[name] = value
+            if n in seals:
+                entries = entries.sealed()
     assert dict(entries.items()) == plain
     assert len(entries) == len(plain)
     assert [entries.get(name) for name in plain] == list(plain.values())
@@ -53,6 +59,18 @@ def test_a_seal_writes_only_the_blocks_with_new_entries() -> None:
     before = numbered(1_000).sealed()
     after = before.set(1_000, 0).sealed()
     assert [number for number in after.blocks if after.blocks[number] is not before.blocks.get(number)] == [15]
+
+
+def test_a_set_leaves_blocks_to_the_next_where_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paged_map, "SEALED_BYTES", 1)
+    entries, most = PagedMap(int, int), 0
+    for number in range(0, 64 * 2_000, 64):
+        before, entries = entries, entries.set(number, number)
+        written = [n for n, block in entries.blocks.items() if block is not before.blocks.get(n)]
+        most = max(most, len(written))
+    assert most == 1
+    assert len(entries.recent) < 2 * 2_000 // 16
+    assert len(entries.sealed().recent) == 0
 
 
 def test_only_the_block_that_is_asked_is_read() -> None:

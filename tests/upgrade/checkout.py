@@ -15,6 +15,8 @@ SNAPSHOT_OFTEN = """
 try: import shared.handling as handler
 except ImportError: import shared.deciding.command_handler as handler
 handler.EVERY = handler.SNAPSHOT_FACTS = 30
+try: import shared.deciding.snapshots as snapshots; snapshots.SNAPSHOT_FACTS = 30
+except ImportError: pass
 """
 """To be run first by a process whose snapshots shall come early, whatever its commit calls the limit."""
 ALL_SERVICES = "import sys; from services.__main__ import main; main(sys.argv[1:])"

@@ -1,0 +1,92 @@
+"""What a decider knows of streams, brought up to what the log has: in pages of bytes and in slices of time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import structlog
+
+from shared.deciding.history import History
+from shared.deciding.slices import Slices
+from shared.deciding.snapshots import Snapshots
+from shared.domain.command import CausedCommand
+from shared.domain.decider import Decider
+from shared.log import Log, Reader, read_fact
+
+logger = structlog.get_logger()
+
+MAX_PAGE_BYTES = 1024 * 1024
+"""About so much is read from the log at once, however many streams are unknown and however long they are."""
+
+S = TypeVar("S")
+
+
+class Batch(Generic[S]):
+    """Some streams while commands for them are answered.
+
+    `known` has what is known of each stream. `answered` has the causes that it is known to have answered, each with the
+    digest of what was answered: at least those among the causes of the commands that `known` has the answers of.
+    """
+
+    def __init__(self, decider: Decider[S, Any], snapshots: Snapshots[S], known: dict[str, History[S]]) -> None:
+        self.decider = decider
+        self.snapshots = snapshots
+        self.reader = Reader(decider.name, snapshots.fold, decider.source, [fact.type for fact in decider.remembers])
+        self.known = known
+        self.answered: dict[str, dict[UUID, str | None]] = {stream: {} for stream in known}
+        self.slices = Slices()
+        self._asked = set[UUID]()
+
+    async def catch_up(self, log: Log, commands: Mapping[str, Sequence[CausedCommand[Any]]]) -> None:
+        """Read what the log has by now of the streams of these commands.
+
+        A history whose last fact is not in the log is dropped, and the stream is read again.
+        """
+        causes = [(stream, caused.cause.id) for stream, some in commands.items() for caused in some]
+        self._asked = {cause for _, cause in causes}
+        await self._read(log, list(commands), causes)
+        conflicts = [
+            (stream, caused.cause.conflict.id)
+            for stream, some in commands.items()
+            if (answered := self.answered[stream])
+            for caused in some
+            if caused.cause.conflicts_with(answered.get(caused.cause.id))
+        ]
+        if conflicts:
+            self._asked = {cause for _, cause in conflicts}
+            await self._read(log, [], conflicts)
+
+    async def _read(self, log: Log, streams: Sequence[str], causes: Sequence[tuple[str, UUID]]) -> None:
+        while streams or causes:
+            known = {stream: self.known[stream] for stream in streams}
+            rows = await log.catch_up(self.reader, known, causes, MAX_PAGE_BYTES)
+            # A fact that is appended after this page is read with the next page, and brings its cause.
+            streams, causes = [], []
+            for row in rows:
+                if row["what"] == "more":
+                    streams = list(known)[list(known).index(row["stream"]) :]
+                else:
+                    self._take(row)
+                await self.slices.pause()
+
+    def _take(self, row: Mapping[str, Any]) -> None:
+        stream, cause = row["stream"], row["cause"]
+        if cause in self._asked:
+            self.answered[stream][cause] = row["digest"]
+        match row["what"]:
+            case "fact":
+                history = self.known[stream]
+                state, data = history.state, row["data"]
+                if data is not None:
+                    state = self.decider.evolve(state, read_fact(row["kind"], data))
+                self.known[stream] = History(
+                    state, row["version"], row["position"], row["id"], history.snapshot_version
+                )
+            case "snapshot":
+                self.known[stream] = self.snapshots.opened(row)
+            case "restart":
+                lost = self.known[stream].version
+                logger.warning("the log has lost facts", stream=stream, decider=self.decider.name, version=lost)
+                self.known[stream] = History(self.decider.initial)
