@@ -20,6 +20,8 @@ from tests.e2e.watching import records
 MIB = 1024 * 1024
 MARK = ("stranger", b"1")
 """A header that no service reads: tests recognise by it what a stranger sent."""
+BOMB_KEY = b"bomb"
+"""A record that is parked without its value keeps its key, and not its headers."""
 NODES_IN_JSON = 100_000
 """Nested lists of a deep value: no parser of JSON goes so deep."""
 
@@ -68,7 +70,7 @@ class Stranger:
             max_batch_size=size,
         ) as producer:
             sent = await producer.send_and_wait(
-                self.cluster.prefix + topic, b" " * (mib * MIB), key=b"bomb", headers=[MARK], partition=0
+                self.cluster.prefix + topic, b" " * (mib * MIB), key=BOMB_KEY, headers=[MARK], partition=0
             )
         self.sent.add(place := self._place(sent))
         self.unreadable.add(place)
