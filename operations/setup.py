@@ -1,4 +1,4 @@
-"""Create schema, topics and bucket where they are missing, and upgrade the schema. Safe to repeat.
+"""Create schema, topics and bucket where they are missing, check the topics, and upgrade the schema. Safe to repeat.
 
 Run it before the services of a new version start, as the owner of the database; old services go on beside them. Run it
 with `--after` once the last old service has ended: what only they needed is dropped.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import asyncpg
@@ -17,8 +19,8 @@ from modelog.store import Unavailable
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from operations.failures import explain
+from operations.topics import set_up_topics
 from shared.artifacts.store import ArtifactStore
-from shared.bus.topics import make_topics
 from shared.log.migrations import migrate
 from shared.runtime.errors import is_transient
 from shared.runtime.settings import Settings, settings
@@ -28,21 +30,29 @@ STARTING_SECONDS = 60.0
 
 
 async def setup(settings: Settings, *, after: bool = False) -> list[str]:
-    """Create what is missing and return a sentence for each thing created.
+    """Create what is missing and return a sentence for each thing created, raised or wrong.
 
     With `after`, drop what only older services use. Raise what the server raised that did not answer in time.
     """
     waiting = stamina.retry_context(_may_be_starting, attempts=None, timeout=STARTING_SECONDS, wait_max=2.0)
     async for attempt in waiting:
         with attempt:
-            done = [f"created topic {name}" for name in await make_topics(settings)]
+            async with connected(settings) as connection:
+                done = await set_up_topics(settings, connection)
             artifacts = ArtifactStore(settings.store())
             await artifacts.make_bucket()
             artifacts.close()
-            connection = await asyncpg.connect(settings.postgres_url.get_secret_value())
     # The schema last: services wait for it, and find topics and bucket there.
-    try:
+    async with connected(settings) as connection:
         return done + [f"applied {name}" for name in await migrate(connection, after=after)]
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the registry's database, as the user of its address."""
+    connection = await asyncpg.connect(settings.postgres_url.get_secret_value())
+    try:
+        yield connection
     finally:
         await connection.close()
 

@@ -27,9 +27,11 @@ MUTATED = (
     "services/validation/checks.py",
     "services/ingestion/formats.py",
     "shared/domain/*.py",
+    "modelog/digest.py",
     "modelog/envelope.py",
     "modelog/manifest.py",
     "modelog/policy.py",
+    "modelog/untrusted.py",
     "modelog/values.py",
 )
 TESTS = (
@@ -40,6 +42,7 @@ TESTS = (
     "test_any_bytes*",
     "test_envelope*",
     "test_formats*",
+    "test_identity*",
     "test_manifest*",
     "test_paged_map*",
     "test_policy*",
@@ -49,6 +52,7 @@ TESTS = (
     "test_retraining*",
     "test_sentences*",
     "test_unreadable*",
+    "test_untrusted*",
     "test_validation*",
     "test_values*",
 )

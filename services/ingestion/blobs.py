@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from modelog.manifest import blob_key
 from modelog.store import CHUNK_BYTES, Absent, Store
@@ -11,8 +13,23 @@ from modelog.values import File
 from services.ingestion.pinned import HEAD_BYTES, ReadFile, Refused
 from shared.domain.sentences import shown
 
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
-def read_blob(store: Store, file: File) -> ReadFile:
+
+class Stopped(Exception):
+    """Nobody waits for these bytes any more."""
+
+
+def chunks(response: BaseHTTPResponse, stopped: Callable[[], bool]) -> Iterator[bytes]:
+    """The bytes of an object; raise Stopped between two chunks."""
+    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+        if stopped():
+            raise Stopped
+        yield chunk
+
+
+def read_blob(store: Store, file: File, stopped: Callable[[], bool]) -> ReadFile:
     """Read every byte of a file; raise Refused if there is no blob, or if it has another size or digest."""
     key, sha256, size, head = blob_key(file.sha256), hashlib.sha256(), 0, b""
     try:
@@ -21,7 +38,7 @@ def read_blob(store: Store, file: File) -> ReadFile:
             size = int(response.headers.get("Content-Length", file.size))
             if size == file.size:
                 size = 0
-                for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+                for chunk in chunks(response, stopped):
                     sha256.update(chunk)
                     size += len(chunk)
                     head += chunk[: HEAD_BYTES - len(head)]

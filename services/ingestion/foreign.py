@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from modelog.manifest import blob_key
+from modelog.manifest import blob_key, manifest_key
 from modelog.store import CHUNK_BYTES, Absent, Store, Unavailable
 from modelog.values import File
 
 from services.ingestion import limits
+from services.ingestion.blobs import chunks
 from services.ingestion.pinned import HEAD_BYTES, ReadFile, Refused
 from shared.domain.sentences import shown
 
@@ -61,6 +62,9 @@ class Foreign:
 
     def _own(self, uri: str, sha256: str) -> tuple[File, ...]:
         try:
+            size, _ = self._store.head(manifest_key(f"sha256:{sha256}"))
+            if size > limits.MAX_MANIFEST_BYTES:
+                raise limits.too_many(f"{shown(uri)}, a manifest", size)
             return self._store.files(f"sha256:{sha256}")
         except Absent:
             raise Refused(
@@ -93,13 +97,12 @@ class Foreign:
             with self._store.asking(f"list {shown(uri)}"):
                 for found in self._store.client.list_objects(bucket, prefix=folder, recursive=True):
                     key, size = found.object_name or "", found.size or 0
-                    if key.endswith("/"):
-                        continue
                     path = key.removeprefix(folder)
-                    objects[path] = Object(bucket, key, size, (found.etag or "").strip('"'))
                     length, total = length + limits.manifest_bytes([path]), total + size
+                    if not key.endswith("/"):  # the marker of a folder
+                        objects[path] = Object(bucket, key, size, (found.etag or "").strip('"'))
                     if length > limits.MAX_MANIFEST_BYTES:
-                        raise _too_many(uri, f"more than {len(objects) - 1}")
+                        raise _too_many(uri, f"more than {max(len(objects) - 1, 0)}")
                     if size > limits.MAX_COPY_BYTES or total > limits.MAX_ARTIFACT_BYTES:
                         raise _too_large(f"s3://{bucket}/{key}")
             if not objects and prefix and not prefix.endswith("/"):
@@ -109,7 +112,7 @@ class Foreign:
             raise Refused("no files", f"expected files below {shown(uri)}, found none: upload them first")
         return objects
 
-    def copy(self, source: Object, path: str) -> tuple[ReadFile, str]:
+    def copy(self, source: Object, path: str, stopped: Callable[[], bool]) -> tuple[ReadFile, str]:
         """Copy an object into the store; returns the file with the ETag of its blob, and the ETag of the object."""
         sha256, head = hashlib.sha256(), b""
         with SpooledTemporaryFile(SPOOL_BYTES) as spool:
@@ -119,7 +122,7 @@ class Foreign:
                 if size > limits.MAX_COPY_BYTES:
                     raise _too_large(source.uri)
                 try:
-                    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+                    for chunk in chunks(response, stopped):
                         sha256.update(chunk)
                         head += chunk[: HEAD_BYTES - len(head)]
                         spool.write(chunk)

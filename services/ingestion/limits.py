@@ -37,14 +37,18 @@ def check(files: Collection[File]) -> list[Refused]:
     if not files:
         raise Refused("no files", "expected at least one file, found none: upload what training wrote")
     if (found := manifest_bytes([file.path for file in files])) > MAX_MANIFEST_BYTES:
-        raise Refused(
-            "too large",
-            f"expected files whose paths and digests are at most {MAX_MANIFEST_BYTES} bytes, found {len(files)} files "
-            f"with {found}: pack them into fewer files",
-        )
+        raise too_many(f"{len(files)} files", found)
     if sum(file.size for file in files) > MAX_ARTIFACT_BYTES:
         raise Refused(
             "too large",
             f"expected files of at most {MAX_ARTIFACT_BYTES} bytes in all, found more: register its parts as models",
         )
     return path_refusals([file.path for file in files])
+
+
+def too_many(found: str, size: int) -> Refused:
+    return Refused(
+        "too large",
+        f"expected files whose paths and digests are at most {MAX_MANIFEST_BYTES} bytes, found {found} with {size}: "
+        "pack them into fewer files",
+    )

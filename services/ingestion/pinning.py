@@ -125,7 +125,7 @@ class Pinning(Resource):
             known = self._files.get(file.sha256)
             if known is None or known.file.size != file.size or not await self._is_unchanged(known):
                 try:
-                    known = await self.artifacts.thread(read_blob, self.store, file, large=large)
+                    known = await self.artifacts.read(read_blob, self.store, file, large=large)
                 except Refused as refused:
                     return refused
                 self._remember(known)
@@ -154,7 +154,7 @@ class Pinning(Resource):
                     return found
             try:
                 async with nullcontext() if large else self._copying:
-                    read, etag = await self.artifacts.thread(self._foreign.copy, source, path, large=large)
+                    read, etag = await self.artifacts.read(self._foreign.copy, source, path, large=large)
             except Refused as refused:
                 return refused
             self._copies.add(replace(source, size=read.file.size, etag=etag), read.file)

@@ -115,6 +115,8 @@ class Publisher(Work):
                 await self._fence.renew()  # the producer has used sequence numbers for what was refused
                 following = await self._read(page.last, upto, without=self._holding.topics)
             page = following
+        if self._holding.topics:  # the last facts of the range may be theirs
+            await save_position(self._connection, self._follower, upto)
         # Positions at the end of the range may belong to no fact: their transactions were rolled back.
         self.position = upto
 

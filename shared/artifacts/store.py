@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
@@ -63,7 +64,7 @@ class ArtifactStore(Resource):
         return opened
 
     def close(self) -> None:
-        """Stop the threads; what they read now they read to its end."""
+        """Stop the threads, when each has answered the request that it waits for."""
         for threads in (self._threads, self._large_threads):
             threads.shutdown(wait=False, cancel_futures=True)
 
@@ -75,6 +76,17 @@ class ArtifactStore(Resource):
         """What `work` returns, called in a thread; `large` if it reads or copies a file of a large artifact."""
         threads = self._large_threads if large else self._threads
         return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
+
+    async def read(self, work: Callable[..., A], *arguments: object, large: bool) -> A:
+        """What `work` returns, called in a thread with a last argument: a function that tells whether it is to stop.
+
+        It is to stop when nobody waits for it any more: the message will come again, or the process ends.
+        """
+        stop = threading.Event()
+        try:
+            return await self.thread(work, *arguments, stop.is_set, large=large)
+        finally:
+            stop.set()
 
     async def compute(self, work: Callable[..., A], *arguments: object, items: int) -> A:
         """What `work` returns, computed in a thread where so many items would hold up the event loop."""
@@ -100,10 +112,13 @@ class ArtifactStore(Resource):
                     return
                 outcomes[number] = outcome = await work(item)
                 faults += is_fault(outcome)
-                if number % ITEMS_IN_SLICE == 0:
+                if number % ITEMS_IN_SLICE == ITEMS_IN_SLICE - 1:
                     await asyncio.sleep(0)
 
-        await gather_or_cancel(work_off() for _ in range(min(FILES_AT_ONCE, len(items))))
+        if len(items) == 1:
+            await work_off()  # most artifacts are one file, and need no tasks
+        else:
+            await gather_or_cancel(work_off() for _ in range(min(FILES_AT_ONCE, len(items))))
         return [outcomes[number] for number in sorted(outcomes)]
 
     async def make_bucket(self) -> None:

@@ -39,6 +39,11 @@ class FlowConsumer(Consumer):
         state = assignment and partition in assignment.tps and assignment.state_value(partition)
         return int(state.position) if state and state.has_valid_position else None
 
+    def leader(self, partition: TopicPartition) -> int:
+        """The node that leads the partition; -1 if there is none at the moment."""
+        leader = self._client.cluster.leader_for_partition(partition)
+        return -1 if leader is None else int(leader)
+
     async def getmany(self, *_: TopicPartition, **__: Any) -> Taken:
         """Wait for records, and take them from every partition that has some."""
         while True:

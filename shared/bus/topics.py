@@ -69,6 +69,8 @@ def topic_settings(replicas: int) -> dict[str, str]:
     return {
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
         "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "cleanup.policy": "delete",
         "min.insync.replicas": str(MIN_SAFE_REPLICAS if replicas > MIN_SAFE_REPLICAS else 1),
     }
 

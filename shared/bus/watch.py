@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
 from shared.bus.flow import FlowConsumer
 from shared.bus.group_progress import GroupProgress
+from shared.bus.open_transactions import open_transactions
 from shared.bus.topics import existing_topics
 from shared.runtime.postgres import answers
 from shared.runtime.runtime import Runtime
@@ -46,7 +48,8 @@ class Watch:
         self.consumer = consumer
         self.runtime = runtime
         self.missing = missing
-        self.group = GroupProgress(runtime.settings, runtime.settings.topic_prefix + consumer.name)
+        self.group = GroupProgress(runtime.settings.topic_prefix + consumer.name)
+        self._admin: AIOKafkaAdminClient | None = None
         self._fetched_at = self._progressed_at = self._group_at = self._topics_at = time.monotonic()
         self._last: dict[TopicPartition, int] = {}
         self._lags: set[TopicPartition] = set()
@@ -74,7 +77,7 @@ class Watch:
             problems.append(f"Kafka did not answer for {silent:.0f} s")
         if not await answers(self.runtime.pool):
             problems.append("Postgres does not answer")
-        problems += [*self._troubles(now), *self._standing(lags, now), *self._withheld(kafka, lags, now)]
+        problems += [*self._troubles(now), *self._standing(lags, now), *await self._withheld(kafka, lags, now)]
         problems += await self._resources()
         problems += await self._others(kafka, assigned or frozenset(), now)
         self._report(problems, sum(lags.values()), len(assigned or ()))
@@ -93,12 +96,23 @@ class Watch:
         return False
 
     async def close(self) -> None:
-        """Forget the lag, and close the connection of the group's progress."""
+        """Forget the lag, and close the connection to Kafka."""
         for place in self._lags:
             lag.remove(self.consumer.name, place.topic, str(place.partition))
         self._lags.clear()
+        await self._close_admin()
+
+    async def _connected(self) -> AIOKafkaAdminClient:
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(bootstrap_servers=self.runtime.settings.kafka_servers)
+            await self._admin.start()
+        return self._admin
+
+    async def _close_admin(self) -> None:
+        closing, self._admin = self._admin, None
         with suppress(KafkaError, OSError):
-            await self.group.close()
+            if closing is not None:
+                await closing.close()
 
     def _is_fetching(self, kafka: FlowConsumer, assigned: frozenset[TopicPartition]) -> bool:
         """Whether Kafka answered lately, or nothing is fetched because messages are being answered."""
@@ -138,7 +152,7 @@ class Watch:
             return []
         return [f"no message was answered for {now - self._progressed_at:.0f} s"]
 
-    def _withheld(self, kafka: FlowConsumer, lags: dict[TopicPartition, int], now: float) -> list[str]:
+    async def _withheld(self, kafka: FlowConsumer, lags: dict[TopicPartition, int], now: float) -> list[str]:
         """Records behind a transaction that a producer has left open cannot be read before it ends or times out."""
         for place in lags:
             stable, high = kafka.last_stable_offset(place), kafka.highwater(place)
@@ -147,12 +161,24 @@ class Watch:
                 self._withheld_since.pop(place, None)
             else:
                 self._withheld_since.setdefault(place, now)
+        lasting = {
+            place: now - since for place, since in self._withheld_since.items() if now - since >= STALLED_SECONDS
+        }
         return [
-            f"a producer's open transaction holds back the records of {place.topic}, partition {place.partition}, from "
-            f"offset {kafka.last_stable_offset(place)} on, for {now - since:.0f} s"
-            for place, since in self._withheld_since.items()
-            if now - since >= STALLED_SECONDS
+            f"an open transaction of {await self._owners(kafka, place)} holds back the records of {place.topic}, "
+            f"partition {place.partition}, for {seconds:.0f} s"
+            for place, seconds in lasting.items()
         ]
+
+    async def _owners(self, kafka: FlowConsumer, place: TopicPartition) -> str:
+        try:
+            async with asyncio.timeout(GROUP_SECONDS):
+                leader = kafka.leader(place)
+                return ", ".join(await open_transactions(await self._connected(), place, leader)) or "a producer"
+        except (KafkaError, OSError) as error:
+            logger.warning("the transactions cannot be listed", service=self.consumer.name, error=repr(error))
+            await self._close_admin()
+        return "a producer"
 
     async def _resources(self) -> list[str]:
         asked = [getattr(resource, "problem", None) for resource in self.consumer.processor.context.resources.values()]
@@ -166,11 +192,10 @@ class Watch:
             every = {TopicPartition(topic, number) for topic, found in numbers.items() for number in found}
             try:
                 async with asyncio.timeout(GROUP_SECONDS):
-                    await self.group.check(kafka, every - assigned)
+                    await self.group.check(await self._connected(), kafka, every - assigned)
             except (KafkaError, OSError) as error:
                 logger.warning("the group cannot be checked", service=self.consumer.name, error=repr(error))
-                with suppress(KafkaError, OSError):
-                    await self.group.close()
+                await self._close_admin()
         if (since := self.group.no_progress_since) is None or now - since < GROUP_STALLED_SECONDS:
             return []
         return [

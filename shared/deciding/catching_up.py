@@ -17,7 +17,7 @@ from shared.log import Log, Reader, read_fact
 
 logger = structlog.get_logger()
 
-MAX_PAGE_BYTES = 1024 * 1024
+MAX_PAGE_BYTES = 512 * 1024
 """About so much is read from the log at once, however many streams are unknown and however long they are."""
 
 S = TypeVar("S")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -11,11 +10,13 @@ from functools import partial
 
 import asyncpg
 import structlog
-from prometheus_client import Gauge
 
 from shared.log.following import Work, follow
+from shared.log.horizon import read_horizon
 from shared.log.lock_keys import LockKey, lock_key
+from shared.log.progress import BEHIND, Progress
 from shared.log.store import Log
+from shared.runtime.errors import TRANSIENT
 from shared.runtime.postgres import session
 from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Runtime
@@ -23,14 +24,12 @@ from shared.runtime.waiting import run_beside, sleep_until_stopped
 
 logger = structlog.get_logger()
 
-BEHIND = Gauge("modelog_follower_behind_positions", "Settled positions that this leader has not done.", ["follower"])
-
 STANDBY_SECONDS = 0.5
 """Between two attempts of a process that stands by to become the leader."""
 REPORT_SECONDS = 0.25
 """Between two reports of a leader's position."""
-STALLED_SECONDS = 30.0
-"""A leader that has not read the log's end for so long, because a range takes longer, is not ready."""
+LOOK_SECONDS = 2.0
+"""Between two looks at the log's end, and at who keeps readers from it."""
 
 
 class StandBy(Exception):
@@ -77,6 +76,7 @@ class Follower:
         self._work = work
         self._max_positions = max_positions
         self._exclusive = exclusive
+        self._progress = Progress()
 
     def describe(self) -> dict[str, str]:
         return {"follows": "the log", **self.about}
@@ -93,55 +93,39 @@ class Follower:
                     return await self._lead(Leadership(self.name, runtime, connection))
         except StandBy as found:
             reason = str(found)
-        runtime.health.report(self.name, True, f"stands by: {reason}", role="standby")
+        runtime.health.report(
+            self.name, True, f"stands by: {reason}", role="standby", lag=None, no_progress_since=None, why=None
+        )
         await sleep_until_stopped(runtime.stopping, STANDBY_SECONDS)
 
     async def _lead(self, leadership: Leadership) -> None:
         await leadership.connection.execute("set synchronous_commit = off")
         runtime = leadership.runtime
         async with self._work(leadership) as work:
-            progress = Progress(work, role="leader" if self._exclusive else "follower")
+            self._progress.begin(work, role="leader" if self._exclusive else "follower")
             logger.info("following", component=self.name, position=work.position)
-            async with run_beside(self._report(runtime, progress)):
+            async with run_beside(self._report(runtime), self._look(runtime, work)):
                 # Through the connection that holds the lock: when that is lost, the leadership ends at once.
                 log = Log(leadership.connection)
-                await follow(log, work, runtime.stopping, self._max_positions, progress.checked)
+                await follow(log, work, runtime.stopping, self._max_positions, self._progress.checked)
 
-    async def _report(self, runtime: Runtime, progress: Progress) -> None:
+    async def _look(self, runtime: Runtime, work: Work) -> None:
+        while True:
+            position = work.position
+            try:
+                self._progress.looked(position, await read_horizon(runtime.pool))
+            except TRANSIENT as error:
+                logger.warning("the log's end could not be read", component=self.name, error=repr(error))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _report(self, runtime: Runtime) -> None:
         try:
             while True:
-                progress.report(runtime, self.name)
+                self._progress.report(runtime, self.name)
                 await asyncio.sleep(REPORT_SECONDS)
         finally:
             with suppress(KeyError):
                 BEHIND.remove(self.name)  # a stand-by has no position
-
-
-class Progress:
-    """How far a work is behind the log, and when that was checked last."""
-
-    def __init__(self, work: Work, role: str) -> None:
-        self.work = work
-        self.role = role
-        self.settled = work.position
-        self.checked_at = time.monotonic()
-
-    def checked(self, settled: int) -> None:
-        """The work has done its last range, and the log is settled up to here."""
-        self.settled, self.checked_at = settled, time.monotonic()
-
-    def report(self, runtime: Runtime, name: str) -> None:
-        """Ready if the work goes forward and has no problem, however far it is behind."""
-        position, waited = self.work.position, time.monotonic() - self.checked_at
-        behind = max(0, self.settled - position)
-        BEHIND.labels(name).set(behind)
-        problem = self.work.problem()
-        if waited > STALLED_SECONDS:
-            problem = f"no progress for {waited:.0f} s"
-        detail = f"at position {position}, {behind} behind" + (f"; {problem}" if problem else "")
-        runtime.health.report(
-            name, problem is None, detail, role=self.role, position=position, behind=behind, **self.work.state()
-        )
 
 
 async def try_lock(connection: asyncpg.Connection, key: LockKey) -> bool:

@@ -36,7 +36,17 @@ async def session(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConnecti
             yield connection
         finally:
             if not connection.is_closed():
-                await connection.reset()
+                await _reset(connection)
+
+
+async def _reset(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+    """End its settings and locks, or the connection, which ends them too; the error of the block is not replaced."""
+    try:
+        await connection.reset()
+    except BaseException as error:
+        connection.terminate()
+        if not isinstance(error, Exception):
+            raise
 
 
 async def answers(pool: asyncpg.Pool, within_seconds: float = 5.0) -> bool:

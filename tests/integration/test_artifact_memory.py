@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import io
+import itertools
 import os
 import secrets
 from tempfile import SpooledTemporaryFile
@@ -23,7 +24,7 @@ from services.ingestion.pinning import Pinning
 from services.validation.presence import Presence
 from shared.artifacts import recently_seen
 from shared.artifacts.recently_seen import RecentlySeen, blob_question, manifest_question
-from shared.artifacts.store import FILES_AT_ONCE, ArtifactStore
+from shared.artifacts.store import FILES_AT_ONCE, ITEMS_IN_SLICE, MAX_FAULTS, ArtifactStore
 from stack import Addresses
 
 
@@ -207,6 +208,33 @@ async def test_four_files_of_an_artifact_are_read_at_a_time(artifacts: ArtifactS
 
     await artifacts.each(work, range(20))
     assert most == FILES_AT_ONCE == 4
+
+
+async def test_the_event_loop_has_its_turns_while_many_files_are_known(artifacts: ArtifactStore) -> None:
+    turns = list[int]()
+    done = list[int]()
+
+    async def work(number: int) -> None:
+        done.append(number)
+
+    async def watch() -> None:
+        while len(done) < 1000:
+            turns.append(len(done))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(artifacts.each(work, range(1000)), watch())
+    assert max(after - before for before, after in itertools.pairwise(turns)) <= 4 * ITEMS_IN_SLICE
+
+
+async def test_after_ten_faults_no_further_file_is_begun(artifacts: ArtifactStore) -> None:
+    async def work(number: int) -> bool:
+        await asyncio.sleep(0)
+        return number % 2 == 0
+
+    outcomes = await artifacts.each(work, range(1000), bool)
+    assert MAX_FAULTS <= sum(outcomes) < MAX_FAULTS + FILES_AT_ONCE
+    assert len(outcomes) < 4 * MAX_FAULTS
+    assert await artifacts.each(work, range(1000), bool, max_faults=0) == []
 
 
 async def test_the_first_error_of_several_files_is_raised_alone(artifacts: ArtifactStore) -> None:

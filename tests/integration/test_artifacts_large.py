@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from typing import ClassVar
 
 import pytest
 from modelog.manifest import blob_key
@@ -71,6 +72,30 @@ async def test_a_small_artifact_is_pinned_and_checked_while_many_large_ones_are_
             await pin_small(opened, small)
             assert len(waiting) <= limits.LARGE_THREADS
         assert all(isinstance(found, Pinned) for found in await asyncio.gather(*reading))
+
+
+async def test_bytes_that_nobody_waits_for_are_read_no_further(
+    store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    class Endless:
+        headers: ClassVar = {"Content-Length": "12"}
+
+        def stream(self, *_: object, **__: object) -> Iterator[bytes]:
+            try:
+                while True:
+                    yield b"more"
+                    begun.set()
+            finally:
+                ended.set()
+
+    monkeypatch.setattr(store, "reading", lambda *_: nullcontext(Endless()))
+    with pinning(store) as opened:
+        reading = asyncio.create_task(opened.pin(Artifact(files=(file(b"twelve bytes"),))))
+        assert await asyncio.to_thread(begun.wait, MAX_TEST_SECONDS)
+        reading.cancel()
+        assert await asyncio.to_thread(ended.wait, MAX_TEST_SECONDS)
 
 
 async def test_a_small_foreign_object_is_copied_while_many_large_ones_are_copied(

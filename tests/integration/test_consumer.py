@@ -234,3 +234,22 @@ async def test_a_service_whose_postgres_does_not_answer_is_not_ready(
         await member.reports("Postgres does not answer")
         member.runtime.pool = log.pool
         await member.is_ready(partitions=3)
+
+
+async def test_an_open_transaction_that_holds_records_back_is_named(
+    registry: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "STALLED_SECONDS", 0.5)
+    name = f"{registry.topic_prefix}hanging"
+    producer = AIOKafkaProducer(bootstrap_servers=registry.kafka_servers, transactional_id=name)
+    async with Member(registry, log).running() as member, producer:
+        await member.is_ready(partitions=3)
+        await producer.begin_transaction()
+        await producer.send_and_wait(registry.topic_prefix + TOPIC, b"taken back", partition=0)
+        await send(registry, b"behind")
+        await member.reports(f"an open transaction of {name} holds back the records of {registry.topic_prefix}{TOPIC}")
+        assert member.taken == []
+        await producer.abort_transaction()
+        await member.took(b"behind")
+        await member.is_ready(partitions=3)
+    assert member.taken == [b"behind"]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 
 from shared.log import Log
 from shared.log.cursors import read_position, saved
-from shared.log.follower import STALLED_SECONDS, Follower, Leadership, Progress
+from shared.log.follower import Follower, Leadership
 from shared.log.following import Ranges
 from shared.log.lock_keys import BUILDER, lock_key
+from shared.log.progress import STALLED_SECONDS, Progress
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from stack.waiting import until
@@ -60,7 +62,7 @@ async def test_every_fact_is_delivered_once_and_the_position_is_saved(runtime: R
     deliveries, log = Deliveries(), Log(runtime.pool)
     async with running(runtime, Follower("deliveries", saved(deliveries.deliver), max_positions=7)) as process:
         last = await logged(log, 30)
-        await until_reported(process, "deliveries", ready=True, role="leader", position=last, behind=0)
+        await until_reported(process, "deliveries", ready=True, role="leader", position=last, lag=0)
     assert deliveries.delivered == list(range(1, last + 1))
     assert await read_position(log.pool, "deliveries") == last
     async with running(runtime, Follower("deliveries", saved(deliveries.deliver))) as process:
@@ -158,15 +160,63 @@ async def test_a_leader_that_waits_in_a_range_reports_how_far_behind_it_is_and_i
     async def handle(_after: int, _upto: int) -> None:
         """Never called."""
 
-    progress = Progress(Ranges(10, handle), "leader")
+    progress = Progress()
+    progress.begin(Ranges(10, handle), "leader")
     progress.checked(settled=50)
     progress.report(runtime, "deliveries")
     assert runtime.health.components["deliveries"] == {
-        "ready": True, "detail": "at position 10, 40 behind", "role": "leader", "position": 10, "behind": 40,
+        "ready": True, "detail": "at position 10, 40 behind", "role": "leader", "position": 10, "lag": 40,
+        "no_progress_since": None, "why": None,
     }  # fmt: skip
     progress.checked_at -= STALLED_SECONDS
     progress.report(runtime, "deliveries")
     assert not runtime.health.components["deliveries"]["ready"]
+
+
+async def test_a_follower_that_begins_again_and_again_at_the_same_position_is_not_ready(runtime: Runtime) -> None:
+    async def handle(_after: int, _upto: int) -> None:
+        """Never called."""
+
+    progress = Progress()
+    for _ in range(2):
+        progress.begin(Ranges(10, handle), "leader")
+        progress.checked(settled=50)
+        progress.report(runtime, "deliveries")
+        progress.moved_at -= STALLED_SECONDS / 2 + 1
+    progress.report(runtime, "deliveries")
+    found = runtime.health.components["deliveries"]
+    assert not found["ready"]
+    assert found["no_progress_since"] == datetime.fromtimestamp(progress.moved_at, UTC).isoformat()
+    assert str(found["why"]).startswith("no progress for")
+
+
+async def test_an_open_transaction_that_keeps_readers_from_new_facts_is_named(runtime: Runtime, database: str) -> None:
+    deliveries, log = Deliveries(), Log(runtime.pool)
+    holder = await asyncpg.connect(database, server_settings={"application_name": "a-notebook"})
+    async with running(runtime, Follower("deliveries", saved(deliveries.deliver))) as process:
+        transaction = holder.transaction()
+        await transaction.start()
+        await holder.execute("select nextval('log.position')")
+        await holder.execute("select pg_advisory_xact_lock_shared((24301::bigint << 48) | 1)")
+        last = await logged(log, 3)
+        await until(lambda: not_ready(process), "a follower that is not ready", seconds=20)
+        why = str(process.health.components["deliveries"]["why"])
+        assert f"process {await holder.fetchval('select pg_backend_pid()')} of Postgres (a-notebook)" in why
+        await transaction.rollback()
+        await until_reported(process, "deliveries", ready=True, position=last, lag=0, why=None)
+    await holder.close()
+
+
+async def not_ready(process: Runtime) -> bool:
+    return not process.health.components["deliveries"]["ready"]
+
+
+async def test_a_cursor_that_was_moved_beyond_the_log_is_noticed(runtime: Runtime) -> None:
+    last = await logged(Log(runtime.pool), 3)
+    await runtime.pool.execute("insert into log.cursor values ('deliveries', 1000)")
+    async with running(runtime, Follower("deliveries", saved(Deliveries().deliver))) as process:
+        await until_reported(process, "deliveries", ready=False, position=1000)
+        assert f"the log ends at {last}" in str(process.health.components["deliveries"]["why"])
 
 
 def test_the_locks_of_old_processes_are_the_same() -> None:

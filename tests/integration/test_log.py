@@ -1,5 +1,6 @@
 """The log in Postgres: appends, their repeats, reading, and what must never change."""
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 
@@ -104,6 +105,28 @@ async def test_appends_go_on_into_the_next_partition(log: Log, database: str) ->
     with pytest.raises(asyncpg.PostgresError, match="the log only grows"):
         await owner.execute("truncate log.event_20000000")
     await owner.close()
+
+
+async def test_an_append_makes_the_partition_that_it_lacks(log: Log, database: str) -> None:
+    """As the relay would have, which has not run for twenty million facts."""
+    owner = await asyncpg.connect(database)
+    last = await owner.fetchval("select count(*) from pg_inherits where inhparent = 'log.event'::regclass") * 10_000_000
+    await owner.execute("select setval('log.position', $1)", last - 2)
+    await log.append([Append("a", 0, entries(1))])
+    assert (await log.append([Append("a", 1, entries(2, 3)), Append("b", 0, entries(4))])).keys() == {"a", "b"}
+    assert [row[1:] for row in await positions(log)] == [("a", 1, 1), ("a", 2, 2), ("a", 3, 3), ("b", 1, 4)]
+    assert await log.settled() == (await positions(log))[-1][0]
+    with pytest.raises(asyncpg.PostgresError, match="the log only grows"):
+        await owner.execute(f"truncate log.event_{last}")
+    await owner.close()
+
+
+async def test_many_appends_at_once_that_lack_a_partition_are_all_written(log: Log, database: str) -> None:
+    owner = await asyncpg.connect(database)
+    await owner.execute("select setval('log.position', 30000000)")
+    await owner.close()
+    await asyncio.gather(*(log.append([Append(f"s{n}", 0, entries(n))]) for n in range(12)))
+    assert len(await positions(log)) == 12
 
 
 async def test_extending_the_log_again_changes_nothing(log: Log) -> None:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
-from contextlib import AbstractAsyncContextManager
-from typing import cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from modelog.envelope import Message, decode
+from modelog.envelope import Message
 from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired
 
-from services.relay.app import relay
 from shared.bus.producer import make_producer
 from shared.bus.topics import make_topics
-from shared.log import Append, Entry, Log
+from shared.log import Log
 from shared.runtime.postgres import session
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
-from stack.waiting import until
 from tests.examples import promoted, registered, retired
-from tests.integration.followers import running, until_reported
-
-META = {"source": "/modelog/tests", "causation": "1", "correlation": "2", "traceparent": "00-3"}
+from tests.integration.followers import until_reported
+from tests.integration.relays import append, messages, positions, relaying, until_published
 
 
 @pytest.fixture
@@ -32,22 +26,6 @@ async def runtime(settings: Settings, log: Log) -> Runtime:
     """A registry with topics, whose log is empty."""
     await make_topics(settings)
     return Runtime(settings, log.pool, settings.read_policy())
-
-
-def relaying(runtime: Runtime) -> AbstractAsyncContextManager[Runtime]:
-    """A relay that runs in a process of its own."""
-    return running(runtime, relay())
-
-
-async def append(log: Log, model: str, *facts: Fact, **meta: object) -> None:
-    """Append facts to a model's stream."""
-    version = await log.pool.fetchval("select version from log.stream where stream = $1", model) or 0
-    entries = [Entry(fact.type, uuid.uuid4(), _data(fact, model), json.dumps(META | meta)) for fact in facts]
-    assert await log.append([Append(model, version, entries)])
-
-
-def _data(fact: Fact, model: str) -> str:
-    return fact.model_copy(update={"model": model}).model_dump_json()
 
 
 async def records(runtime: Runtime, count: int) -> list[ConsumerRecord]:
@@ -61,31 +39,17 @@ async def records(runtime: Runtime, count: int) -> list[ConsumerRecord]:
         return [await consumer.getone() for _ in range(count)]
 
 
-async def messages(runtime: Runtime, count: int) -> list[Message[Fact]]:
+async def read(runtime: Runtime, count: int) -> list[Message[Fact]]:
     """What is in those records."""
-    found = [decode(record.key, record.value, record.headers) for record in await records(runtime, count)]
-    return cast(list[Message[Fact]], found)
-
-
-def positions(messages: list[Message[Fact]]) -> list[int]:
-    return [message.sequence or 0 for message in messages]
-
-
-async def until_published(runtime: Runtime, position: int) -> None:
-    """Wait until the relay's cursor is there."""
-
-    async def there() -> bool:
-        return bool(await runtime.pool.fetchval("select position = $1 from log.cursor", position))
-
-    await until(there, f"the relay at {position}", seconds=20, every=0.01)
+    return messages(await records(runtime, count))
 
 
 async def test_a_fact_is_published_as_it_was_logged(runtime: Runtime) -> None:
     await append(Log(runtime.pool), "fraud", registered(7))
     async with relaying(runtime):
-        (message,) = await messages(runtime, 1)
+        (message,) = await read(runtime, 1)
     assert message.event == registered(7)
-    assert message.sequence == 1
+    assert (message.epoch, message.sequence) == (1, 1)
     assert (message.source, message.causation, message.correlation) == ("/modelog/tests", "1", "2")
     assert message.traceparent == "00-3"
     assert uuid.UUID(message.id) == await runtime.pool.fetchval("select id from log.event")
@@ -104,7 +68,7 @@ async def test_more_facts_than_fit_in_a_batch_are_published_in_order(runtime: Ru
     for number in range(1, 8):
         await append(Log(runtime.pool), f"model-{number}", *(registered(version) for version in range(1, 251)))
     async with relaying(runtime):
-        published = await messages(runtime, 1750)
+        published = await read(runtime, 1750)
         await until_published(runtime, 1750)
     for number in range(1, 8):
         mine = [message for message in published if message.event.model == f"model-{number}"]
@@ -121,7 +85,7 @@ async def test_facts_that_fill_many_batches_are_in_the_partition_where_every_pro
             Log(runtime.pool), f"model-{number}", *(registered(v, parameters={"x": long}) for v in range(1, 13))
         )
     async with relaying(runtime):
-        published = await messages(runtime, 36)
+        published = await read(runtime, 36)
     topic = runtime.settings.topic_prefix + ModelRegistered.type
     producer = make_producer(runtime.settings.kafka_servers)
     async with AIOKafkaConsumer(
@@ -142,7 +106,7 @@ async def test_what_was_not_known_to_be_acknowledged_is_published_again(runtime:
         await until_published(runtime, 3)
     await runtime.pool.execute("update log.cursor set position = 1")
     async with relaying(runtime):
-        published = await messages(runtime, 5)
+        published = await read(runtime, 5)
     assert positions(published) == [1, 2, 3, 2, 3]
     assert len({message.id for message in published}) == 3
 
@@ -154,7 +118,7 @@ async def test_one_relay_publishes_and_another_takes_over(runtime: Runtime) -> N
         first.stopping.set()
         await append(Log(runtime.pool), "fraud", registered(2), retired(1))
         await until_published(runtime, 4)
-        assert sorted(positions(await messages(runtime, 4))) == [1, 2, 3, 4]
+        assert sorted(positions(await read(runtime, 4))) == [1, 2, 3, 4]
 
 
 async def test_a_relay_that_stops_leaves_no_task_behind(runtime: Runtime) -> None:

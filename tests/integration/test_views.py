@@ -13,16 +13,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from modelog.events import ModelPromoted
+from modelog.policy import DEFAULT, Policy
 
+from services.promotion.decision import Promote, promotion
+from services.retirement.decision import Retire, retirement
+from services.retraining.decision import Consider, retraining
 from services.views.engine.cursors import CursorMoved
 from services.views.engine.definition import NAMES, VIEWS
 from services.views.engine.rebuild import rebuild
 from services.views.engine.step import Step
+from shared.domain.decider import Decider
 from shared.log import Append, Entry, Log
 from shared.log.follower import try_lock
 from shared.log.lock_keys import lock_key
 from shared.log.view_cursors import wait_until
 from shared.runtime.postgres import session
+from tests.examples import NOON, RETRAINING, drifted, registered
 from tests.histories import STEPS, History
 from tests.integration.views_fixtures import facts_of, grown, mingled, projecting, write
 from tests.integration.views_plain import Views, plain
@@ -123,6 +129,25 @@ async def test_a_slot_whose_version_left_is_empty(log: Log) -> None:
     assert upto > 1
     slot = (await shown(log, ["fraud"]))["serving"]["fraud", "staging"]
     assert (slot["version"], slot["manifest"], slot["previous"]) == (None, None, left.version)
+
+
+async def test_no_refusal_makes_a_row_of_a_version_that_is_not_registered(log: Log) -> None:
+    asked: list[tuple[Decider[Any, Any], Any]] = [
+        (promotion, Promote("fraud", 99, stage, "ada", "", policy, automatic))
+        for stage in ("production", "moon")
+        for policy in (DEFAULT, Policy(promote_to=None))
+        for automatic in (False, True)
+    ]
+    asked += [
+        (retirement, Retire("fraud", 99, "ada", "")),
+        (retraining, Consider(drifted(99), RETRAINING, DEFAULT, NOON)),
+    ]
+    refusals = [d.decide(d.after(d.initial, [registered(1)]), command) for d, command in asked]
+    assert all(refusals)
+    facts = [registered(1), *itertools.chain.from_iterable(refusals)]
+    async with projecting(log) as projector:
+        await projector.advance(await write(log, facts_of(facts), {}))
+    assert set((await shown(log, ["fraud"]))["version"]) == {("fraud", 1)}
 
 
 async def test_the_same_range_again_changes_nothing(log: Log) -> None:

@@ -53,7 +53,7 @@ async def test_it_shows_facts_as_they_are_logged(runtime: Runtime, log: Log) -> 
         await until_reported(process, "views", ready=True, role="leader", views=FIRST, failing={}, building={})
         last = await write(log, grown(MODELS, 1, 30), {})
         await wait_until(log.pool, NAMES, last)
-        await until_reported(process, "views", position=last, behind=0)
+        await until_reported(process, "views", position=last, lag=0)
     assert await shown(log, MODELS) == await plain(log, MODELS)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, Sequence
 from typing import TypeVar
 
-from modelog import Message, PromotionRequested, Registry
+from modelog import Message, ModelRetired, PromotionRequested, Registry
 
 T = TypeVar("T")
 LIMIT_SECONDS = 60
@@ -36,7 +36,7 @@ async def take(messages: AsyncIterable[T], count: int) -> list[T]:
     return await asyncio.wait_for(taking(), LIMIT_SECONDS)
 
 
-def versions(messages: Sequence[Message[PromotionRequested]]) -> list[int]:
+def versions(messages: Sequence[Message[PromotionRequested | ModelRetired]]) -> list[int]:
     return [message.event.version for message in messages]
 
 

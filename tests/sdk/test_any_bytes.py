@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelog.envelope import Unreadable, decode, encode
-from modelog.events import BY_TYPE
+from modelog.envelope import Message, Unreadable, decode, encode
+from modelog.events import BY_TYPE, Event
 
 from tests.sdk.envelopes import REQUEST, record, structured
 from tests.sdk.strategies import ANYTHING, TEXT
@@ -43,14 +43,19 @@ def test_a_strange_attribute_is_carried_or_unreadable(strange: bytes, place: str
 
 
 def assert_event_or_unreadable(key: bytes | None, value: bytes | None, headers: Any) -> None:
-    """Whatever decodes can be named, logged and published again."""
-    try:
-        message = decode(key, value, headers)
-    except Unreadable as reason:
-        str(reason).encode()
-    else:
+    """Whatever decodes can be named, logged and published again; what does not, has a reason on one line."""
+    message, sentence = decoded(key, value, headers)
+    assert sentence.isprintable()
+    if message is not None:
         assert message.cause
         encode(message.event, source=message.source, id=message.id)
+
+
+def decoded(key: bytes | None, value: bytes | None, headers: Any) -> tuple[Message[Event] | None, str]:
+    try:
+        return decode(key, value, headers), ""
+    except Unreadable as reason:
+        return None, str(reason)
 
 
 HEADERS = st.lists(st.tuples(TEXT, st.none() | st.binary(max_size=20)), max_size=3)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from hypothesis import given
+from hypothesis import strategies as st
 from modelog import PromotionRequested, Registry
-from modelog._kafka.unpacking import MAX_RECORDS, MAX_UNPACKED_BYTES, CannotUnpack, unpacked
+from modelog._kafka.unpacking import (
+    MAX_HEADERS,
+    MAX_RECORDS,
+    MAX_UNPACKED_BYTES,
+    CannotRead,
+    CannotUnpack,
+    check_headers,
+    unpacked,
+)
 from modelog.envelope import encode
 
 from tests.sdk.reading import requested, versions
@@ -84,6 +95,27 @@ def test_bytes_that_are_no_batch_cannot_be_unpacked(codec: str, broken: Any) -> 
 def test_more_records_than_any_batch_of_events_has_are_not_unpacked() -> None:
     with pytest.raises(CannotUnpack, match=f"{TOO_MUCH}{MAX_RECORDS + 1} records"):
         unpacked(memoryview(built(CODECS["gzip"], *[b""] * (MAX_RECORDS + 1))))
+
+
+def with_headers(*counts: int) -> memoryview:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1 << 31)
+    for number, count in enumerate(counts):
+        builder.append(number, None, b"fraud", None if number else b"v" * 300_000, [("", None)] * count)
+    return memoryview(bytes(builder.build()))
+
+
+def test_a_record_has_at_most_100000_headers() -> None:
+    check_headers(with_headers(MAX_HEADERS, 7, MAX_HEADERS))
+    for counts in [(MAX_HEADERS + 1,), (0, MAX_HEADERS + 1), (7, MAX_HEADERS, MAX_HEADERS + 1, 9)]:
+        with pytest.raises(CannotRead, match=f"at most {MAX_HEADERS} headers in a record, found {MAX_HEADERS + 1}"):
+            check_headers(with_headers(*counts))
+
+
+@given(st.binary(max_size=40), st.sampled_from([1, 100_000]))
+def test_any_bytes_have_few_headers_or_many_and_nothing_else_is_raised(junk: bytes, times: int) -> None:
+    header = built(0)
+    with suppress(CannotRead):
+        check_headers(memoryview(header + junk * times))
 
 
 @pytest.mark.integration

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from modelog.store import Store
 
 E = TypeVar("E", bound=Event)
+
+SERVICES = frozenset(
+    {"ingestion", "validation", "promotion", "retraining", "retirement", "relay", "views", "parked"}
+    | {"catalogue", "access", "api", "dashboard"}  # planned
+)
+"""The services of modelog: another member of the group of a service would take messages from it."""
+
 Files = Path | str | Mapping[str, Path | str]
 
 
@@ -151,11 +158,22 @@ class Registry:
         group everything is read from `since` on and nothing is committed; `until="now"` then ends with the messages
         that are there at the beginning. Records that cannot be read, and events of unknown types, are logged, counted
         in the subscription's `skipped` and passed over.
+
+        A fact that is older than another of its model and type, which this subscription has given out, is passed over;
+        the same fact may come again. Facts are ordered by (epoch, sequence): a restored log begins another epoch. What
+        follows an open transaction in its partition comes when the transaction ends, and what it took back never comes.
+
+        Raise ValueError without a type, for a group with an end, and for a group of the name of a service of modelog.
         """
         if not types:
             raise ValueError("expected at least one type of event, found none: name one, for example ModelPromoted")
         if group is not None and until is not None:
             raise ValueError("a group has no end, because its other members continue: leave out `group` or `until`")
+        if group in SERVICES:
+            raise ValueError(
+                f"expected a group of your own, found {group!r}, which is that of a service of modelog and would take "
+                f"messages from it: use another name, for example my-{group}"
+            )
         from modelog._kafka.subscription import Subscription
 
         topics = {self._prefix + event.type: event for event in types}

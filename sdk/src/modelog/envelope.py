@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
-from hashlib import sha1, sha256
+from hashlib import sha1
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from modelog.digest import digest_of
 from modelog.events import BY_TYPE, Event, Fact
-from modelog.untrusted import NotRead, has_nul, is_deeper, problems
+from modelog.untrusted import NotRead, has_nul, is_deeper, printable, problems
 
 Header = tuple[str, bytes]
 E = TypeVar("E", bound=Event, covariant=True)
@@ -34,6 +35,9 @@ MAX_ATTRIBUTE_CHARS = 500
 """Of each attribute of an envelope."""
 MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
 """Of a fact, as JSON: it carries the content of the report and what was measured."""
+
+FIRST_EPOCH = 1
+"""Of facts that were published before there were epochs."""
 
 STRUCTURED = b"application/cloudevents+json"
 ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", "epoch"]
@@ -53,7 +57,7 @@ class Unreadable(ValueError):
     """
 
     def __init__(self, sentence: str, cause: uuid.UUID | None = None) -> None:
-        super().__init__(sentence)
+        super().__init__(printable(sentence))
         self.cause = cause
 
 
@@ -64,7 +68,7 @@ class Message(Generic[E]):
     `source` is the system that reported the event, `actor` the person or system that made it happen, if it is known.
     An actor is an opaque id, never a name or an address: what is in the log cannot be erased. Publishers set it and it
     is not verified, so no decision may depend on it. `sequence` is the position of a fact in the log; a restored log
-    gives positions out again, in another `epoch`, so facts are ordered by (epoch, sequence).
+    gives positions out again, in another `epoch`, so facts are ordered by (epoch, sequence); without an epoch, it is 1.
     """
 
     event: E
@@ -85,9 +89,8 @@ class Message(Generic[E]):
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of the event's content in hex; fields that have their default do not count, as new fields have."""
-        content = self.event.model_dump_json(exclude_defaults=True)
-        return sha256(f"{self.event.type} {content}".encode()).hexdigest()
+        """The digest of its content: another message with its cause and another digest is a conflict."""
+        return digest_of(self.event)
 
 
 def cause_of(source: str, id: str) -> uuid.UUID:

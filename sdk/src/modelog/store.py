@@ -18,8 +18,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
 
+from pydantic import ValidationError
+
 from modelog.errors import TransientError
 from modelog.manifest import Manifest, blob_key, manifest_key, path_problems
+from modelog.untrusted import printable, problems
 from modelog.values import Artifact, File
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ MAX_CONNECTIONS = 32
 class Absent(LookupError):
     """The store has no object under this key."""
 
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
+
 
 class Unavailable(TransientError):
     """The store did not do what it was asked to do: it is down, overloaded, or refuses access.
@@ -46,12 +52,15 @@ class Unavailable(TransientError):
     """
 
     def __init__(self, sentence: str, code: str = "", status: int = 0) -> None:
-        super().__init__(sentence)
+        super().__init__(printable(sentence))
         self.code, self.status = code, status
 
 
 class Damaged(ValueError):
     """The bytes in the store do not have the digest that they are stored under."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
 
 
 class Store:
@@ -101,21 +110,23 @@ class Store:
         """
         local = {inside: Path(path) for inside, path in paths.items()} if isinstance(paths, Mapping) else _inside(paths)
         if not local:
-            raise ValueError(f"expected files to upload, found none in {paths}: upload what training wrote")
-        if problems := [sentence for _, sentence in path_problems(local)]:
-            raise ValueError("; ".join(problems))
+            raise ValueError(f"expected files to upload, found none in {str(paths)!r}: upload what training wrote")
+        if unsafe := [sentence for _, sentence in path_problems(local)]:
+            raise ValueError("; ".join(unsafe))
         return Artifact(files=tuple(self._uploaded(inside, path) for inside, path in sorted(local.items())))
 
     def _uploaded(self, inside: str, path: Path) -> File:
         if not path.is_file():
-            raise ValueError(f"expected a file at {path}, found none: name a file")
+            raise ValueError(f"expected a file at {printable(str(path))}, found none: name a file")
         with path.open("rb") as data:
             before = os.fstat(data.fileno())
             sha256 = _hashed(data, hashlib.sha256()).hexdigest()
             self.keep(blob_key(sha256), data, before.st_size)
             after = os.fstat(data.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise ValueError(f"expected {path} to stay as it is, found it changed: upload it when it is written")
+            raise ValueError(
+                f"expected {printable(str(path))} to stay as it is, found it changed: upload it when it is written"
+            )
         return File(path=inside, size=before.st_size, sha256=sha256)
 
     def files(self, manifest: str) -> tuple[File, ...]:
@@ -127,10 +138,10 @@ class Store:
             raise Damaged(f"expected a manifest with the digest {manifest}, found {found}: register the version again")
         try:
             files = Manifest.model_validate_json(content).files
-        except ValueError as error:
-            raise Damaged(f"expected {manifest} to be a manifest, found {str(error)[:200]}") from None
-        if problems := [sentence for _, sentence in path_problems(file.path for file in files)]:
-            raise Damaged(f"the manifest {manifest} names files that cannot be written: {'; '.join(problems)}")
+        except ValidationError as error:
+            raise Damaged(f"expected {manifest} to be a manifest, found {problems(error)}") from None
+        if unsafe := [sentence for _, sentence in path_problems(file.path for file in files)]:
+            raise Damaged(f"the manifest {manifest} names files that cannot be written: {'; '.join(unsafe)}")
         return files
 
     def download(self, manifest: str, into: Path) -> list[Path]:
@@ -143,7 +154,9 @@ class Store:
         targets = [into / file.path for file in files]
         for target in targets:
             if not target.parent.resolve().is_relative_to(into.resolve()):
-                raise ValueError(f"expected {target.parent} inside {into}, found a link that leads out: remove it")
+                raise ValueError(
+                    f"expected {printable(str(target.parent))} inside {into}, found a link that leads out: remove it"
+                )
         into.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=into, prefix=".modelog-") as staging:
             staged = [self._fetched(file, Path(staging, str(number))) for number, file in enumerate(files)]
@@ -244,7 +257,9 @@ def _inside(path: Path | str) -> dict[str, Path]:
     for folder, folders, names in os.walk(root):
         for local in (Path(folder, name) for name in folders + names):
             if local.is_symlink() and (local.is_dir() or not local.resolve().is_relative_to(root.resolve())):
-                raise ValueError(f"expected files inside {root}, found {local}, which links elsewhere: copy it there")
+                raise ValueError(
+                    f"expected files inside {root}, found {printable(str(local))}, which links elsewhere: copy it there"
+                )
         found |= {Path(folder, name).relative_to(root).as_posix(): Path(folder, name) for name in names}
     return found
 

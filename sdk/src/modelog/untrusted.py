@@ -52,8 +52,7 @@ def problems(error: ValidationError) -> str:
         return f"{count} problems"
     found = error.errors(include_url=False, include_context=False)
     listed = "; ".join(
-        f"{printable('.'.join(map(str, p['loc']))[:60]) or 'the value'}: {printable(p['msg'])}, "
-        f"found {str(p['input'])[:60]!r}"
+        f"{'.'.join(map(str, p['loc']))[:60] or 'the value'}: {p['msg']}, found {str(p['input'])[:60]!r}"
         for p in found[:MAX_LISTED_PROBLEMS]
     )
     return listed + (f" and {count - MAX_LISTED_PROBLEMS} more" if count > MAX_LISTED_PROBLEMS else "")

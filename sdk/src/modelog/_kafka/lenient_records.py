@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy, _DefaultRecordPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from modelog._kafka.unpacking import CannotUnpack, unpacked
+from modelog._kafka.unpacking import CannotRead, check_headers, unpacked
 from modelog.untrusted import NotRead
 
 OVERHEAD = struct.Struct(">qi")
@@ -45,8 +45,8 @@ class LenientRecords:
 class Batch:
     """A batch read by aiokafka's fast reader, and by a slow one from a header on whose name is not UTF-8.
 
-    Its records are read as they are asked for. A batch that unpacks to too much, or not at all, is a single record at
-    its last offset, whose value is `NotRead`.
+    Its records are read as they are asked for. A batch that would take too much memory, or cannot be unpacked, is a
+    single record at its last offset, whose value is `NotRead`.
     """
 
     def __init__(self, batch: Any, data: memoryview) -> None:
@@ -60,14 +60,16 @@ class Batch:
 
     def __iter__(self) -> Iterator[Any]:
         batch, data, count = self.batch, self.data, 0
-        if data[FORMAT] >= OLDEST_FORMAT and batch.compression_type:
+        if data[FORMAT] >= OLDEST_FORMAT:
             try:
-                data = memoryview(unpacked(data))
-            except CannotUnpack as reason:
-                found = batch.next_offset - 1, batch.max_timestamp, batch.timestamp_type
-                yield _DefaultRecordPy(*found, key=None, value=NotRead(str(reason)), headers=[])
+                if batch.compression_type:
+                    data = memoryview(unpacked(data))
+                    batch = DefaultRecordBatch(data)
+                check_headers(data)
+            except CannotRead as reason:
+                place = batch.next_offset - 1, batch.max_timestamp, batch.timestamp_type
+                yield _DefaultRecordPy(*place, key=None, value=NotRead(str(reason)), headers=[])
                 return
-            batch = DefaultRecordBatch(data)
         try:
             for record in batch:
                 yield record

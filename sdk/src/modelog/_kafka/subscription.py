@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, cast
@@ -12,9 +13,9 @@ from aiokafka import TopicPartition, errors
 from aiokafka.errors import KafkaError
 
 from modelog._kafka.reader import Reader, Record, Since
-from modelog.envelope import Message, Unreadable, decode
+from modelog.envelope import FIRST_EPOCH, Message, Unreadable, decode
 from modelog.errors import NotConnected
-from modelog.events import Event
+from modelog.events import Event, Fact
 
 logger = logging.getLogger("modelog")
 
@@ -25,6 +26,8 @@ MAX_FAILURES = 3
 """After so many failed commits, or polls without the records that exist, in a row, the reader is replaced."""
 RECONNECT_SECONDS = 1.0
 """From a failure to the next attempt to connect."""
+MAX_MODELS = 100_000
+"""Whose latest fact on each topic is remembered, those read last: about 30 MB."""
 
 FATAL = (
     errors.AuthenticationFailedError,
@@ -67,6 +70,7 @@ class Subscription(Generic[E]):
         self._new_reader = partial(Reader, kafka, topics, group, since, positions)
         self._reader: Reader | None = None
         self._current: Record | None = None
+        self._latest = Latest(MAX_MODELS)
         self._failures = 0
         self._has_connected = False
         self._entered = False
@@ -162,7 +166,35 @@ class Subscription(Generic[E]):
             self.skipped += 1
             logger.warning("%s is skipped: %s", _place(record), reason)
             return None
+        if isinstance(message.event, Fact) and self._latest.is_newer(message):
+            logger.info("%s is passed over: a newer fact of its model was given out", _place(record))
+            return None
         return cast("Message[E]", message)
+
+
+class Latest:
+    """The latest fact of each model and type that was given out.
+
+    A relay sends a range of facts again after it was replaced, and a relay that does not know yet that it was replaced
+    sends old ones.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._places: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+
+    def is_newer(self, message: Message[Any]) -> bool:
+        """Whether a newer fact than this was given out; if not, this is the latest from now on."""
+        if message.sequence is None:
+            return False
+        key, place = (message.event.type, message.event.model), (message.epoch or FIRST_EPOCH, message.sequence)
+        if self._places.get(key, place) > place:
+            return True
+        self._places[key] = place
+        self._places.move_to_end(key)
+        if len(self._places) > self._most:
+            self._places.popitem(last=False)
+        return False
 
 
 def _place(record: Record) -> str:

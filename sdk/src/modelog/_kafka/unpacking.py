@@ -1,13 +1,15 @@
-"""Unpacking a compressed batch of records within a bound: a megabyte of spaces was a gigabyte before it was packed."""
+"""How much memory a batch of records may take, found before it does: a megabyte can unpack to a gigabyte."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiokafka.errors import UnsupportedCodecError
 from aiokafka.record.default_records import DefaultRecordBase
+from aiokafka.record.util import decode_varint
 
 try:
     import cramjam
@@ -19,6 +21,9 @@ MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 have 16 KiB to 1 MiB before they are compressed."""
 MAX_RECORDS = 100_000
 """Of a compressed batch: it fills 16 MiB with events of 170 bytes, which is less than their headers have."""
+MAX_HEADERS = 100_000
+"""Of a record. A header of two bytes takes 64 bytes of memory."""
+MAX_VARINT_BYTES = 10
 STEP_BYTES = 4096
 """Of a gzip batch that are unpacked at a time: up to 1,032 times as many bytes come out."""
 XERIAL = b"\x82SNAPPY\0\0\0\0\1\0\0\0\1"
@@ -31,7 +36,11 @@ LENGTH, ATTRIBUTES, COUNT = 1, 5, 12
 """Where they are among the fields of the header."""
 
 
-class CannotUnpack(ValueError):
+class CannotRead(Exception):
+    """A batch that takes more memory than a bound, or cannot be unpacked at all."""
+
+
+class CannotUnpack(CannotRead):
     """A batch that unpacks to more than the bound, or not at all."""
 
     def __init__(self, found: object) -> None:
@@ -59,6 +68,34 @@ def unpacked(batch: memoryview) -> bytes:
     fields[LENGTH] += len(records) + HEADER.size - len(batch)
     fields[ATTRIBUTES] &= ~DefaultRecordBase.CODEC_MASK
     return b"".join((HEADER.pack(*fields), records))
+
+
+def check_headers(batch: memoryview) -> None:
+    """Raise CannotRead if a record of a batch without compression has more headers than MAX_HEADERS."""
+    with suppress(ValueError):  # no number: aiokafka's reader raises what is wrong with the record
+        _check_headers(batch)
+
+
+def _check_headers(batch: memoryview) -> None:
+    at = HEADER.size
+    while at + MAX_VARINT_BYTES < len(batch):  # decode_varint reads what is after the end
+        length, at = decode_varint(batch, at)
+        if length <= 0:
+            return
+        if length > 2 * MAX_HEADERS and (count := _header_count(batch[at : at + length])) > MAX_HEADERS:
+            raise CannotRead(f"expected at most {MAX_HEADERS} headers in a record, found {count}: send fewer")
+        at += length
+
+
+def _header_count(record: memoryview) -> int:
+    """The last of five numbers: time, offset, length of the key, length of the value, number of headers."""
+    number, at = 0, 1
+    for is_length in (False, False, True, True, False):
+        if at + MAX_VARINT_BYTES > len(record):
+            return 0
+        number, at = decode_varint(record, at)
+        at += max(number, 0) if is_length else 0
+    return number
 
 
 def _gzip(packed: memoryview) -> bytearray:

@@ -1,0 +1,90 @@
+"""A process that has just begun, on streams that are long: it reads in pages, and others get their turn."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.ingestion.decision import registration
+from shared.deciding import catching_up, slices
+from shared.deciding.command_handler import CommandHandler
+from shared.log import Log
+from tests.integration.test_command_handler import register
+
+MODELS, RUNS = ("a", "b", "c", "d"), 60
+
+
+@pytest.fixture
+async def long_log(log: Log) -> Log:
+    """Every model has its runs."""
+    await CommandHandler(log, registration).answer([register(f"run-{n}", m) for m in MODELS for n in range(RUNS)])
+    return log
+
+
+async def test_long_streams_are_read_in_pages_and_each_fact_is_folded_once(
+    long_log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, read = list[int](), long_log.catch_up
+
+    async def counted(*args: Any) -> list[Any]:
+        rows = await read(*args)
+        pages.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(long_log, "catch_up", counted)
+    monkeypatch.setattr(catching_up, "MAX_PAGE_BYTES", 10_000)
+    cold, warm = CommandHandler(long_log, registration), CommandHandler(long_log, registration)
+    await cold.answer([register("run-0", model) for model in MODELS])
+    assert len(pages) > len(MODELS)
+    assert max(pages) < RUNS
+    monkeypatch.undo()
+    await warm.answer([register("run-0", model) for model in MODELS])
+    for model in MODELS:
+        assert (known := cold.histories.get(model)) == warm.histories.get(model)
+        assert known
+        assert known.version == RUNS
+
+
+async def test_an_answer_of_a_later_page_is_not_given_again(long_log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two pages another process answers a message of the batch."""
+    read = long_log.catch_up
+
+    async def overtaken(*args: Any) -> list[Any]:
+        rows = await read(*args)
+        monkeypatch.undo()
+        await CommandHandler(long_log, registration).answer([register("new", MODELS[-1])])
+        return rows
+
+    monkeypatch.setattr(long_log, "catch_up", overtaken)
+    monkeypatch.setattr(catching_up, "MAX_PAGE_BYTES", 10_000)
+    cold = CommandHandler(long_log, registration)
+    assert await cold.answer([register("new", MODELS[-1]), register("run-0", MODELS[0])]) == {}
+
+
+@pytest.mark.parametrize("commands", [1, 200], ids=["folding", "deciding"])
+async def test_others_get_their_turn_while_a_batch_is_answered(
+    long_log: Log, monkeypatch: pytest.MonkeyPatch, commands: int
+) -> None:
+    """With slices of no length: never more than two steps of the work between two turns of another task."""
+    turn, steps = 0, Counter[int]()
+
+    async def another() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def evolve(state: Any, fact: Any) -> Any:
+        steps[turn] += 1
+        return registration.evolve(state, fact)
+
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0)
+    task = asyncio.create_task(another())
+    await CommandHandler(long_log, replace(registration, evolve=evolve)).answer(
+        [register(f"new-{n}", "a") for n in range(commands)]
+    )
+    task.cancel()
+    assert sum(steps.values()) == RUNS + commands
+    assert max(steps.values()) <= 2
