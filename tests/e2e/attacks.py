@@ -63,12 +63,13 @@ class Stranger:
     async def bomb(self, mib: int, topic: str = "model.trained") -> Place:
         """A record of spaces: a thousandth of it on the wire, all of it once it is unpacked."""
         size = (mib + 1) * MIB
-        async with AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             bootstrap_servers=self.cluster.settings.kafka_servers,
             compression_type="gzip",
             max_request_size=size,
             max_batch_size=size,
-        ) as producer:
+        )
+        async with started(producer):
             sent = await producer.send_and_wait(
                 self.cluster.prefix + topic, b" " * (mib * MIB), key=BOMB_KEY, headers=[MARK], partition=0
             )
@@ -97,14 +98,23 @@ class Stranger:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AIOKafkaProducer]:
         """A producer that has begun a transaction; the block ends it."""
-        async with AIOKafkaProducer(
-            bootstrap_servers=self.cluster.settings.kafka_servers, transactional_id=f"stranger-{uuid4().hex}"
-        ) as producer:
+        servers, id = self.cluster.settings.kafka_servers, f"stranger-{uuid4().hex}"
+        async with started(AIOKafkaProducer(bootstrap_servers=servers, transactional_id=id)) as producer:
             await producer.begin_transaction()
             yield producer
 
     def _place(self, sent: RecordMetadata) -> Place:
         return sent.topic.removeprefix(self.cluster.prefix), sent.partition, sent.offset
+
+
+@asynccontextmanager
+async def started(producer: AIOKafkaProducer) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that is stopped also if it cannot start."""
+    try:
+        await producer.start()
+        yield producer
+    finally:
+        await producer.stop()
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from modelog.envelope import encode
 from modelog.events import ModelTrained
 from modelog.values import Artifact
 
+from shared.log.lock_keys import FOLLOWERS
 from tests.e2e import forgery
 from tests.e2e.attacks import MARK, Stranger, foreign_consumers
 from tests.e2e.cluster import DECIDING, Cluster
@@ -32,11 +33,12 @@ HORIZON = (
     "insert into log.event (stream, version, kind, id, data, meta) values ($1, 1, 'drift.recorded', $2, '{}', '{}')"
 )
 CURSOR = "select * from log.cursor where follower = 'relay' for update"
-LEADER = """
-select pg_terminate_backend(pid) from pg_locks join pg_stat_activity using (pid)
- where locktype = 'advisory' and granted and datname = current_database() and pid <> pg_backend_pid() and objsubid = 2
+LEADERS = f"""
+select pg_terminate_backend(pid) from pg_locks
+ where locktype = 'advisory' and granted and {FOLLOWERS} in (classid, objid)
+   and database = (select oid from pg_database where datname = current_database())
 """
-"""Ends the sessions of all leaders, whose locks have two numbers."""
+"""Ends the sessions of all leaders."""
 
 
 class Storm:
@@ -118,7 +120,7 @@ class Storm:
         first = stopped[self.random.randrange(len(stopped))].guarded.pid
         psutil.Process(first).send_signal(signal.SIGSTOP)
         try:
-            await self.cluster.rows(LEADER)
+            await self.cluster.rows(LEADERS)
             await asyncio.sleep(HOLD_SECONDS)
         finally:
             with suppress(psutil.Error):
