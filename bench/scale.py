@@ -20,6 +20,11 @@ class Scale:
     append_seconds: float
     relay_facts: int
     versions: tuple[int, ...]
+    cold_models: int
+    cold_facts: int
+    large_mib: int
+    junk_records: int
+    faulty_reports: int
     rest_seconds: float
     peer_events: int
     peer_seconds: float
@@ -37,6 +42,11 @@ QUICK = Scale(
     append_seconds=0.5,
     relay_facts=30_000,
     versions=(100, 3_000),
+    cold_models=100,
+    cold_facts=300,
+    large_mib=256,
+    junk_records=5_000,
+    faulty_reports=4,
     rest_seconds=2,
     peer_events=800,
     peer_seconds=1,
@@ -53,6 +63,11 @@ FULL = Scale(
     append_seconds=2,
     relay_facts=150_000,
     versions=(100, 10_000, 50_000),
+    cold_models=300,
+    cold_facts=1_800,
+    large_mib=2_048,
+    junk_records=20_000,
+    faulty_reports=20,
     rest_seconds=10,
     peer_events=4_000,
     peer_seconds=3,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bench.paths import append, decide, decode, lag, loop, rebuild, relay, reports, rest, scale
+from bench.paths import append, cold, decide, decode, head_of_line, lag, loop, rebuild, relay, reports, rest, scale
 from bench.runner import Path
 
 PATHS: dict[str, Path] = {
     "decode": decode.measure,
     "decide": decide.measure,
+    "cold": cold.measure,
     "append": append.measure,
     "reports": reports.measure,
     "scale": scale.measure,
@@ -15,5 +16,6 @@ PATHS: dict[str, Path] = {
     "rebuild": rebuild.measure,
     "lag": lag.measure,
     "loop": loop.measure,
+    "head_of_line": head_of_line.measure,
     "rest": rest.measure,
 }

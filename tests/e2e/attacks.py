@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -20,6 +20,8 @@ from tests.e2e.watching import records
 MIB = 1024 * 1024
 MARK = ("stranger", b"1")
 """A header that no service reads: tests recognise by it what a stranger sent."""
+BOMB_KEY = b"bomb"
+"""A record that is parked without its value keeps its key, and not its headers."""
 NODES_IN_JSON = 100_000
 """Nested lists of a deep value: no parser of JSON goes so deep."""
 
@@ -61,14 +63,15 @@ class Stranger:
     async def bomb(self, mib: int, topic: str = "model.trained") -> Place:
         """A record of spaces: a thousandth of it on the wire, all of it once it is unpacked."""
         size = (mib + 1) * MIB
-        async with AIOKafkaProducer(
+        producer = AIOKafkaProducer(
             bootstrap_servers=self.cluster.settings.kafka_servers,
             compression_type="gzip",
             max_request_size=size,
             max_batch_size=size,
-        ) as producer:
+        )
+        async with started(producer):
             sent = await producer.send_and_wait(
-                self.cluster.prefix + topic, b" " * (mib * MIB), key=b"bomb", headers=[MARK], partition=0
+                self.cluster.prefix + topic, b" " * (mib * MIB), key=BOMB_KEY, headers=[MARK], partition=0
             )
         self.sent.add(place := self._place(sent))
         self.unreadable.add(place)
@@ -95,14 +98,23 @@ class Stranger:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AIOKafkaProducer]:
         """A producer that has begun a transaction; the block ends it."""
-        async with AIOKafkaProducer(
-            bootstrap_servers=self.cluster.settings.kafka_servers, transactional_id=f"stranger-{uuid4().hex}"
-        ) as producer:
+        servers, id = self.cluster.settings.kafka_servers, f"stranger-{uuid4().hex}"
+        async with started(AIOKafkaProducer(bootstrap_servers=servers, transactional_id=id)) as producer:
             await producer.begin_transaction()
             yield producer
 
     def _place(self, sent: RecordMetadata) -> Place:
         return sent.topic.removeprefix(self.cluster.prefix), sent.partition, sent.offset
+
+
+@asynccontextmanager
+async def started(producer: AIOKafkaProducer) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that is stopped also if it cannot start."""
+    try:
+        await producer.start()
+        yield producer
+    finally:
+        await producer.stop()
 
 
 @asynccontextmanager
@@ -117,17 +129,21 @@ async def stranger(cluster: Cluster) -> AsyncIterator[Stranger]:
 async def foreign_consumers(cluster: Cluster, service: str, count: int = 12) -> AsyncIterator[None]:
     """Members of a service's group that take partitions, and neither answer nor commit anything."""
     group, topics = cluster.prefix + service, cluster.heard_by(service)
-    async with AsyncExitStack() as members:
-        for _ in range(count):
-            consumer = AIOKafkaConsumer(
-                *topics,
-                bootstrap_servers=cluster.settings.kafka_servers,
-                group_id=group,
-                enable_auto_commit=False,
-                client_id="a-stranger",
-            )
-            await members.enter_async_context(consumer)
+    members = [
+        AIOKafkaConsumer(
+            *topics,
+            bootstrap_servers=cluster.settings.kafka_servers,
+            group_id=group,
+            enable_auto_commit=False,
+            client_id="a-stranger",
+        )
+        for _ in range(count)
+    ]
+    try:
+        await asyncio.gather(*(member.start() for member in members))
         yield
+    finally:
+        await asyncio.gather(*(member.stop() for member in members))
 
 
 def envelope(type: str, model: str, id: str = "", source: str = "/stranger") -> list[tuple[str, bytes]]:

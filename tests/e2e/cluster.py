@@ -20,7 +20,7 @@ from stack import Addresses
 from stack.disposable import Sandbox
 from stack.servers import in_parallel
 from stack.waiting import until
-from tests.e2e.process import ServiceProcess
+from tests.e2e.process import ServiceProcess, lines
 
 EVERY_SERVICE = tuple(names())
 DECIDING = tuple(name for name in names() if isinstance(component(name), Service))
@@ -37,6 +37,7 @@ class Cluster:
         self.settings = self.sandbox.settings
         self.prefix = self.settings.topic_prefix
         self.running: dict[str, ServiceProcess] = {}
+        self.peaks: dict[str, int] = {}
 
     def start(self, *titles: str, module: str = "services") -> None:
         """Start these, each as a process of its own."""
@@ -57,6 +58,7 @@ class Cluster:
 
     async def kill(self, *titles: str) -> None:
         """kill -9, all at once."""
+        self.memory()
         await asyncio.to_thread(in_parallel, [self.running[title].kill for title in titles])
 
     async def stop(self, *titles: str) -> None:
@@ -102,12 +104,14 @@ class Cluster:
         return [self.prefix + event.type for event in component(service).handlers]  # type: ignore[attr-defined]
 
     def memory(self) -> dict[str, int]:
-        """The most bytes of resident memory that each process had until now."""
-        return {title: process.memory for title, process in self.running.items() if process.alive}
+        """The most bytes of resident memory that each process had, those that ended before too."""
+        for title, process in self.running.items():
+            self.peaks[title] = max(self.peaks.get(title, 0), process.memory)
+        return self.peaks
 
     def bugs(self) -> list[dict[str, object]]:
-        """The bugs in all logs."""
-        return [line for process in self.running.values() for line in process.lines() if line.get("event") == "bug"]
+        """The bugs in all logs, those of processes that ended before too."""
+        return [line for log in self.logs.glob("*.log") for line in lines(log) if line.get("event") == "bug"]
 
 
 def facts() -> list[str]:

@@ -11,7 +11,7 @@ import asyncpg
 from modelog.events import Event
 
 from shared.bus.topics import PARKED
-from tests.e2e.attacks import MARK, Place, Stranger, origin
+from tests.e2e.attacks import BOMB_KEY, MARK, Place, Stranger, origin
 from tests.e2e.cluster import Cluster, facts
 from tests.e2e.load import Load
 from tests.e2e.watching import records
@@ -117,7 +117,7 @@ async def _parked(cluster: Cluster, garbage: Mapping[bytes, str], attacker: Stra
     reasons: dict[bytes | None, str] = {}
     for record in await records(cluster, [PARKED]):
         place, reason = origin(cluster, record)
-        if attacker and place in attacker.sent:
+        if place and attacker and (place in attacker.sent or MARK in record.headers or record.key == BOMB_KEY):
             found[place] = reason
         elif place:
             reasons[record.key] = reason

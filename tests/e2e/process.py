@@ -31,6 +31,8 @@ class ServiceProcess:
     @property
     def memory(self) -> int:
         """The most bytes of resident memory that it had until now; where the system keeps no peak, those of now."""
+        if not self.alive:
+            return 0
         status = Path(f"/proc/{self.guarded.pid}/status")
         if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
             return int(peak[1]) * 1024
@@ -48,9 +50,7 @@ class ServiceProcess:
 
     def lines(self) -> list[dict[str, Any]]:
         """The log of this process, without processes before it; a line that is not JSON becomes `{"text": …}`."""
-        with self.log.open("rb") as log:
-            log.seek(self.log_offset)
-            return [_line(line) for line in log.read().decode(errors="replace").splitlines()]
+        return lines(self.log, self.log_offset)
 
     @property
     def health(self) -> str | None:
@@ -89,6 +89,13 @@ class ServiceProcess:
     def mentions(self, word: str) -> bool:
         """Whether the log contains this word."""
         return any(word in str(line) for line in self.lines())
+
+
+def lines(log: Path, offset: int = 0) -> list[dict[str, Any]]:
+    """The lines of a log from this offset on."""
+    with log.open("rb") as file:
+        file.seek(offset)
+        return [_line(line) for line in file.read().decode(errors="replace").splitlines()]
 
 
 def _line(line: str) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from stack import Servers
 from stack.waiting import until
-from tests.e2e.cluster import EVERY_SERVICE, Cluster, new_cluster
+from tests.e2e.cluster import EVERY_SERVICE, new_cluster
 from tests.e2e.invariants import check
+from tests.e2e.killing import kill_server, kill_services
 from tests.e2e.load import running_load
 from tests.e2e.watching import wait_until_idle
 
@@ -39,24 +38,3 @@ async def test_nothing_is_lost_or_doubled_when_every_process_dies_in_turn(
         await check(cluster, load)
         assert {event.model for event in load.sent.values()} == set(load.models)
         assert not cluster.bugs()
-
-
-async def kill_services(cluster: Cluster) -> None:
-    for title in EVERY_SERVICE:
-        await cluster.kill(title)
-        cluster.start(title)
-
-        async def started(title: str = title) -> bool:
-            return cluster.running[title].health is not None
-
-        await until(started, f"{title} started again", seconds=60)
-    await cluster.ready(*EVERY_SERVICE)
-    for kind in ("model.registered", "model.validated", "model.promoted"):
-        await cluster.grows(kind)
-
-
-async def kill_server(cluster: Cluster, servers: Servers, name: Literal["kafka", "postgres"]) -> None:
-    await asyncio.to_thread(servers.kill, name)
-    await asyncio.to_thread(servers.start, name)
-    for kind in ("model.registered", "model.promoted", "drift.recorded"):
-        await cluster.grows(kind)
