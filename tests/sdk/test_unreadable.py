@@ -178,6 +178,11 @@ def test_an_unreadable_record_names_its_cause_where_source_and_id_can_be_read() 
         assert raised.value.cause == cause_of("ci", "1"), raised.value
 
 
+def test_a_reader_may_find_a_message_unreadable_and_name_its_cause() -> None:
+    cause = cause_of("ci", "1")
+    assert (Unreadable("not on this topic", cause).cause, Unreadable("not on this topic").cause) == (cause, None)
+
+
 def test_an_unreadable_record_without_a_valid_source_and_id_has_no_cause() -> None:
     for key, value, headers in [
         record(b"{", ce_id=None),
