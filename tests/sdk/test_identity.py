@@ -46,6 +46,11 @@ def test_the_same_content_has_the_same_digest_in_whatever_order_it_was_sent(even
     assert digest(decode(*encode(event, source="other")).event) == digest(event)
 
 
+def test_the_order_of_names_inside_of_a_list_does_not_count_either() -> None:
+    one, other = ({"layers": [{"a": 1, "b": 2}]}, {"layers": [{"b": 2, "a": 1}]})
+    assert digest(trained(parameters=one)) == digest(trained(parameters=other))
+
+
 @given(events, events)
 def test_other_content_has_another_digest(one: Event, other: Event) -> None:
     assert (digest(one) == digest(other)) == (one.model_dump_json() == other.model_dump_json())

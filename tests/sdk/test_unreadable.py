@@ -17,6 +17,7 @@ from modelog.envelope import (
     encode,
 )
 from modelog.events import ModelTrained, RetrainingRequested
+from modelog.untrusted import NotRead
 
 from tests.sdk.envelopes import record, structured, trained
 
@@ -52,6 +53,15 @@ def test_without_type_id_or_source_it_is_no_event(name: str, content: bytes | No
 @pytest.mark.parametrize("content", [None, "", [1], {"a": 1}])
 def test_without_type_id_or_source_it_is_no_event_in_structured_mode_either(name: str, content: Any) -> None:
     assert f"header `ce_{name}`, found none" in refusal(*structured(**{name: content}))
+
+
+def test_an_attribute_of_structured_mode_is_not_looked_for_in_the_headers() -> None:
+    key, value, headers = structured(id=None)
+    assert "header `ce_id`, found none" in refusal(key, value, [*headers, ("ce_id", b"1")])
+
+
+def test_records_that_were_not_read_are_unreadable_with_the_reason() -> None:
+    assert refusal(None, NotRead("expected smaller batches"), []) == "expected smaller batches"
 
 
 @pytest.mark.parametrize("name", ["id", "source"])
@@ -176,6 +186,11 @@ def test_an_unreadable_record_names_its_cause_where_source_and_id_can_be_read() 
         with pytest.raises(Unreadable) as raised:
             decode(key, value, changed)
         assert raised.value.cause == cause_of("ci", "1"), raised.value
+
+
+def test_a_reader_may_find_a_message_unreadable_and_name_its_cause() -> None:
+    cause = cause_of("ci", "1")
+    assert (Unreadable("not on this topic", cause).cause, Unreadable("not on this topic").cause) == (cause, None)
 
 
 def test_an_unreadable_record_without_a_valid_source_and_id_has_no_cause() -> None:

@@ -170,6 +170,12 @@ def test_the_longest_path_has_1000_characters_and_the_longest_name_255_bytes() -
     assert (reasons("ü" * 127 + "x"), reasons("ü" * 128)) == ([], ["unsafe path"])
 
 
+def test_the_longest_path_may_not_be_inside_of_a_file_either() -> None:
+    folder = "/".join(["x" * 200] * 4)
+    longest = f"{folder}/{'x' * 196}"
+    assert (len(longest), reasons(folder, longest)) == (1000, ["repeated path"])
+
+
 def test_a_file_is_not_a_folder_at_any_depth() -> None:
     assert reasons("a/b", "a/b/c") == ["repeated path"]
 

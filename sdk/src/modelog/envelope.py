@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from hashlib import sha1
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -180,9 +180,10 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     try:
         data = _checked(value)
         if is_structured:
-            envelope = _structured(data)
-            attributes.update(_attributes(envelope))
-            data = _data(envelope)
+            found_attributes, data = _structured(data)
+            attributes.update(found_attributes)
+            if not data:
+                raise Unreadable("expected a CloudEvent with the field `data`, found none: put the event's data there")
         if "traceparent" in found:
             attributes.setdefault("traceparent", _text(found["traceparent"]))
         event = _event(attributes, data)
@@ -218,28 +219,17 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
-def _structured(value: bytes) -> dict[str, Any]:
+def _structured(value: bytes) -> tuple[dict[str, str], bytes]:
     try:
         envelope = json.loads(value.decode())  # from bytes, json would read UTF-16 too, where NUL has other bytes
+        has_data = isinstance(envelope, dict) and "data" in envelope
+        data = json.dumps(envelope["data"]).encode() if has_data else b""
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"expected a CloudEvent as JSON in UTF-8, found {error}") from None
     if not isinstance(envelope, dict):
         raise Unreadable("expected a CloudEvent as a JSON object, found another value: send an object")
-    return envelope
-
-
-def _attributes(envelope: dict[str, Any]) -> dict[str, str]:
     plain = {name: envelope[name] for name in ATTRIBUTES if isinstance(envelope.get(name), (str, int))}
-    return {name: _text(str(content).encode("utf-8", "replace")) for name, content in plain.items()}
-
-
-def _data(envelope: dict[str, Any]) -> bytes:
-    if "data" not in envelope:
-        raise Unreadable("expected a CloudEvent with the field `data`, found none: put the event's data there")
-    try:
-        return json.dumps(envelope["data"]).encode()
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"expected a CloudEvent's data as JSON, found {error}") from None
+    return {name: _text(str(content).encode("utf-8", "replace")) for name, content in plain.items()}, data
 
 
 def _attribute_problem(attributes: dict[str, str]) -> str | None:

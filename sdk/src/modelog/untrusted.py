@@ -42,7 +42,7 @@ def is_deeper(json: bytes, levels: int) -> bool:
 
 def printable(text: str) -> str:
     r"""The text with everything escaped that a terminal or a log would act on: `\x1b`, `\n`, `\u202e` …"""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def problems(error: ValidationError) -> str:
