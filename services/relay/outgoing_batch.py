@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -47,7 +46,7 @@ class OutgoingBatch:
 
     def __init__(self, producer: AIOKafkaProducer, topic_prefix: str, watch: TopicWatch, after: int) -> None:
         self.after = self.last = after
-        self.counts = Counter[str]()
+        self.count = 0
         self.is_full = False
         """Whether there may be more facts behind it in its range."""
         self.refused: dict[str, str] = {}
@@ -67,7 +66,7 @@ class OutgoingBatch:
             else:
                 self.refused[kind] = self._watch.missing.setdefault(kind, "it does not exist")
             self.last = fact["position"]
-            self.counts[kind] += 1
+            self.count += 1
 
     def _append(self, kind: str, partition: int, key: bytes, value: bytes, headers: list[Header]) -> None:
         batches = self._batches.setdefault(kind, {}).setdefault(partition, [])
@@ -102,14 +101,17 @@ class OutgoingBatch:
             if task.done() and (reason := task.result()):
                 self.refused[kind] = reason
 
-    @property
-    def count(self) -> int:
-        """How many facts it has."""
-        return self.counts.total()
+    def counts(self) -> dict[str, int]:
+        """How many facts it has for each topic that has not refused."""
+        return {
+            kind: sum(batch.record_count() for batches in by_partition.values() for batch in batches)
+            for kind, by_partition in self._batches.items()
+            if kind not in self.refused
+        }
 
     def count_acknowledged(self) -> int:
-        """How many of them the topics have that did not refuse."""
-        return self.count - sum(self.counts[kind] for kind in self.refused)
+        """How many of its facts the topics have that did not refuse."""
+        return sum(self.counts().values()) if self.refused else self.count
 
     def cancel(self) -> None:
         """Wait for nothing any more."""
@@ -139,6 +141,8 @@ class OutgoingBatch:
             if isinstance(error, OF_THE_PRODUCER):
                 raise
             return repr(error)
+        except AssertionError:  # of send_batch
+            return "its number of partitions has changed"
         return None
 
     async def _knows(self, topic: str, partitions: set[int]) -> bool:

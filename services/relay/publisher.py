@@ -94,6 +94,7 @@ class Publisher(Work):
         self._watch.made_again.clear()
         await self._hold(to_hold)
         self._holding.miss(self._watch.missing)
+        self._watch.may_make(self._holding.topics)
 
     async def _hold(self, positions: dict[str, int]) -> None:
         if positions:
@@ -104,25 +105,32 @@ class Publisher(Work):
         page = await self._read(self.position, upto, without=self._holding.topics)
         while page.count:
             following = await self._send(page, upto)
-            async with self._connection.transaction():
-                await save_position(self._connection, self._follower, page.last)
-                if page.refused:
-                    await self._hold(dict.fromkeys(page.refused, page.after))
-            self.position = page.last
             RELAYED.inc(page.count_acknowledged())
             if page.refused:
-                self._holding.refuse(page.refused)
-                await self._fence.renew()  # the producer has used sequence numbers for what was refused
+                await self._go_on_without(page)
                 following = await self._read(page.last, upto, without=self._holding.topics)
+            else:
+                await save_position(self._connection, self._follower, page.last)
+            self.position = page.last
             page = following
         if self._holding.topics:  # the last facts of the range may be theirs
             await save_position(self._connection, self._follower, upto)
         # Positions at the end of the range may belong to no fact: their transactions were rolled back.
         self.position = upto
 
+    async def _go_on_without(self, page: OutgoingBatch) -> None:
+        """Save the position behind this page, and hold the topics that have refused it."""
+        async with self._connection.transaction():
+            await self._hold(dict.fromkeys(page.refused, page.after))
+            await save_position(self._connection, self._follower, page.last)
+        self._holding.refuse(page.refused)
+        await self._fence.renew()  # the producer has used sequence numbers for what was refused
+        self._watch.may_make(self._holding.topics)
+
     async def _publish_held(self, kinds: Collection[str]) -> None:
         """Send the next facts of these kinds, whose topics are all at a position below that of the others."""
         held = [self._holding.topics[kind] for kind in kinds]
+        self._watch.may_make(self._holding.topics.keys() - set(kinds))
         after, upto = held[0].position, min(self.position, held[0].position + HELD_POSITIONS)
         size = replace(self._page_size, max_facts=min(self._page_size.max_facts, *(topic.max_facts for topic in held)))
         page = await self._read(after, upto, size, only=kinds)
@@ -134,11 +142,12 @@ class Publisher(Work):
         if last >= self.position:
             await held_topics.release(self._connection, took, last)
         RELAYED.inc(page.count_acknowledged())
-        self._holding.took(took, page.counts)
+        self._holding.took(took, page.counts())
         self._holding.refuse(page.refused)
         await self._hold({})
         if page.refused:
             await self._fence.renew()
+        self._watch.may_make(self._holding.topics)
 
     async def _read(
         self,

@@ -127,6 +127,7 @@ async def test_setup_raises_the_limits_of_existing_topics_and_names_what_it_does
         runtime, REGISTERED, max_message_bytes="1000", retention_ms="5000", cleanup_policy="compact",
         min_insync_replicas="3", segment_bytes="2000000",
     )  # fmt: skip
+    await until(lambda: is_configured(runtime, REGISTERED), "the new settings", seconds=20)
     assert set(await setup(runtime.settings)) == {
         f"topic {topic}: raised max.message.bytes from 1000 to 6291456",
         f"topic {topic}: raised retention.ms from 5000 to -1",
@@ -134,8 +135,18 @@ async def test_setup_raises_the_limits_of_existing_topics_and_names_what_it_does
         "Kafka removes events of a model that has newer events; set it to delete",
         f"topic {topic}: expected min.insync.replicas of at most 1, its replicas, found 3: nothing can be written",
     }
-    found = await configuration(runtime, REGISTERED)
-    assert (found["max.message.bytes"], found["retention.ms"], found["segment.bytes"]) == ("6291456", "-1", "2000000")
+
+    async def raised() -> bool:
+        found = await configuration(runtime, REGISTERED)
+        names = ("max.message.bytes", "retention.ms", "segment.bytes", "cleanup.policy")
+        return [found[name] for name in names] == ["6291456", "-1", "2000000", "compact"]
+
+    await until(raised, "the raised limits, and the other settings as they were", seconds=20)
+
+
+async def is_configured(runtime: Runtime, kind: str) -> bool:
+    """Whether the broker that answers knows the settings of the test."""
+    return (await configuration(runtime, kind))["segment.bytes"] == "2000000"
 
 
 async def configuration(runtime: Runtime, kind: str) -> dict[str, str]:
@@ -144,3 +155,21 @@ async def configuration(runtime: Runtime, kind: str) -> dict[str, str]:
     async with administration(runtime.settings) as admin:
         (answer,) = await admin.describe_configs([asked])
     return {entry[0]: entry[1] for entry in answer.resources[0][4]}
+
+
+async def test_a_missing_topic_that_cannot_be_made_is_named_and_holds_up_no_other(runtime: Runtime) -> None:
+    log = Log(runtime.pool)
+    await append(log, "fraud", registered(1), promoted(1))
+    async with relaying(runtime):
+        await until_published(runtime, 2)
+    await delete_topic(runtime, PROMOTED)
+    await until(lambda: is_gone(runtime, PROMOTED), "a deleted topic")
+    await append(log, "fraud", promoted(1), registered(2), promoted(2))
+    no_broker_has_so_many = runtime.settings.model_copy(update={"topic_replicas": 3})
+    unable = Runtime(no_broker_has_so_many, runtime.pool, runtime.policy)
+    async with relaying(unable) as own:
+        await until_on_topic(runtime, REGISTERED, [1, 4])
+        assert "could not be made: InvalidReplicationFactor" in await until_held(own, PROMOTED)
+        await make_topics(runtime.settings)
+        await until_on_topic(runtime, PROMOTED, [2, 3, 5])
+        await until_reported(own, "relay", ready=True, lag=0, why=None)
