@@ -17,7 +17,7 @@ START = "start it with `make up`, or check the address in the environment"
 def explain(error: BaseException, settings: Settings) -> str | None:
     """A sentence about a server that does not answer or refuses, or None where the error is a bug in modelog."""
     url = urlsplit(settings.postgres_url.get_secret_value())
-    postgres, database = f"{url.hostname}:{url.port or 5432}", url.path.removeprefix("/")
+    postgres, database = url.netloc.rpartition("@")[2], url.path.removeprefix("/")
     reason = str(error) or type(error).__name__
     match error:
         case KafkaError():

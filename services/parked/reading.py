@@ -18,6 +18,7 @@ from shared.bus.originals import originals
 from shared.bus.topics import PARKED, administration
 from shared.runtime.postgres import answers
 from shared.runtime.runtime import Runtime
+from shared.runtime.waiting import run_until_stopped
 
 Idle = Callable[[Runtime], Awaitable[None]]
 Keep = Callable[[Runtime, Sequence["ConsumerRecord[Any, Any]"]], Awaitable[None]]
@@ -60,7 +61,9 @@ async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
         while not runtime.stopping.is_set():
             if not consumer.partitions_for_topic(topic):
                 raise NoBatch(f"the topic {topic} was deleted")
-            found = await _next(consumer)
+            found = await run_until_stopped(runtime.stopping, _next(consumer))
+            if found is None:
+                return
             if found:
                 await keep(runtime, found)
                 await consumer.commit()

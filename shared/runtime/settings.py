@@ -6,17 +6,20 @@ import sys
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from modelog.policy import DEFAULT, Policy
 from modelog.store import Store
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """Every setting of every service. `make up` writes them to `.modelog/env`, which is read when it is there."""
 
-    model_config = SettingsConfigDict(env_prefix="MODELOG_", env_file=".modelog/env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MODELOG_", env_file=".modelog/env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     kafka_servers: str
     """`host:port`, several with commas."""
@@ -41,6 +44,22 @@ class Settings(BaseSettings):
     """Where `/livez`, `/readyz` and `/metrics` answer; 0 is a free port, which the log line at the start names."""
     graceful_seconds: float = 30.0
     """How long a stopping process may take to finish its batch."""
+
+    @field_validator("postgres_url")
+    @classmethod
+    def _is_url(cls, url: SecretStr) -> SecretStr:
+        """A password with / ? # or @ in it would be read as the host, and printed by whoever cannot find that host."""
+        try:
+            parts = urlsplit(url.get_secret_value())
+        except ValueError:
+            parts = urlsplit("")
+        cut = "@" in parts.path or parts.fragment or (parts.netloc and "@" in parts.query and "@" not in parts.netloc)
+        if parts.scheme not in {"postgres", "postgresql"} or cut or parts.netloc.count("@") > 1:
+            raise ValueError(
+                "expected postgresql://user:password@host:port/database, found another text: "
+                "write / ? # @ and : in the password as %2F %3F %23 %40 and %3A"
+            )
+        return url
 
     def store(self) -> Store:
         """The object store that holds the bytes."""

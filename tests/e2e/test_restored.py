@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -76,32 +77,33 @@ async def position(cluster: Cluster) -> int:
         await log.close()
 
 
-@pytest.mark.long
+@pytest.mark.parametrize(
+    ("promotions", "end"), [(3, Cluster.stop), pytest.param(20, Cluster.kill, marks=pytest.mark.long)]
+)
 async def test_after_a_restore_every_message_is_answered_once_and_topics_and_views_are_those_of_the_log(
-    servers: Servers, tmp_path: Path
+    servers: Servers, tmp_path: Path, promotions: int, end: Callable[[Cluster, str], Awaitable[None]]
 ) -> None:
     async with new_cluster(servers.addresses, tmp_path) as cluster:
         cluster.start("all")
         await cluster.ready("all")
         async with running_load(cluster, tmp_path, rate=15, models=10) as load:
-            await cluster.grows("model.promoted", by=20)
+            await cluster.grows("model.promoted", by=promotions)
             await cluster.stop("all")
             await asyncio.to_thread(back_up, servers, tmp_path / "backup")
             kept = await position(cluster)
             cluster.start("all")
-            await cluster.grows("model.promoted", by=20)
+            await cluster.grows("model.promoted", by=promotions)
         await wait_until_idle(cluster)
         lost = await position(cluster) - kept
-        await cluster.kill("all")
+        await end(cluster, "all")
 
         await asyncio.to_thread(restore, servers, tmp_path / "backup")
         assert await position(cluster) == kept
         await delete_topics_of_facts(cluster)
         await drop_views(cluster)
-
         assert (await operations(cluster, "setup"))[0] == 0
 
-        async def restored() -> str | None:  # Kafka takes a while to forget the members of the process that was killed
+        async def restored() -> str | None:  # Kafka takes a while to forget the members of a process that was killed
             status, output = await operations(cluster, "restored")
             return None if status else output
 
