@@ -10,7 +10,7 @@ LIMITS_SECONDS = {
     "shared.bus.watch:STALLED_SECONDS": 3.0,
     "shared.bus.watch:GROUP_STALLED_SECONDS": 5.0,
     "shared.bus.watch:GROUP_SECONDS": 1.0,
-    "shared.log.follower:STALLED_SECONDS": 3.0,
+    "shared.log.progress:STALLED_SECONDS": 3.0,
 }
 
 if __name__ == "__main__":
