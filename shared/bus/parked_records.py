@@ -85,6 +85,11 @@ def digest_of(key: bytes | None, value: bytes | None, headers: Iterable[tuple[st
     return sha256(content + b"\n" + (value or b"")).digest()
 
 
+def original_of(record: ConsumerRecord[Any, Any]) -> tuple[str, int, int, bytes]:
+    """Topic, partition, offset and digest of a record."""
+    return record.topic, record.partition, record.offset, digest_of(record.key, record.value, record.headers)
+
+
 def is_parkings(header: str) -> bool:
     """Whether this name belongs to the headers that parking adds."""
     return header.lower().startswith(HEADER_PREFIX)

@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-import structlog
-from modelog.envelope import Message, Unreadable
+from modelog.envelope import Message
 from modelog.events import Event
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
-from shared.bus.dead_letters import DeadLetter, DeadLetters
+from shared.bus.dead_letters import DeadLetters
 from shared.bus.open_records import OpenRecord
+from shared.bus.parking import OUTCOMES, Parking, handled
 from shared.bus.reading import LogReader, expected_on, read_all
 from shared.bus.troubles import Troubles
 from shared.domain.command import Cause, CausedCommand
@@ -30,7 +30,6 @@ from shared.domain.decider import Command
 from shared.runtime.errors import is_transient
 from shared.runtime.runtime import Context
 
-logger = structlog.get_logger()
 T = TypeVar("T")
 
 MAX_RUNNING_HANDLERS = 256
@@ -41,9 +40,6 @@ GATE_SECONDS = 0.01
 """How long the handlers of new records are waited for, so that those that are quick are answered together."""
 
 BUCKETS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
-handled = Counter("modelog_handled", "Messages by what became of them", ["service", "type", "outcome"])
-OUTCOMES = ("answered", "nothing", "repeated", "parked")
-"""Decided on, nothing to decide, answered before and not readable any more, parked."""
 append_seconds = Histogram("modelog_append_seconds", "Decide and append a batch", ["service"], buckets=BUCKETS_SECONDS)
 hop_seconds = Histogram(
     "modelog_hop_seconds", "From a message's time to its answer", ["service"], buckets=BUCKETS_SECONDS
@@ -101,11 +97,11 @@ class Processor:
         self.name = name
         self.handlers = {event: (handler, handler.is_slow) for event, handler in handlers.items()}
         self.answer = answer
-        self.dead_letters = dead_letters
         self.log = log
         self.context = context
         self.troubles = Troubles()
         self._expected = partial(expected_on, prefix=topic_prefix, heard=self.handlers.keys())
+        self.parking = Parking(name, dead_letters, log, self.troubles, self._expected)
         self._queues: dict[str, deque[PendingMessage]] = {}
         self._ready: dict[str, None] = {}
         """The models whose first message is ready, in the order in which they became so."""
@@ -148,7 +144,7 @@ class Processor:
                 started.append(pending.task)
             self._enqueue(pending)
         if failed:
-            self._beside(self._park(failed))
+            self._beside(self.parking.park(failed))
         if started:
             await asyncio.wait(started, timeout=GATE_SECONDS)
         await self._answer_ready()
@@ -255,7 +251,7 @@ class Processor:
                     commands.append((pending, CausedCommand(command, Cause.of(pending.message))))
         self._close(nothing, "nothing")
         if failed:
-            self._beside(self._park(failed))
+            self._beside(self.parking.park(failed))
         if commands:
             with append_seconds.labels(self.name).time():
                 await self._decide(commands)
@@ -265,7 +261,7 @@ class Processor:
             await self._persist(self.answer, [caused for _, caused in commands])
         except Exception as error:
             if len(commands) == 1:
-                return self._beside(self._park([(commands[0][0].opened, error)]))
+                return self._beside(self.parking.park([(commands[0][0].opened, error)]))
             # One of the messages causes the error; deciding each alone shows which.
             for command in commands:
                 await self._decide([command])
@@ -280,29 +276,6 @@ class Processor:
             pending.opened.close()
             if pending.message.time is not None:
                 self._hop_seconds.observe(max(0.0, (now - pending.message.time).total_seconds()))
-
-    async def _park(self, failed: Sequence[tuple[OpenRecord, Exception]]) -> None:
-        """Park these records, except those that were answered before: a stricter reader passes them over."""
-        letters = [(opened, self._letter(opened, error)) for opened, error in failed]
-        causes = {letter.cause for _, letter in letters if letter.cause is not None}
-        answered = await self._persist(self.log.answered, causes) if causes else set()
-        parked = [letter for _, letter in letters if letter.cause not in answered]
-        if parked:
-            # Any error: a record that is not parked would be lost.
-            await self.troubles.persist(lambda: self.dead_letters.park(parked, datetime.now(UTC)), lambda _: True)
-        for opened, letter in letters:
-            event = self._expected(opened.record.topic)
-            if event is not None:
-                handled.labels(self.name, event.type, "repeated" if letter.cause in answered else "parked").inc()
-            opened.close()
-
-    def _letter(self, opened: OpenRecord, error: Exception) -> DeadLetter:
-        record = opened.record
-        if isinstance(error, Unreadable):
-            return DeadLetter(record, str(error), error.cause)
-        logger.error("bug", service=self.name, topic=record.topic, offset=record.offset, exc_info=error)
-        sentence = f"{self.name} has a bug, {type(error).__name__}: {error}; correct it, then send the message again"
-        return DeadLetter(record, sentence)
 
     async def _persist(self, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
         """What `work` returns, repeated while its errors are transient."""

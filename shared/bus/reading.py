@@ -17,6 +17,9 @@ from shared.bus.open_records import OpenRecord
 RECORDS_IN_SLICE = 100
 """Records that are decoded before the event loop does something else; about 2 ms."""
 
+Original = tuple[str, int, int, bytes]
+"""Topic, partition, offset and digest of a record."""
+
 
 class LogReader(Protocol):
     """What a service asks the log about the messages that it hears."""
@@ -26,6 +29,9 @@ class LogReader(Protocol):
 
     async def answered(self, causes: Iterable[UUID]) -> set[UUID]:
         """Those of the causes that a fact of the log names."""
+
+    async def parked_before(self, service: str, originals: Collection[Original]) -> set[Original]:
+        """Those of the records that the service has parked."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,17 @@ select c.cause
  where (select count(*) from log.event where (meta ->> 'cause')::uuid = c.cause) > 0
 """
 
+PARKED = """
+select o.topic, o.partition, o."offset", o.digest
+  from unnest($2::text[], $3::int[], $4::bigint[], $5::bytea[]) o (topic, partition, "offset", digest)
+ where exists (select from log.parked p
+                where (p.topic, p.partition, p."offset", p.digest) = (o.topic, o.partition, o."offset", o.digest)
+                  and p.service = $1)
+"""
+
+Original = tuple[str, int, int, bytes]
+"""Topic, partition, offset and digest of a record."""
+
 
 class Log:
     """The log in one Postgres database."""
@@ -106,6 +117,10 @@ class Log:
     async def answered(self, causes: Iterable[UUID]) -> set[UUID]:
         """Those of these causes that any fact names, in any stream."""
         return {row["cause"] for row in await self.pool.fetch(ANSWERED, list(causes))}
+
+    async def parked_before(self, service: str, originals: Collection[Original]) -> set[Original]:
+        """Those of these records that the service has parked."""
+        return {tuple(row) for row in await self.pool.fetch(PARKED, service, *zip(*originals, strict=True))}
 
     async def settled(self) -> int:
         """The position up to which the log will never change again."""

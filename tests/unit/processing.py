@@ -31,6 +31,7 @@ class Service:
         self.parked: dict[str, str] = {}
         self.facts: dict[tuple[int, UUID], Message[Fact]] = {}
         self.causes: set[UUID] = set()
+        self.offsets_parked: set[int] = set()
         self.fails: Callable[[list[str]], Exception | None] = lambda _: None
         self.open = OpenRecords()
         context = Context(NOON, DEFAULT, {})
@@ -51,6 +52,9 @@ class Service:
 
     async def answered(self, causes: Iterable[UUID]) -> set[UUID]:
         return self.causes & set(causes)
+
+    async def parked_before(self, _: str, originals: Collection[Any]) -> set[Any]:
+        return {original for original in originals if original[2] in self.offsets_parked}
 
     async def start(self, *records: Any) -> None:
         """Take the records, and answer what is ready."""

@@ -11,7 +11,8 @@ from modelog.envelope import Message, Unreadable, cause_of
 from modelog.events import ModelTrained, ModelValidated, PromotionRequested
 
 from shared.bus import troubles
-from shared.bus.processor import MAX_RUNNING_HANDLERS, handled
+from shared.bus.parking import handled
+from shared.bus.processor import MAX_RUNNING_HANDLERS
 from shared.runtime.runtime import Context
 from tests.examples import validated
 from tests.unit.processing import Service, record
@@ -247,6 +248,15 @@ async def test_a_record_that_cannot_be_read_any_more_and_was_answered_is_passed_
     service.causes = {cause_of("/test", "7")}
     assert await service.take(bad) == []
     assert not service.parked
+
+
+async def test_a_record_that_was_parked_before_is_passed_over() -> None:
+    service = Service(same)
+    bad, other = record("bad", offset=1_001), record("other", offset=1_002)
+    bad.headers = other.headers = ()
+    service.offsets_parked = {1_001}
+    await service.take(bad, other)
+    assert service.parked.keys() == {"other"}
 
 
 async def test_messages_are_counted_by_their_type_and_outcome() -> None:
