@@ -1,7 +1,8 @@
-"""Every topic read again from its beginning: all is recognised, so no fact is new and nothing is parked again."""
+"""Every topic read again from its beginning: all is recognised, so no fact is new and nothing is parked."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -50,11 +51,11 @@ async def reset_offsets(cluster: Cluster) -> None:
             await consumer.commit(dict.fromkeys(places, 0))
 
 
-async def logged_and_parked(cluster: Cluster) -> tuple[list[tuple[int, str]], list[Place]]:
-    """Position and id of every fact, and the origin of every parked record."""
+async def logged_and_parked(cluster: Cluster) -> tuple[list[tuple[int, str]], Counter[Place]]:
+    """Position and id of every fact, and how often each origin is parked."""
     rows = await cluster.rows("select position, id from log.event order by position")
-    parked = [place for record in await records(cluster, [PARKED]) if (place := origin(cluster, record)[0])]
-    return [(row["position"], str(row["id"])) for row in rows], sorted(parked)
+    places = [origin(cluster, record)[0] for record in await records(cluster, [PARKED])]
+    return [(row["position"], str(row["id"])) for row in rows], Counter(place for place in places if place)
 
 
 @pytest.mark.parametrize("forget", [delete_groups, reset_offsets])
