@@ -35,7 +35,7 @@ SAMPLE_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 """How long the last messages may take to be answered."""
 MAX_MEGABYTES, MAX_BYTES_PER_FACT = 250, 100
-"""At the end, and as growth: sixteen bytes for the id of a fact, the rest for the deciders' state of a version."""
+"""At the end, and as growth: the deciders remember every version of a model; ids are looked up in the log."""
 SAMPLE = """
 select coalesce(pg_sequence_last_value('log.position'), 0) as facts,
        settled - coalesce((select position from log.cursor where follower = 'relay'), 0) as relay,
@@ -159,7 +159,7 @@ def _rows(
     )
     grows = (
         f"by {growth:.1f} MB/min over the second half, by least squares, with {facts:,.0f} facts/min. The models stay "
-        "the same; their histories keep each version, and the id of each fact"
+        "the same, and their histories keep each version"
     )
     first, last = samples[0], samples[-1]
     sent = f"{steady.sent:,} in {last.minutes:.1f} min; {used}"
