@@ -27,11 +27,14 @@ EXTEND_SECONDS = 60.0
 def publishing() -> OpenWork:
     """The work of a relay; after an error it begins again from its cursor, with a new producer."""
     page_size, holding = PageSize(), Holding()
+    watch: TopicWatch | None = None
 
     @asynccontextmanager
     async def publish(leadership: Leadership) -> AsyncIterator[Publisher]:
+        nonlocal watch
         settings = leadership.runtime.settings
-        fence, watch = FencedProducer(settings), TopicWatch(settings)
+        fence, watch = FencedProducer(settings), watch or TopicWatch(settings)
+        watch.may_make(())
         try:
             await watch.look()
             await fence.renew()

@@ -85,14 +85,15 @@ class Publisher(Work):
         is_first, self._looks = self._looks == 0, self._watch.looks
         known = await held_topics.read_held(self._connection)
         to_hold = {kind: self.position for kind in self._watch.missing if kind not in known}
+        made_again = set(self._watch.made_again)
         if self.position:
-            if self._watch.made_again:
-                logger.warning("topics have lost their records, they are filled again", kinds=[*self._watch.made_again])
+            if made_again:
+                logger.warning("topics have lost their records, they are filled again", kinds=sorted(made_again))
             # When it begins, the relay does not know whether an empty topic had records: looking for facts tells.
             to_hold |= {kind: 0 for kind in self._watch.empty if is_first and kind not in known}
-            to_hold |= dict.fromkeys(self._watch.made_again, 0)
-        self._watch.made_again.clear()
+            to_hold |= dict.fromkeys(made_again, 0)
         await self._hold(to_hold)
+        self._watch.made_again -= made_again
         self._holding.miss(self._watch.missing)
         self._watch.may_make(self._holding.topics)
 

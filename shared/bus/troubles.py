@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import structlog
 
+from shared.runtime.waiting import stray_cancellations_raised
+
 logger = structlog.get_logger()
 T = TypeVar("T")
 
@@ -36,7 +38,8 @@ class Troubles:
         try:
             while True:
                 try:
-                    return await work()
+                    with stray_cancellations_raised():
+                        return await work()
                 except Exception as error:
                     if not is_transient(error):
                         raise

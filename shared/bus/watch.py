@@ -92,6 +92,8 @@ class Watch:
         self._topics_at = time.monotonic()
         with suppress(KafkaError, OSError):
             found = set(self.consumer.topics) & await existing_topics(self.runtime.settings)
+            if gone := sorted(set(existing) - found):
+                self._report([f"the topic {topic} is missing" for topic in gone], 0, 0)
             return found != set(existing)
         return False
 

@@ -72,7 +72,8 @@ async def migrate(connection: asyncpg.Connection, *, after: bool = False) -> lis
         await connection.execute("select log.extend()")  # before the first append, which may come before the relay's
         return done
     finally:
-        await connection.execute("select pg_advisory_unlock($1)", LOCK)
+        if not connection.is_closed():  # the lock ended with it, and the first error is raised
+            await connection.execute("select pg_advisory_unlock($1)", LOCK)
 
 
 async def _apply(connection: asyncpg.Connection, name: str, sql: str, applied: str | None, *, replaced: bool) -> bool:

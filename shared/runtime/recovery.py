@@ -10,7 +10,7 @@ import structlog
 
 from shared.runtime.errors import is_transient
 from shared.runtime.runtime import Runtime
-from shared.runtime.waiting import sleep_until_stopped
+from shared.runtime.waiting import sleep_until_stopped, stray_cancellations_raised
 
 logger = structlog.get_logger()
 
@@ -27,7 +27,8 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
     while not runtime.stopping.is_set():
         began = time.monotonic()
         try:
-            await work()
+            with stray_cancellations_raised():
+                await work()
             pause = FIRST_PAUSE_SECONDS
         except Exception as error:
             if not is_transient(error) or _is_cancelled():

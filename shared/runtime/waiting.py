@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import stamina
+from modelog.errors import TransientError
 
 from shared.runtime.errors import is_transient
 
 T = TypeVar("T")
 
 MAX_PAUSE_SECONDS = 5.0
+
+
+class StrayCancellation(TransientError):
+    """An awaited future was cancelled, and not the task: aiokafka does so when it loses a broker."""
+
+
+@contextmanager
+def stray_cancellations_raised() -> Iterator[None]:
+    """Raise StrayCancellation where nobody has cancelled this task, which would end as if somebody had."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise StrayCancellation("a client of a server cancelled its own work") from error
 
 
 async def sleep_until_stopped(stopping: asyncio.Event, seconds: float) -> None:
@@ -67,7 +84,7 @@ async def run_beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run `works` for as long as the block runs; after an error in a work, cancel the block and raise that error."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
+            tasks = [group.create_task(_noticed(work)) for work in works]
             try:
                 yield
             finally:
@@ -75,3 +92,8 @@ async def run_beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
                     task.cancel()
     except* Exception as problems:
         raise problems.exceptions[0] from None
+
+
+async def _noticed(work: Coroutine[Any, Any, None]) -> None:
+    with stray_cancellations_raised():
+        await work

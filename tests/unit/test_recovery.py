@@ -100,3 +100,14 @@ async def test_a_cancelled_component_ends_also_where_its_cleanup_meets_a_transie
     running.cancel()
     with pytest.raises(ConnectionError, match="no answer"):
         await asyncio.wait_for(running, 10)
+
+
+async def test_a_cancellation_that_is_not_of_the_task_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiokafka cancels futures that it waits for when it loses a broker."""
+
+    def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    process = Process(monkeypatch)
+    await process.run(cancelled, returns)
+    assert "StrayCancellation" in str(process.health.components["relay"]["detail"])
