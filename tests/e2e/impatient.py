@@ -8,9 +8,10 @@ from services.__main__ import main
 
 LIMITS_SECONDS = {
     "shared.bus.watch:STALLED_SECONDS": 3.0,
-    "shared.bus.watch:GROUP_STALLED_SECONDS": 5.0,
+    "shared.bus.watch:GROUP_STALLED_SECONDS": 4.0,
     "shared.bus.watch:GROUP_SECONDS": 1.0,
     "shared.log.progress:STALLED_SECONDS": 3.0,
+    "shared.log.progress:HORIZON_SECONDS": 1.0,
 }
 
 if __name__ == "__main__":

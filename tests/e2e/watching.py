@@ -27,7 +27,7 @@ async def wait_until_idle(cluster: Cluster, seconds: float = 120.0) -> None:
         return last == before != -1 and not await lags(cluster)
 
     not_yet = (OSError, asyncpg.PostgresError)
-    await until(idle, f"an idle registry ({cluster.logs})", seconds=seconds, every=0.5, not_yet=not_yet)
+    await until(idle, f"an idle registry ({cluster.logs})", seconds=seconds, every=0.2, not_yet=not_yet)
 
 
 async def _settled(cluster: Cluster) -> int:
