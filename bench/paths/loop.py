@@ -9,13 +9,15 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
+from modelog import Registry
 from modelog.values import Artifact
 
 from bench.clock import percentile
 from bench.cores import Cores
 from bench.events import trained
-from bench.hops import Took, hops
+from bench.hops import Received, Took, hops
 from bench.kafka import batches, consuming, producing, records
 from bench.loading import META
 from bench.looping import looped, open_registry, receiving, runs_of_each, runs_of_one
@@ -48,36 +50,44 @@ async def measure(bench: Bench) -> list[Row]:
             rate: await _floor(sandbox, rate, topic)
             for rate, topic in zip(bench.scale.loop_rates, UNREAD, strict=False)
         }
-        artifact = await asyncio.to_thread(uploaded, sandbox)
         took: dict[tuple[int, str], Took] = {}
-        async with serving(sandbox, *SERVICES):
-            for rate, floor in floors.items():
+        async with open_registry(sandbox) as registry, receiving(registry) as received:
+            client = Client(bench, sandbox, await asyncio.to_thread(uploaded, sandbox), registry, received)
+            async with serving(sandbox, *SERVICES):
+                for rate, floor in floors.items():
+                    for shape in (EACH, ONE):
+                        took[rate, shape], note = await client.loop(rate, shape, "together")
+                        rows += _rows(rate, shape, took[rate, shape], floor, note)
+            rate = max(floors)
+            async with AsyncExitStack() as apart:
+                await asyncio.gather(*(apart.enter_async_context(serving(sandbox, name)) for name in SERVICES))
                 for shape in (EACH, ONE):
-                    took[rate, shape], note = await _looped(bench, sandbox, artifact, rate, shape, "together")
-                    rows += _rows(rate, shape, took[rate, shape], floor, note)
-        rate = max(floors)
-        async with AsyncExitStack() as apart:
-            await asyncio.gather(*(apart.enter_async_context(serving(sandbox, name)) for name in SERVICES))
-            for shape in (EACH, ONE):
-                slower, note = await _looped(bench, sandbox, artifact, rate, shape, "apart")
-                rows += _rows_apart(rate, shape, slower, took[rate, shape], note)
+                    slower, note = await client.loop(rate, shape, "apart")
+                    rows += _rows_apart(rate, shape, slower, took[rate, shape], note)
     return rows
 
 
-async def _looped(
-    bench: Bench, sandbox: Sandbox, artifact: Artifact, rate: int, shape: str, tag: str
-) -> tuple[Took, str]:
-    """The times of the runs, and a note with their answers and the cores that were used."""
-    count, name = round(rate * bench.scale.loop_seconds), f"{tag}-{shape[:3]}-{rate}"
-    bench.progress(f"loop: {count:,} runs at {rate}/s, {shape}, services {tag}")
-    runs = runs_of_each(name, count, artifact) if shape == EACH else runs_of_one(name, count, artifact)
-    async with open_registry(sandbox) as registry, receiving(registry) as received:
-        await looped(registry, received, runs_of_each(f"warm-{name}", WARM_UP_RUNS, artifact), 25)
+@dataclass(frozen=True)
+class Client:
+    """A pipeline that publishes runs of this artifact, and a subscriber to their final answers."""
+
+    bench: Bench
+    sandbox: Sandbox
+    artifact: Artifact
+    registry: Registry
+    received: Received
+
+    async def loop(self, rate: int, shape: str, tag: str) -> tuple[Took, str]:
+        """The times of the runs, and a note with their answers and the cores that were used."""
+        count, name = round(rate * self.bench.scale.loop_seconds), f"{tag}-{shape[:3]}-{rate}"
+        self.bench.progress(f"loop: {count:,} runs at {rate}/s, {shape}, services {tag}")
+        await looped(self.registry, self.received, runs_of_each(f"warm-{name}", WARM_UP_RUNS, self.artifact), 25)
+        make_runs = runs_of_each if shape == EACH else runs_of_one
         cores = Cores()
-        sent, answers = await looped(registry, received, runs, rate)
-    ends = Counter(message.event.type for _, _, message in answers)
-    note = f"{', '.join(f'{n:,} {kind}' for kind, n in ends.items())}; {cores.described()}"
-    return await hops(sandbox, sent, answers), note
+        sent, answers = await looped(self.registry, self.received, make_runs(name, count, self.artifact), rate)
+        ends = Counter(message.event.type for _, _, message in answers)
+        note = f"{', '.join(f'{n:,} {kind}' for kind, n in ends.items())}; {cores.described()}"
+        return await hops(self.sandbox, sent, answers), note
 
 
 def _rows(rate: int, shape: str, took: Took, floor: Sequence[float], note: str) -> list[Row]:
