@@ -14,8 +14,6 @@ MAX_RECORDS, MAX_BYTES = 1_000, 32 * 1024 * 1024
 """Records that are taken at once, and after how many bytes no more are taken."""
 MAX_RECORDS_OF_PARTITION = 250
 """Of each partition at first: a partition with many records delays the others by so many at most."""
-RECORDS_IN_STEP = 10
-"""Records that are unpacked before their bytes are counted; a record can have as many as an unpacked batch."""
 SMALL_BATCH_RECORDS = 500
 """With fewer records nothing is fetched until they are answered. aiokafka would fetch at once, get the first one or two
 records that come, and fetch no more while these wait: all that comes meanwhile would wait for the batch after next."""
@@ -56,7 +54,11 @@ class FlowConsumer(Consumer):
 
     async def _take(self) -> Taken:
         taken, left = Taken(), Budget()
-        self._open(await super().getmany(timeout_ms=int(IDLE_SECONDS * 1000), max_records=RECORDS_IN_STEP), taken, left)
+        self._open(
+            await super().getmany(timeout_ms=int(IDLE_SECONDS * 1000), max_records=MAX_RECORDS_OF_PARTITION),
+            taken,
+            left,
+        )
         if taken:
             for most in (MAX_RECORDS_OF_PARTITION, MAX_RECORDS):
                 for partition in (*taken, *(self.assignment() - taken.keys())):
@@ -67,11 +69,9 @@ class FlowConsumer(Consumer):
 
     async def _fill(self, partition: TopicPartition, taken: Taken, left: Budget, most: int) -> None:
         """Take the records of a partition that are here, up to so many."""
-        while len(taken.get(partition, ())) < most and left.records > 0 and left.nbytes > 0:
-            found: Taken = await super().getmany(partition, max_records=RECORDS_IN_STEP)
-            if not found:
-                return
-            self._open(found, taken, left)
+        limit = min(most - len(taken.get(partition, ())), left.records)
+        if limit > 0 and left.nbytes > 0:
+            self._open(await super().getmany(partition, max_records=limit), taken, left)
 
     def _open(self, found: Taken, taken: Taken, left: Budget) -> None:
         # Without any await since the consumer's position passed them: a commit in between would lose them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -27,7 +27,7 @@ class Batch(Generic[S]):
     """Some streams while commands for them are answered.
 
     `known` has what is known of each stream. `answered` has the causes that it is known to have answered, each with the
-    digest of what was answered: at least those among the causes of the commands that `known` has the answers of.
+    digest of what was answered: all those of the commands whose answer `known` may have.
     """
 
     def __init__(self, decider: Decider[S, Any], snapshots: Snapshots[S], known: dict[str, History[S]]) -> None:
@@ -37,7 +37,6 @@ class Batch(Generic[S]):
         self.known = known
         self.answered: dict[str, dict[UUID, str | None]] = {stream: {} for stream in known}
         self.slices = Slices()
-        self._asked = set[UUID]()
 
     async def catch_up(self, log: Log, commands: Mapping[str, Sequence[CausedCommand[Any]]]) -> None:
         """Read what the log has by now of the streams of these commands.
@@ -45,37 +44,40 @@ class Batch(Generic[S]):
         A history whose last fact is not in the log is dropped, and the stream is read again.
         """
         causes = [(stream, caused.cause.id) for stream, some in commands.items() for caused in some]
-        self._asked = {cause for _, cause in causes}
-        await self._read(log, list(commands), causes)
-        conflicts = [
-            (stream, caused.cause.conflict.id)
-            for stream, some in commands.items()
-            if (answered := self.answered[stream])
-            for caused in some
-            if caused.cause.conflicts_with(answered.get(caused.cause.id))
-        ]
-        if conflicts:
-            self._asked = {cause for _, cause in conflicts}
-            await self._read(log, [], conflicts)
+        remaining = await self._read_page(log, list(commands), causes)
+        if remaining:
+            while remaining:
+                remaining = await self._read_page(log, remaining)
+            # Again: a later page may have been read behind an answer that the first page did not see.
+            await self._read_page(log, [], causes)
+        if conflicts := list(self._conflicts(commands)):
+            await self._read_page(log, [], conflicts)
 
-    async def _read(self, log: Log, streams: Sequence[str], causes: Sequence[tuple[str, UUID]]) -> None:
-        while streams or causes:
-            known = {stream: self.known[stream] for stream in streams}
-            rows = await log.catch_up(self.reader, known, causes, MAX_PAGE_BYTES)
-            # A fact that is appended after this page is read with the next page, and brings its cause.
-            streams, causes = [], []
-            for row in rows:
-                if row["what"] == "more":
-                    streams = list(known)[list(known).index(row["stream"]) :]
-                else:
-                    self._take(row)
-                await self.slices.pause()
+    def _conflicts(self, commands: Mapping[str, Sequence[CausedCommand[Any]]]) -> Iterator[tuple[str, UUID]]:
+        for stream, some in commands.items():
+            if answered := self.answered[stream]:
+                causes = [caused.cause for caused in some]
+                yield from ((stream, c.conflict.id) for c in causes if c.conflicts_with(answered.get(c.id)))
+
+    async def _read_page(
+        self, log: Log, streams: Sequence[str], causes: Sequence[tuple[str, UUID]] = ()
+    ) -> Sequence[str]:
+        """Take the rows of a page, and return the streams that are not read to their end."""
+        rows = await log.catch_up(
+            self.reader, {stream: self.known[stream] for stream in streams}, causes, MAX_PAGE_BYTES
+        )
+        for row in rows:
+            if row["what"] == "more":
+                return streams[streams.index(row["stream"]) :]
+            self._take(row)
+            await self.slices.pause()
+        return []
 
     def _take(self, row: Mapping[str, Any]) -> None:
-        stream, cause = row["stream"], row["cause"]
-        if cause in self._asked:
-            self.answered[stream][cause] = row["digest"]
+        stream = row["stream"]
         match row["what"]:
+            case "answered":
+                self.answered[stream][row["cause"]] = row["digest"]
             case "fact":
                 history = self.known[stream]
                 state, data = history.state, row["data"]

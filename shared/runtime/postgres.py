@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
@@ -35,8 +35,7 @@ async def session(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConnecti
         try:
             yield connection
         finally:
-            if not connection.is_closed():
-                await _reset(connection)
+            await _reset(connection)
 
 
 async def _reset(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
@@ -44,7 +43,8 @@ async def _reset(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -
     try:
         await connection.reset()
     except BaseException as error:
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):  # it was lost, and has left the pool
+            connection.terminate()
         if not isinstance(error, Exception):
             raise
 

@@ -133,7 +133,8 @@ async def _open(settings: Settings) -> asyncpg.Pool:
     except (asyncpg.InvalidParameterValueError, asyncpg.InvalidCatalogNameError) as error:
         raise NotSetUp(f"found {error}: run `python -m operations setup`") from error
     try:
-        if await pool.fetchval("select to_regclass('log.parked') is not null"):
+        # What setup makes last of all that this version needs.
+        if await pool.fetchval("select to_regproc('log.page') is not null"):
             return pool
     except asyncpg.InsufficientPrivilegeError:
         pass

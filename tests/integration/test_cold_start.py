@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.ingestion.decision import registration
-from shared.deciding import catching_up, slices
+from shared.deciding import catching_up, slices, snapshots
 from shared.deciding.command_handler import CommandHandler
 from shared.log import Log
 from tests.integration.test_command_handler import register
@@ -47,20 +47,32 @@ async def test_long_streams_are_read_in_pages_and_each_fact_is_folded_once(
         assert known.version == RUNS
 
 
-async def test_an_answer_of_a_later_page_is_not_given_again(long_log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two pages another process answers a message of the batch."""
+@pytest.mark.parametrize("snapshot", [False, True], ids=["in its facts", "in a snapshot"])
+async def test_an_answer_of_a_later_page_is_not_given_again(
+    long_log: Log, monkeypatch: pytest.MonkeyPatch, snapshot: bool
+) -> None:
+    """Between two pages another process answers a message of the batch, and may store a snapshot."""
     read = long_log.catch_up
 
     async def overtaken(*args: Any) -> list[Any]:
         rows = await read(*args)
-        monkeypatch.undo()
-        await CommandHandler(long_log, registration).answer([register("new", MODELS[-1])])
+        monkeypatch.setattr(long_log, "catch_up", read)
+        with monkeypatch.context() as patch:
+            patch.setattr(snapshots, "SNAPSHOT_FACTS", 1 if snapshot else 1_000)
+            patch.setattr(snapshots, "SNAPSHOT_BYTES_PER_FACT", 10**9)
+            another = CommandHandler(long_log, registration)
+            await another.answer([register("new", MODELS[-1])])
+            if another.writing_snapshot:
+                await another.writing_snapshot
         return rows
 
     monkeypatch.setattr(long_log, "catch_up", overtaken)
     monkeypatch.setattr(catching_up, "MAX_PAGE_BYTES", 10_000)
-    cold = CommandHandler(long_log, registration)
-    assert await cold.answer([register("new", MODELS[-1]), register("run-0", MODELS[0])]) == {}
+    # Without a state that knows the run, only the log can tell that the message was answered.
+    forgetful = replace(registration, decide=lambda _state, command: registration.decide(registration.initial, command))
+    cold = CommandHandler(long_log, forgetful)
+    assert await cold.answer([register("run-0", MODELS[0]), register("new", MODELS[-1])]) == {}
+    assert await long_log.pool.fetchval("select count(*) from log.state_snapshot") == snapshot
 
 
 @pytest.mark.parametrize("commands", [1, 200], ids=["folding", "deciding"])

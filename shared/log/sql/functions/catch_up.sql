@@ -4,11 +4,11 @@
 --   answered  `cause` of _causes has an answer of _source in `stream`; `digest` is of the content that was answered
 --   restart   the last fact that the decider knows of `stream` is not in the log: a failover or a restore lost it
 --   snapshot  the stored state (`data`, `blocks`) at `version`, of a stream of which nothing is known, or no more
---   fact      the next fact, with `data` if its kind is in _kinds, and `cause` and `digest` if it is of _source
+--   fact      the next fact, with `data` if its kind is in _kinds
 --   more      `stream` and those after it may have more: at about _max_bytes the answer ends
 --
 -- _streams, _versions, _positions, _ids: an element for each stream with the last fact that is known, version 0 if none.
--- STABLE: all queries see what the calling statement sees, so the causes that are missing here are of later facts.
+-- STABLE: all queries see what the calling statement sees, so a cause that is missing has no answer in what was read.
 create or replace function log.catch_up(
   _streams text[], _versions int[], _positions bigint[], _ids uuid[],
   _decider text, _fold text, _source text, _kinds text[], _max_bytes int,
@@ -68,11 +68,8 @@ begin
            select 'snapshot', c.stream, s.version, s.position, s.id, null, null, null, s.state::text, s.blocks
             where s.version is not null
             union all (
-           select 'fact', c.stream, e.version, e.position, e.id, e.kind,
-                  case when e.meta ->> 'source' = _source then (e.meta ->> 'cause')::uuid end,
-                  case when e.meta ->> 'source' = _source then e.meta ->> 'digest' end,
-                  case when e.kind = any (_kinds) then e.data::text end,
-                  null
+           select 'fact', c.stream, e.version, e.position, e.id, e.kind, null, null,
+                  case when e.kind = any (_kinds) then e.data::text end, null
              from log.event e
             where e.stream = c.stream
               and e.version > case when c.is_known then c.version else coalesce(s.version, 0) end
