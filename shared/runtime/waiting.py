@@ -92,6 +92,9 @@ async def run_beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
                     task.cancel()
     except* Exception as problems:
         raise problems.exceptions[0] from None
+    finally:
+        for work in works:
+            work.close()  # where its task was cancelled before it began
 
 
 async def _noticed(work: Coroutine[Any, Any, None]) -> None:

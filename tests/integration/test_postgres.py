@@ -9,11 +9,17 @@ from shared.log import Log
 from shared.runtime.postgres import connect, session
 
 
+LOCKS = """
+select count(*) from pg_locks join pg_database d on d.oid = database
+ where locktype = 'advisory' and datname = current_database()
+"""
+
+
 async def test_the_settings_and_locks_of_a_session_end_with_its_block(log: Log) -> None:
     async with session(log.pool) as connection:
         await connection.execute("set work_mem = '7MB'; select pg_advisory_lock(7)")
     assert await log.pool.fetchval("show work_mem") != "7MB"
-    assert await log.pool.fetchval("select count(*) from pg_locks where locktype = 'advisory'") == 0
+    assert await log.pool.fetchval(LOCKS) == 0
 
 
 async def interrupted(pool: asyncpg.Pool) -> None:
