@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from modelog.envelope import Message
 from modelog.events import Event
@@ -32,8 +33,9 @@ from shared.runtime.runtime import Context
 
 T = TypeVar("T")
 
-MAX_RUNNING_HANDLERS = 256
-"""Handlers that wait for I/O at a time; what they read is bounded by whoever reads it."""
+MAX_HANDLERS_OF_MODEL = 8
+"""Handlers of a model that wait for I/O at a time. Those of all models are bounded by the open records, and what they read
+by whoever reads it: slow models would use a common bound up."""
 MAX_MESSAGES_ANSWERED = 1_000
 """Messages that are decided and appended together."""
 GATE_SECONDS = 0.01
@@ -106,7 +108,7 @@ class Processor:
         self._ready: dict[str, None] = {}
         """The models whose first message is ready, in the order in which they became so."""
         self._answering = asyncio.Lock()
-        self._slots = asyncio.Semaphore(MAX_RUNNING_HANDLERS)
+        self._slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         # Finding a metric by its label costs 1 µs: this is found once, `handled` once for each batch and type.
         self._hop_seconds = hop_seconds.labels(name)
@@ -187,7 +189,7 @@ class Processor:
         return pending
 
     async def _run(self, handler: Handler, message: Message[Event], context: Context) -> Command | None:
-        async with self._slots:
+        async with self._slots.setdefault(message.event.model, asyncio.Semaphore(MAX_HANDLERS_OF_MODEL)):
             return await self._persist(handler.command, message, context)  # type: ignore[arg-type]
 
     def _enqueue(self, pending: PendingMessage) -> None:

@@ -8,7 +8,6 @@ import pytest
 from shared.log import Log
 from shared.runtime.postgres import connect, session
 
-
 LOCKS = """
 select count(*) from pg_locks join pg_database d on d.oid = database
  where locktype = 'advisory' and datname = current_database()

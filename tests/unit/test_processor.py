@@ -12,7 +12,7 @@ from modelog.events import ModelTrained, ModelValidated, PromotionRequested
 
 from shared.bus import troubles
 from shared.bus.parking import handled
-from shared.bus.processor import MAX_RUNNING_HANDLERS
+from shared.bus.processor import MAX_HANDLERS_OF_MODEL
 from shared.runtime.runtime import Context
 from tests.examples import validated
 from tests.unit.processing import Service, record
@@ -120,20 +120,20 @@ async def test_a_batch_is_decided_together() -> None:
     assert service.batches == [["a/run", "a/next", "b/run"]]
 
 
-async def test_at_most_256_handlers_run_at_a_time() -> None:
-    running = most = 0
+async def test_at_most_eight_handlers_of_a_model_wait_at_a_time_and_those_of_others_beside_them() -> None:
+    slow, running = asyncio.Event(), list[str]()
 
     async def handler(message: Message[ModelTrained], _: Context) -> Any:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        for _turn in range(3):
-            await asyncio.sleep(0)
-        running -= 1
+        running.append(message.event.model)
+        await slow.wait()
         return message.event
 
-    assert len(await Service(handler).take(*(record(f"m{n}") for n in range(400)))) == 400
-    assert most == MAX_RUNNING_HANDLERS == 256
+    service = Service(handler)
+    await service.start(*(record("many", f"run-{n}") for n in range(400)), record("other"))
+    assert running == ["many"] * MAX_HANDLERS_OF_MODEL + ["other"]
+    slow.set()
+    await service.open.wait_until_closed(list(service.open.partitions))
+    assert len(running) == 401
 
 
 async def test_where_a_handler_has_nothing_to_ask_nothing_is_decided() -> None:
