@@ -19,15 +19,19 @@ Offsets = Mapping[TopicPartition, int]
 
 async def wait_until_idle(cluster: Cluster, seconds: float = 120.0) -> None:
     """Wait until every message is answered, every fact is published, and no view is behind."""
-    last = -1
+    last, behind = -1, dict[str, int]()
 
     async def idle() -> bool:
-        nonlocal last
+        nonlocal last, behind
         before, last = last, await _settled(cluster)
-        return last == before != -1 and not await lags(cluster)
+        behind = await lags(cluster)
+        return last == before != -1 and not behind
 
     not_yet = (OSError, asyncpg.PostgresError)
-    await until(idle, f"an idle registry ({cluster.logs})", seconds=seconds, every=0.2, not_yet=not_yet)
+    try:
+        await until(idle, f"an idle registry ({cluster.logs})", seconds=seconds, every=0.2, not_yet=not_yet)
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}; settled and shown up to {last}, records behind: {behind}") from error
 
 
 async def _settled(cluster: Cluster) -> int:
