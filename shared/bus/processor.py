@@ -34,8 +34,8 @@ from shared.runtime.runtime import Context
 T = TypeVar("T")
 
 MAX_HANDLERS_OF_MODEL = 8
-"""Handlers of a model that wait for I/O at a time. Those of all models are bounded by the open records, and what they read
-by whoever reads it: slow models would use a common bound up."""
+"""Handlers of a model that wait for I/O at a time. All together are bounded by the open records, and what they read is
+bounded by whoever reads it: slow models would use a common bound up."""
 MAX_MESSAGES_ANSWERED = 1_000
 """Messages that are decided and appended together."""
 GATE_SECONDS = 0.01
