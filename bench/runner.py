@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from bench.row import Row
 from bench.sandbox import bench_sandbox
 from bench.scale import Scale
+from services.__main__ import GC_THRESHOLDS
 from stack import Addresses
 from stack.disposable import Sandbox
 
@@ -39,7 +41,8 @@ T = TypeVar("T")
 
 
 def begin(work: Coroutine[Any, Any, T]) -> T:
-    """Run this on the event loop that the services use, so that both have the same speed."""
+    """Run this on the event loop and with the garbage collection that the services use, so that the speed is theirs."""
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         import uvloop  # noqa: PLC0415  (not on Windows)
     except ImportError:

@@ -18,7 +18,7 @@ from modelog.values import Artifact, File
 from bench.clock import percentile
 from bench.events import trained
 from bench.hops import Received
-from bench.kafka import producing, records
+from bench.kafka import Sent, producing, records
 from bench.looping import looped, open_registry, receiving, runs_of_each
 from bench.paths.reports import uploaded
 from bench.row import Row
@@ -112,7 +112,8 @@ async def _until_answered(sandbox: Sandbox, send: Send) -> float:
 @asynccontextmanager
 async def _large(bench: Bench, sandbox: Sandbox) -> AsyncIterator[Send]:
     artifact = await asyncio.to_thread(_uploaded_large, sandbox, bench.scale.large_mib)
-    yield lambda: _reported(sandbox, [artifact], 0)
+    sending = _encoded(sandbox, [artifact])
+    yield lambda: _reported(sandbox, sending, 0)
 
 
 def _uploaded_large(sandbox: Sandbox, mib: int) -> Artifact:
@@ -152,12 +153,16 @@ async def _faulty(bench: Bench, sandbox: Sandbox) -> AsyncIterator[Send]:
         )
         for n in range(bench.scale.faulty_reports)
     ]
-    yield lambda: _reported(sandbox, artifacts, 1 / REPORTS_PER_SECOND)
+    sending = _encoded(sandbox, artifacts)
+    yield lambda: _reported(sandbox, sending, 1 / REPORTS_PER_SECOND)
 
 
-async def _reported(sandbox: Sandbox, artifacts: Sequence[Artifact], pause_seconds: float) -> list[RecordMetadata]:
-    """Report each of these artifacts as a run of another model."""
-    sending = list(records(sandbox, (trained(f"disturbing-{n}", "run", found) for n, found in enumerate(artifacts))))
+def _encoded(sandbox: Sandbox, artifacts: Sequence[Artifact]) -> list[Sent]:
+    """A report of each of these artifacts as a run of another model."""
+    return list(records(sandbox, (trained(f"disturbing-{n}", "run", found) for n, found in enumerate(artifacts))))
+
+
+async def _reported(sandbox: Sandbox, sending: Sequence[Sent], pause_seconds: float) -> list[RecordMetadata]:
     sent: list[RecordMetadata] = []
     async with producing(sandbox) as producer:
         for topic, key, value, headers in sending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,24 @@ from shared.domain.sentences import shown
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
+WORKING_SHARE = 0.4
+"""Of its time, that a thread reads and computes digests; in the rest others have the processors. Without pauses, the
+p99 of other models on 2 cores is 4 times theirs alone; with them twice, and a file takes 1.7 times as long."""
+
 
 class Stopped(Exception):
     """Nobody waits for these bytes any more."""
 
 
 def chunks(response: BaseHTTPResponse, stopped: Callable[[], bool]) -> Iterator[bytes]:
-    """The bytes of an object; raise Stopped between two chunks."""
-    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+    """The bytes of an object, with a pause after each chunk but the last; raise Stopped between two chunks."""
+    began = time.perf_counter()
+    for number, chunk in enumerate(response.stream(CHUNK_BYTES, decode_content=False)):
         if stopped():
             raise Stopped
+        if number:
+            time.sleep((time.perf_counter() - began) * (1 / WORKING_SHARE - 1))
+        began = time.perf_counter()
         yield chunk
 
 

@@ -13,6 +13,8 @@ from typing import Literal
 
 from modelog.values import File, Items, Value
 
+NO_NAMES = {"", ".", ".."}
+DRIVE = re.compile("[A-Za-z]:")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 MAX_PATH_CHARS = 1000
 MAX_PROBLEMS = 10
@@ -85,12 +87,13 @@ def _unsafe(path: str) -> str | None:
     if not path:
         return "which is empty"
     # Before anything that reads all of it.
-    if len(path) > MAX_PATH_CHARS or any(len(name.encode("utf-8", "replace")) > 255 for name in path.split("/")):
+    names = path.split("/") if len(path) <= MAX_PATH_CHARS else []
+    if not names or any(len(name) > 63 and len(name.encode("utf-8", "replace")) > 255 for name in names):
         return "which is above 1000 characters or has a name above 255 bytes"
-    if path.startswith("/") or re.match("[A-Za-z]:", path):
+    if path.startswith("/") or DRIVE.match(path):
         return "which is absolute"
-    if "\\" in path or any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+    if "\\" in path or (not path.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in path)):
         return "which has a backslash or a control character"
-    if any(name in ("", ".", "..") for name in path.split("/")):
+    if not NO_NAMES.isdisjoint(names):
         return "which has an empty name, . or .. in it"
     return None
