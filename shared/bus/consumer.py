@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -74,6 +74,7 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self.open = OpenRecords()
         self.assigned: frozenset[TopicPartition] | None = None
         self.kafka: FlowConsumer | None = None
+        self._made_again: set[str] = set()
         self._committing = asyncio.Lock()
 
     async def run(self, runtime: Runtime) -> None:
@@ -89,12 +90,13 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             return await sleep_until_stopped(runtime.stopping, TOPICS_SECONDS)
         broker = self._broker(sorted(existing))
         try:
+            await watch.remember_topics()
             await broker.connect()  # which sets how consumers are made
             config = broker.config.broker_config
             config.builder = partial(self._make, config.builder)
             await broker.start()
             async with run_beside(self._commit_forever()):
-                await self._watch(runtime, watch, existing)
+                await self._watch(runtime, watch)
                 await self._drain(runtime)
         finally:
             self._drop(self.open.partitions.keys())
@@ -153,7 +155,7 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         opened = (self.open.opened(record) for record in records)
         await self.processor.take([record for record in opened if record is not None])
 
-    async def _watch(self, runtime: Runtime, watch: Watch, existing: set[str]) -> None:
+    async def _watch(self, runtime: Runtime, watch: Watch) -> None:
         while not runtime.stopping.is_set():
             assert self.kafka is not None
             if self.kafka.broken is not None:
@@ -161,9 +163,19 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 return await sleep_until_stopped(runtime.stopping, UNREADABLE_PAUSE_SECONDS)
             if await watch.check(self.kafka):
                 return
-            if await watch.topics_changed(existing):
-                return
+            if changed := await watch.changed_topics():
+                return self._start_again(changed)
             await sleep_until_stopped(runtime.stopping, 1.0)
+
+    def _start_again(self, topics: Collection[str]) -> None:
+        """Read these topics from their beginning when their partitions are assigned next, and commit nothing before.
+
+        The offsets of a topic that was made again are of other records. Kafka forgets those of a deleted topic, but
+        this consumer may have committed others since.
+        """
+        logger.warning("topics were deleted or made again", service=self.name, topics=sorted(topics))
+        self._made_again |= set(topics)
+        self._drop([place for place in self.open.partitions if place.topic in topics])
 
     async def _drain(self, runtime: Runtime) -> None:
         """Take no more, and let the open records end within the time that a stopping process has."""
@@ -187,6 +199,11 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self._drop(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        assert self.kafka is not None
+        for place in assigned:
+            if place.topic in self._made_again:
+                self.kafka.seek(place, 0)
+        self._made_again -= self.kafka.subscription()
         self.assigned = frozenset(assigned)
 
     def _drop(self, partitions: Any) -> None:
@@ -204,9 +221,16 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             if self.kafka is None:
                 return
             for place in self.assigned or ():
+                if place.topic in self._made_again:
+                    continue
                 if (position := self.kafka.read_to(place)) is not None:
                     self.open.passed(place, position)
-            if not (offsets := self.open.committable()):
+            offsets = {
+                place: offset
+                for place, offset in self.open.committable().items()
+                if place.topic not in self._made_again
+            }
+            if not offsets:
                 return
             try:
                 await self.kafka.commit(offsets)

@@ -18,7 +18,7 @@ from prometheus_client import Gauge
 from shared.bus.flow import FlowConsumer
 from shared.bus.group_progress import GroupProgress
 from shared.bus.open_transactions import open_transactions
-from shared.bus.topics import existing_topics
+from shared.bus.topic_ids import topic_ids
 from shared.runtime.postgres import answers
 from shared.runtime.runtime import Runtime
 
@@ -38,7 +38,9 @@ transaction that holds records back."""
 GROUP_STALLED_SECONDS = 60.0
 """The same for the partitions of other members: a member that reads a large artifact commits nothing meanwhile."""
 GROUP_SECONDS = 5.0
-"""Between two checks of the group, and of the topics that exist."""
+"""Between two checks of the group, and for each."""
+TOPICS_SECONDS = 1.0
+"""Between two looks whether a topic was deleted or made again."""
 
 
 class Watch:
@@ -53,6 +55,7 @@ class Watch:
         self._fetched_at = self._progressed_at = self._group_at = self._topics_at = time.monotonic()
         self._last: dict[TopicPartition, int] = {}
         self._lags: set[TopicPartition] = set()
+        self._topic_ids: dict[str, bytes] = {}
         self._withheld_since: dict[TopicPartition, float] = {}
 
     def report_missing(self) -> None:
@@ -85,17 +88,27 @@ class Watch:
             logger.error("the consumer is stuck, replacing it", service=self.consumer.name)
         return silent > STUCK_SECONDS
 
-    async def topics_changed(self, existing: Collection[str]) -> bool:
-        """Whether a topic of the service was deleted or made since the consumer subscribed to the `existing`."""
-        if time.monotonic() - self._topics_at < GROUP_SECONDS:
-            return False
+    async def remember_topics(self) -> None:
+        """The topics as the consumer is about to subscribe to them; raise what Kafka raises."""
+        async with asyncio.timeout(GROUP_SECONDS):
+            self._topic_ids = await topic_ids(await self._connected(), self.consumer.topics)
+
+    async def changed_topics(self) -> set[str]:
+        """The topics of the service that were deleted, made, or made again since they were remembered."""
+        if time.monotonic() - self._topics_at < TOPICS_SECONDS:
+            return set()
         self._topics_at = time.monotonic()
-        with suppress(KafkaError, OSError):
-            found = set(self.consumer.topics) & await existing_topics(self.runtime.settings)
-            if gone := sorted(set(existing) - found):
-                self._report([f"the topic {topic} is missing" for topic in gone], 0, 0)
-            return found != set(existing)
-        return False
+        try:
+            async with asyncio.timeout(GROUP_SECONDS):
+                found = await topic_ids(await self._connected(), self.consumer.topics)
+        except (KafkaError, OSError) as error:
+            logger.warning("the topics cannot be looked at", service=self.consumer.name, error=repr(error))
+            await self._close_admin()
+            return set()
+        changed = {topic for topic in self.consumer.topics if found.get(topic) != self._topic_ids.get(topic)}
+        if changed:
+            self._report([f"the topic {topic} was deleted or made again" for topic in sorted(changed)], 0, 0)
+        return changed
 
     async def close(self) -> None:
         """Forget the lag, and close the connection to Kafka."""

@@ -14,7 +14,7 @@ from shared.bus import consumer as bus
 from shared.bus import watch
 from shared.bus.consumer import ServiceConsumer
 from shared.bus.open_records import OpenRecord
-from shared.bus.topics import make_topics
+from shared.bus.topics import administration, make_topics
 from shared.bus.troubles import Troubles
 from shared.log import Log
 from shared.runtime.postgres import connect
@@ -253,3 +253,22 @@ async def test_an_open_transaction_that_holds_records_back_is_named(
         await member.took(b"behind")
         await member.is_ready(partitions=3)
     assert member.taken == [b"behind"]
+
+
+async def test_a_topic_that_was_made_again_is_read_from_its_beginning(registry: Settings, log: Log) -> None:
+    """With more records than before, so that Kafka does not refuse the offset where the consumer was."""
+    topic = registry.topic_prefix + TOPIC
+    before, after = [b"before %d" % n for n in range(3)], [b"after %d" % n for n in range(9)]
+    async with Member(registry, log).running() as member, administration(registry) as admin:
+        await member.is_ready(partitions=3)
+        await send(registry, *before)
+        await member.took(*before)
+        await admin.delete_topics([topic])
+        await until(lambda: _made(registry, topic), f"{topic} made again", every=0.01)
+        await send(registry, *after)
+        await member.took(*after)
+        await member.is_ready(partitions=3)
+
+
+async def _made(settings: Settings, topic: str) -> bool:
+    return bool(await make_topics(settings, [topic]))
