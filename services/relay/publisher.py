@@ -114,9 +114,10 @@ class Publisher(Work):
                 await save_position(self._connection, self._follower, page.last)
             self.position = page.last
             page = following
-        if self._holding.topics:  # the last facts of the range may be theirs
+        if self.position < upto:
+            # The last facts of the range may be of held topics, and its last positions of no facts: their transactions
+            # were rolled back, or Postgres has crashed, which skips some.
             await save_position(self._connection, self._follower, upto)
-        # Positions at the end of the range may belong to no fact: their transactions were rolled back.
         self.position = upto
 
     async def _go_on_without(self, page: OutgoingBatch) -> None:

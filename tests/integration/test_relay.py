@@ -13,7 +13,7 @@ from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired
 from shared.bus.producer import make_producer
 from shared.bus.topics import make_topics
 from shared.log import Log
-from shared.runtime.postgres import session
+from shared.runtime.postgres import connect, session
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
 from tests.examples import promoted, registered, retired
@@ -134,3 +134,13 @@ async def test_a_relay_stands_by_while_an_older_program_holds_the_lock(runtime: 
         await older.execute("select pg_advisory_lock(24302)")
         async with relaying(runtime) as own:
             await until_reported(own, "relay", ready=True, role="standby")
+
+
+async def test_the_cursor_passes_positions_that_belong_to_no_fact(runtime: Runtime, database: str) -> None:
+    """As after a crash of Postgres, which skips positions, or a transaction that was rolled back."""
+    await append(Log(runtime.pool), "fraud", registered(7))
+    async with await connect(database, None, size=1) as owner:
+        await owner.execute("select setval('log.position', 33)")
+    async with relaying(runtime):
+        await until_published(runtime, 33)
+    assert len(await read(runtime, 1)) == 1
