@@ -20,7 +20,7 @@ down: $(READY) ## end what `make up` started; the data stays
 	@$(PYTHON) -m stack down $(ARGS)
 
 # Two workers on the servers of a single stack; a module stays in its worker. The longest groups come first.
-WORKERS := -n 2 --dist loadgroup --no-loadscope-reorder
+WORKERS := -n 2 --dist loadscope --no-loadscope-reorder
 
 test: $(READY) ## run every test but the long ones: unit, sdk, integration, e2e
 	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests $(ARGS)

@@ -15,7 +15,12 @@ from shared.log.migrations import migrate  # noqa: E402
 from shared.runtime.settings import Settings  # noqa: E402
 from stack import Addresses, running  # noqa: E402
 from stack.disposable import Sandbox, disposable  # noqa: E402
-from tests.workers import pytest_collection_modifyitems, pytest_configure, pytest_configure_node  # noqa: E402, F401
+from tests.workers import (  # noqa: E402
+    pytest_collection_modifyitems,  # noqa: F401
+    pytest_configure,  # noqa: F401
+    pytest_configure_node,  # noqa: F401
+    pytest_xdist_make_scheduler,  # noqa: F401
+)
 
 
 @pytest.fixture(scope="session")

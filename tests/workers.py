@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from stack import running
 
@@ -32,11 +33,23 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["stack"] = node.config.stack_env
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
+    """Keeps the tests of a module in a worker, for its fixtures, and those of a group.
+
+    Not the marker `xdist_group`: xdist 3.8 writes it into a field of an item that pytest 9.2 does not read.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return next((name for start, name in GROUPS.items() if module.startswith(start)), module)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """Give each worker group after group."""
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module together, for its fixtures, and begin with the longest group."""
+    """Begin with the longest groups."""
     items.sort(key=lambda item: not item.nodeid.startswith(tuple(GROUPS)))
-    for item in items:
-        module = item.nodeid.partition("::")[0]
-        group = next((name for start, name in GROUPS.items() if module.startswith(start)), module)
-        item.add_marker(pytest.mark.xdist_group(group))
