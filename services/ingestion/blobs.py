@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WORKING_SHARE = 0.4
 """Of its time, that a thread reads and computes digests; in the rest others have the processors. Without pauses, the
-p99 of other models on 2 cores is 4 times theirs alone; with them twice, and a file takes 1.7 times as long."""
+p99 of other models on 2 cores is 4 times theirs alone; with them about twice, and a file takes 1.3 times as long."""
 
 
 class Stopped(Exception):
