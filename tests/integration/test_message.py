@@ -58,7 +58,7 @@ async def test_a_parked_message_is_named_with_the_reason(
     capsys.readouterr()
     assert await became(opened, cause_of("/tests", "astray"), "/tests", "astray")
     out = capsys.readouterr().out
-    assert out.startswith("Parked by retraining at 20")
+    assert "\nParked by retraining at 20" in f"\n{out}"
     assert place in out
     assert "expected drift.detected" in out
 
@@ -68,5 +68,5 @@ async def test_of_an_unknown_message_is_said_what_that_can_mean(
 ) -> None:
     assert not await became(opened, uuid4())
     out = capsys.readouterr().out
-    assert out.startswith("No fact names it as its cause")
+    assert "\nNo fact names it as its cause" in f"\n{out}"
     assert "modelog_lag" in out
