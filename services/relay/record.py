@@ -10,10 +10,10 @@ import orjson
 from aiokafka.partitioner import DefaultPartitioner
 from modelog.envelope import MAX_FACT_BYTES, Header, encode_binary
 
+from shared.log.entries import ACTOR_SCHEMA
+
 MAX_KNOWN_PARTITIONS = 50_000
 """Models whose partition is remembered: computing it takes 1.4 µs, reading it from the cache 0.1."""
-ACTOR_SCHEMA = 2
-"""In facts of an older schema `meta.actor` is the source of the message, and the actor is not known."""
 MAX_DIGITS = 40
 """Of a whole number that is sent digit by digit."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 from modelog._kafka.consumer import Consumer
 
-from shared.bus.open_records import OpenRecords, nbytes
+from shared.bus.open_records import OpenRecords
 
 MAX_RECORDS, MAX_BYTES = 1_000, 32 * 1024 * 1024
 """Records that are taken at once, and after how many bytes no more are taken."""
@@ -77,8 +77,7 @@ class FlowConsumer(Consumer):
         # Without any await since the consumer's position passed them: a commit in between would lose them.
         for partition, records in found.items():
             for record in records:
-                self.open_records.add(record)
-                left.nbytes -= nbytes(record)
+                left.nbytes -= self.open_records.add(record)
             left.records -= len(records)
             taken.setdefault(partition, []).extend(records)
 

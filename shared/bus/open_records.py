@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
+from modelog._kafka.consumer import size_of
 
 MAX_OPEN_RECORDS = 1_000
 """Open records of a partition; with more it is paused."""
@@ -83,10 +84,12 @@ class OpenRecords:
         self.partitions: dict[TopicPartition, OpenPartition] = {}
         self.changed = asyncio.Event()
 
-    def add(self, record: ConsumerRecord[Any, Any]) -> None:
-        """The record is open from now on; those of a partition come in the order of their offsets."""
+    def add(self, record: ConsumerRecord[Any, Any]) -> int:
+        """The record is open from now on; return its bytes. Those of a partition come in the order of their offsets."""
         place = TopicPartition(record.topic, record.partition)
-        self.partitions.setdefault(place, OpenPartition()).add(record.offset, nbytes(record))
+        nbytes = size_of(record)
+        self.partitions.setdefault(place, OpenPartition()).add(record.offset, nbytes)
+        return nbytes
 
     def opened(self, record: ConsumerRecord[Any, Any]) -> OpenRecord | None:
         """The record that was added; None if its partition was dropped since."""
@@ -132,9 +135,3 @@ class OpenRecords:
         while self.count(places):
             self.changed.clear()
             await self.changed.wait()
-
-
-def nbytes(record: ConsumerRecord[Any, Any]) -> int:
-    """Bytes of key, value and headers."""
-    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers
