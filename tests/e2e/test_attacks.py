@@ -11,9 +11,9 @@ from modelog.events import DriftDetected, ModelTrained
 
 from stack import Addresses
 from stack.waiting import until
-from tests.e2e.attacks import MIB, Place, Stranger, envelope, parked, stranger
+from tests.e2e.attacks import MIB, Place, Stranger, envelope, parked
 from tests.e2e.cluster import Cluster, new_cluster
-from tests.e2e.honest import Honest, honest
+from tests.e2e.honest import Honest
 from tests.e2e.watching import wait_until_idle
 
 JUNK_RECORDS = 3_000
@@ -30,18 +30,6 @@ async def cluster(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) ->
         cluster.start("all")
         await cluster.ready("all")
         yield cluster
-
-
-@pytest.fixture(scope="module")
-async def pipeline(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Honest]:
-    async with honest(cluster, tmp_path_factory.mktemp("files")) as pipeline:
-        yield pipeline
-
-
-@pytest.fixture(scope="module")
-async def attacker(cluster: Cluster) -> AsyncIterator[Stranger]:
-    async with stranger(cluster) as attacker:
-        yield attacker
 
 
 async def wait_for_parked(cluster: Cluster, *places: Place) -> dict[Place, list[str]]:

@@ -10,9 +10,9 @@ from modelog.events import PromotionRequested
 
 from stack import Addresses
 from tests.e2e import forgery
-from tests.e2e.attacks import Stranger, parked, stranger
+from tests.e2e.attacks import Stranger, parked
 from tests.e2e.cluster import Cluster, new_cluster
-from tests.e2e.honest import PROMOTED, Honest, honest
+from tests.e2e.honest import PROMOTED, Honest
 from tests.e2e.invariants import HOLES, ONE_VERDICT, UNNUMBERED, views_equal_a_rebuild
 from tests.e2e.watching import records, wait_until_idle
 
@@ -28,18 +28,6 @@ async def cluster(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) ->
         cluster.start("all")
         await cluster.ready("all")
         yield cluster
-
-
-@pytest.fixture(scope="module")
-async def pipeline(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Honest]:
-    async with honest(cluster, tmp_path_factory.mktemp("files")) as pipeline:
-        yield pipeline
-
-
-@pytest.fixture(scope="module")
-async def attacker(cluster: Cluster) -> AsyncIterator[Stranger]:
-    async with stranger(cluster) as attacker:
-        yield attacker
 
 
 async def everything(cluster: Cluster) -> dict[str, int]:

@@ -20,7 +20,7 @@ from stack import Addresses
 from stack.waiting import until
 from tests.e2e.attacks import MARK, MIB, foreign_consumers, stranger
 from tests.e2e.cluster import Cluster, new_cluster
-from tests.e2e.honest import PROMOTED, Honest, honest
+from tests.e2e.honest import PROMOTED, Honest
 from tests.e2e.watching import records, wait_until_idle
 
 LARGE_MIB = 300
@@ -39,12 +39,6 @@ async def cluster(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) ->
         cluster.start("all", module="tests.e2e.impatient")
         await cluster.ready("all")
         yield cluster
-
-
-@pytest.fixture(scope="module")
-async def pipeline(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Honest]:
-    async with honest(cluster, tmp_path_factory.mktemp("files")) as pipeline:
-        yield pipeline
 
 
 async def wait_until_not_ready(cluster: Cluster, service: str, *words: str) -> None:

@@ -1,11 +1,25 @@
-"""Buckets for the artifact tests."""
+"""A registry in this process for the tests of a module, and buckets for the artifact tests."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
+from operations.parked import Servers, servers
 from stack import Addresses
 from tests.integration.artifacts import CountingStore, opened_store, pinning
+from tests.integration.in_process import InProcessRegistry, in_process
+
+
+@pytest.fixture(scope="module")
+async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
+    async with in_process(stack) as registry:
+        yield registry
+
+
+@pytest.fixture
+async def opened(registry: InProcessRegistry) -> AsyncIterator[Servers]:
+    async with servers(registry.settings) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

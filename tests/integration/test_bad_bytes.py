@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
 from modelog.events import ModelRejected, RegistrationRefused
 from modelog.values import Artifact, File
 
-from stack import Addresses
-from tests.integration.in_process import BYTES, InProcessRegistry, in_process
+from tests.integration.in_process import BYTES, InProcessRegistry
 
 OTHER = "ab" * 32
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with in_process(stack) as registry:
-        yield registry
 
 
 def files(*paths: str, sha256: str = OTHER, size: int = len(BYTES)) -> Artifact:

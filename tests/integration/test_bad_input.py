@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from modelog.envelope import encode
 from modelog.events import DriftDetected, ModelRegistered, PromotionRequested
 
-from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, in_process, reason
+from tests.integration.in_process import InProcessRegistry, reason
 
 BINARY = [("ce_type", b"model.trained"), ("ce_id", b"1"), ("ce_source", b"/tests"), ("ce_specversion", b"1.0")]
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with in_process(stack) as registry:
-        yield registry
 
 
 def body(model: str, **other: Any) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,17 +10,10 @@ from aiokafka import AIOKafkaProducer
 from modelog.envelope import MAX_EVENT_BYTES, encode
 from modelog.events import ModelPromoted, ModelRegistered, PromotionRefused
 
-from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, in_process, reason
+from tests.integration.in_process import InProcessRegistry, reason
 from tests.integration.record_batches import send_with_header_name
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with in_process(stack) as registry:
-        yield registry
 
 
 async def test_a_header_name_that_is_not_utf_8_is_carried_along(registry: InProcessRegistry) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from modelog.events import (
     DriftDetected,
     ModelPromoted,
@@ -16,19 +14,12 @@ from modelog.events import (
 )
 from modelog.values import Artifact, File
 
-from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, in_process
+from tests.integration.in_process import InProcessRegistry
 
 RUN: dict[str, Any] = {
     "metrics": {"auc": float("nan"), "loss": 1, "shift": -0.0},
     "parameters": {"rate": 1e-7, "steps": 1e300, "layers": [1.0, {"width": 2}], "seed": None},
 }
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with in_process(stack) as registry:
-        yield registry
 
 
 async def test_the_same_report_in_another_message_is_nothing_new(registry: InProcessRegistry) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -10,22 +9,9 @@ from modelog.envelope import cause_of, encode
 from modelog.events import ModelPromoted, PromotionRefused, PromotionRequested
 
 from operations.message import became
-from operations.parked import Servers, servers
-from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, in_process
+from operations.parked import Servers
+from tests.integration.in_process import InProcessRegistry
 from tests.integration.test_parked import park
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with in_process(stack) as registry:
-        yield registry
-
-
-@pytest.fixture
-async def opened(registry: InProcessRegistry) -> AsyncIterator[Servers]:
-    async with servers(registry.settings) as opened:
-        yield opened
 
 
 async def test_the_facts_that_answer_a_message_are_named(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,17 +23,10 @@ from modelog.events import (
 from modelog.policy import DEFAULT
 from modelog.values import Finding
 
-from stack import Addresses
 from stack.waiting import until
-from tests.integration.in_process import InProcessRegistry, in_process, reason
+from tests.integration.in_process import InProcessRegistry, reason
 
 FINDING = Finding(check="forged", passed=True, required="", observed="", sentence="")
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with in_process(stack) as registry:
-        yield registry
 
 
 async def test_metrics_that_are_no_numbers_are_registered_and_rejected(registry: InProcessRegistry) -> None:

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from modelog.envelope import encode
 from modelog.events import ModelPromoted, ModelRegistered
 
-from operations.parked import Servers, send_again, send_all, servers, show
+from operations.parked import Servers, send_again, send_all, show
 from operations.parked_list import newest
 from shared.bus.parked_records import Headers, Place
-from stack import Addresses
 from stack.waiting import until
-from tests.integration.in_process import InProcessRegistry, in_process, origin_of
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with in_process(stack) as registry:
-        yield registry
-
-
-@pytest.fixture
-async def opened(registry: InProcessRegistry) -> AsyncIterator[Servers]:
-    async with servers(registry.settings) as opened:
-        yield opened
+from tests.integration.in_process import InProcessRegistry, origin_of
 
 
 async def ids(opened: Servers) -> list[str]:

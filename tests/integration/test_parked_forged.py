@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from aiokafka import AIOKafkaProducer
 from modelog.envelope import encode
 
-from operations.parked import Servers, send_again, servers, show
+from operations.parked import Servers, send_again, show
 from shared.bus.parked_records import SENT
-from stack import Addresses
 from stack.waiting import until
 from tests.examples import promoted
-from tests.integration.in_process import InProcessRegistry, in_process
+from tests.integration.in_process import InProcessRegistry
 from tests.integration.test_parked import end, ids, park, park_good, send_parked, wait_until_listed
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
-    async with in_process(stack) as registry:
-        yield registry
-
-
-@pytest.fixture
-async def opened(registry: InProcessRegistry) -> AsyncIterator[Servers]:
-    async with servers(registry.settings) as opened:
-        yield opened
 
 
 async def test_a_fact_is_never_sent_again(
