@@ -9,9 +9,15 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
-from modelog.events import BY_TYPE, Fact
 
-from shared.bus.topics import MAX_MESSAGE_BYTES, MIN_SAFE_REPLICAS, administration, existing_topics, make_topics
+from shared.bus.topics import (
+    FACTS,
+    MAX_MESSAGE_BYTES,
+    MIN_SAFE_REPLICAS,
+    administration,
+    existing_topics,
+    make_topics,
+)
 from shared.bus.topics import topic_names as names
 from shared.log.held_topics import fill_again
 from shared.runtime.settings import Settings
@@ -25,7 +31,7 @@ async def set_up_topics(settings: Settings, connection: asyncpg.Connection) -> l
     """Create the topics that are missing, check those that exist; return a sentence for each change and each fault."""
     missing = set(names(settings)) - await existing_topics(settings)
     kinds = [name.removeprefix(settings.topic_prefix) for name in missing]
-    await fill_again(connection, [kind for kind in kinds if issubclass(BY_TYPE.get(kind, object), Fact)])
+    await fill_again(connection, [kind for kind in kinds if kind in FACTS])
     made = await make_topics(settings, sorted(missing))
     return [f"created topic {name}" for name in made] + await check_topics(settings)
 

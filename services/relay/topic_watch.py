@@ -12,9 +12,8 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.offset import OffsetRequest
-from modelog.events import BY_TYPE, Fact
 
-from shared.bus.topics import administration, make_topics
+from shared.bus.topics import FACTS, administration, make_topics
 from shared.runtime.errors import is_transient
 from shared.runtime.settings import Settings
 
@@ -30,8 +29,6 @@ MAX_LOOKS, AGAIN_SECONDS = 10, 0.2
 """Until a topic that was just made is known to every broker."""
 LATEST = -1
 """Asks for the offset behind the last record of a partition."""
-
-FACTS = tuple(kind for kind, event in BY_TYPE.items() if issubclass(event, Fact))
 
 Partition = tuple[str, int]
 """A kind, and a partition of its topic."""

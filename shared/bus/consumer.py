@@ -20,12 +20,11 @@ from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from modelog.events import BY_TYPE, Fact
 
 from shared.bus.flow import FlowConsumer
 from shared.bus.open_records import OpenRecords
 from shared.bus.processor import Processor
-from shared.bus.topics import PARKED, existing_topics, make_topics
+from shared.bus.topics import FACTS, PARKED, existing_topics, make_topics
 from shared.bus.watch import Watch
 from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Runtime
@@ -111,7 +110,7 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         """
         own = {*self.topics, self.settings.topic_prefix + PARKED}
         existing = await existing_topics(self.settings) & own
-        if missing := own - existing - set(fact_topics(self.settings)):
+        if missing := own - existing - {self.settings.topic_prefix + kind for kind in FACTS}:
             made = await make_topics(self.settings, only=missing)
             logger.warning("made missing topics again", service=self.name, topics=made)
             existing |= set(made)
@@ -238,8 +237,3 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 logger.info("a commit failed", service=self.name, error=repr(error))
             else:
                 self.open.committed(offsets)
-
-
-def fact_topics(settings: Settings) -> list[str]:
-    """The topics that only the relay writes."""
-    return [settings.topic_prefix + name for name, event in BY_TYPE.items() if issubclass(event, Fact)]

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
-from modelog.events import BY_TYPE
+from modelog.events import BY_TYPE, Fact
 
 from shared.runtime.settings import Settings
 
 PARKED = "parked"
+FACTS = tuple(kind for kind, event in BY_TYPE.items() if issubclass(event, Fact))
+"""The kinds of facts, each with a topic that only the relay writes."""
 
 MAX_MESSAGE_BYTES = 6 * 1024 * 1024
 """A value is read up to 1 MiB; a larger value must arrive too, to be parked with a reason."""
