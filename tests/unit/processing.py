@@ -14,7 +14,7 @@ from modelog.policy import DEFAULT
 from shared.bus.dead_letters import DeadLetter
 from shared.bus.open_records import OpenRecords
 from shared.bus.processor import Handler, Processor
-from shared.domain.command import CausedCommand
+from shared.domain.command import CausedCommand, Undecided
 from shared.runtime.runtime import Context
 from tests.examples import NOON, trained
 
@@ -38,11 +38,12 @@ class Service:
         handlers = {event: Handler(command, look_up)}
         self.processor = Processor("test", handlers, self.answer, cast(Any, self), self, context)
 
-    async def answer(self, commands: list[CausedCommand[Any]]) -> None:
+    async def answer(self, commands: list[CausedCommand[Any]]) -> Sequence[Undecided[Any]]:
         runs = [f"{caused.command.model}/{getattr(caused.command, 'run', 'fact')}" for caused in commands]
         if error := self.fails(runs):
             raise error
         self.batches.append(runs)
+        return []
 
     async def park(self, letters: Sequence[DeadLetter], _: datetime) -> None:
         self.parked |= {letter.record.key.decode(): letter.reason for letter in letters}
