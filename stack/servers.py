@@ -36,7 +36,14 @@ class Servers:
 
     @property
     def addresses(self) -> Addresses:
-        return Addresses(self._kafka.address, self._postgres.url, self._s3.endpoint, *self._s3.keys)
+        return Addresses(
+            self._kafka.address,
+            self._postgres.url,
+            self._s3.endpoint,
+            *self._s3.keys,
+            postgres_owner=self._postgres.owner_url,
+            postgres_reader=self._postgres.reader_url,
+        )
 
     def start(self, name: Name) -> None:
         """Start this server again, at the same port on the same data."""
