@@ -1,7 +1,7 @@
 """The addresses of the three servers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -29,20 +29,23 @@ class Addresses:
     s3_secret_key: str = ""
     s3_bucket: str = "modelog"
     topic_prefix: str = ""
+    kafka_security: Mapping[str, str] = field(default_factory=dict)
+    """More MODELOG_KAFKA_* variables: how to log in to Kafka."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read them from MODELOG_* variables."""
-        return cls(**{field: env[name] for field, name in VARIABLES.items() if name in env})
+        security = {name: env[name] for name in env if name.startswith("MODELOG_KAFKA_") and name not in NEEDED}
+        return cls(**{key: env[name] for key, name in VARIABLES.items() if name in env}, kafka_security=security)
 
     @property
     def env(self) -> dict[str, str]:
         """The same as MODELOG_* variables, for processes."""
-        return {name: getattr(self, field) for field, name in VARIABLES.items()}
+        return {name: getattr(self, key) for key, name in VARIABLES.items()} | dict(self.kafka_security)
 
     @property
     def masked(self) -> Self:
-        """The same, safe to print: password and secret key masked."""
+        """The same, safe to print: password and secret key masked, and how to log in to Kafka left out."""
         password = urlsplit(self.postgres).password
         url = self.postgres.replace(f":{password}@", f":{MASK}@") if password else self.postgres
-        return replace(self, postgres=url, s3_secret_key=MASK)
+        return replace(self, postgres=url, s3_secret_key=MASK, kafka_security={})
