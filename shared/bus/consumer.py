@@ -147,7 +147,8 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         return broker
 
     def _make(self, builder: Any, **config: Any) -> FlowConsumer:
-        self.kafka = FlowConsumer(open_records=self.open, **(builder.keywords | config))
+        # FastStream has no class for each kind of security, so its clients get their arguments here.
+        self.kafka = FlowConsumer(open_records=self.open, **(builder.keywords | config | self.settings.kafka))
         return self.kafka
 
     async def _take(self, records: Records) -> None:
