@@ -31,7 +31,7 @@ OLD_HOST = re.compile(r"^https?://s3-(?=[a-z]+-[a-z]+-\d+\.amazonaws\.com$)")
 class S3Settings:
     """Where a store is and how it is asked. Raises ValueError with a sentence, which names variables and no value.
 
-    Without an access key the usual places of AWS are asked for keys, see `modelog.s3_credentials`.
+    Without an access key the usual places of AWS are asked for keys, see `modelog._s3.credentials`.
     """
 
     endpoint: str = ""
@@ -121,7 +121,7 @@ class S3Settings:
             from urllib3 import PoolManager, Retry, Timeout
         except ImportError as error:
             raise ImportError("expected the S3 client minio, found none: pip install 'modelog[s3]'") from error
-        from modelog.s3_credentials import UsualPlaces
+        from modelog._s3.credentials import UsualPlaces
 
         client = Minio(
             urlsplit(self.endpoint).netloc,
