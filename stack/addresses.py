@@ -1,7 +1,7 @@
 """The addresses of the three servers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ VARIABLES = {
     "s3_bucket": "MODELOG_S3_BUCKET",
     "topic_prefix": "MODELOG_TOPIC_PREFIX",
 }
-NEEDED = tuple(VARIABLES[field] for field in ("kafka", "postgres", "s3_endpoint"))
+NEEDED = tuple(VARIABLES[key] for key in ("kafka", "postgres", "s3_endpoint"))
 LOGINS = ("postgres", "postgres_owner", "postgres_reader")
 MASK = "****"
 
@@ -38,22 +38,35 @@ class Addresses:
     topic_prefix: str = ""
     postgres_owner: str = ""
     postgres_reader: str = ""
+    kafka_security: Mapping[str, str] = field(default_factory=dict)
+    """More MODELOG_KAFKA_* variables: how to log in to Kafka."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read them from MODELOG_* variables."""
-        return cls(**{field: env[name] for field, name in VARIABLES.items() if name in env})
+        security = {name: env[name] for name in env if name.startswith("MODELOG_KAFKA_") and name not in NEEDED}
+        return cls(**{key: env[name] for key, name in VARIABLES.items() if name in env}, kafka_security=security)
 
     @property
     def env(self) -> dict[str, str]:
         """The same as MODELOG_* variables, for processes; without logins that there are none of."""
-        values = {name: getattr(self, field) for field, name in VARIABLES.items()}
-        return {name: values[name] for field, name in VARIABLES.items() if values[name] or field not in LOGINS}
+        values = {name: getattr(self, key) for key, name in VARIABLES.items()}
+        found = {name: values[name] for key, name in VARIABLES.items() if values[name] or key not in LOGINS}
+        return found | dict(self.kafka_security)
 
     @property
     def logins(self) -> dict[str, str]:
         """The URLs of Postgres by their fields, "" where there is none."""
-        return {field: getattr(self, field) for field in LOGINS}
+        return {key: getattr(self, key) for key in LOGINS}
+
+    def with_logins(self, urls: Mapping[str, str]) -> Self:
+        """The same with other URLs of Postgres."""
+        return replace(
+            self,
+            postgres=urls["postgres"],
+            postgres_owner=urls["postgres_owner"],
+            postgres_reader=urls["postgres_reader"],
+        )
 
     @property
     def owner(self) -> str:
@@ -62,8 +75,9 @@ class Addresses:
 
     @property
     def masked(self) -> Self:
-        """The same, safe to print: passwords and secret key masked."""
-        return replace(self, **{name: _masked(url) for name, url in self.logins.items()}, s3_secret_key=MASK)
+        """The same, safe to print: passwords and secret key masked, and how to log in to Kafka left out."""
+        masked = self.with_logins({key: _masked(url) for key, url in self.logins.items()})
+        return replace(masked, s3_secret_key=MASK, kafka_security={})
 
 
 def _masked(url: str) -> str:

@@ -34,8 +34,10 @@ class Sandbox:
         """Draw the names, which begin with `name`; `env` are more settings, MODELOG_* each. Nothing is made yet."""
         tag = f"{name}-{secrets.token_hex(4)}"
         path = f"/{tag.replace('-', '_')}"
-        urls = {name: url and urlsplit(url)._replace(path=path).geturl() for name, url in servers.logins.items()}
-        own = replace(servers, **urls, s3_bucket=f"modelog-{tag}", topic_prefix=f"{tag}.")
+        own = servers.with_logins(
+            {key: url and urlsplit(url)._replace(path=path).geturl() for key, url in servers.logins.items()}
+        )
+        own = replace(own, s3_bucket=f"modelog-{tag}", topic_prefix=f"{tag}.")
         return cls(servers, own.env | env, all(os.environ.get(name) for name in NEEDED))
 
     @property

@@ -80,7 +80,7 @@ class Service:
         context = Context(datetime.now(UTC), runtime.policy, resources)
         settings = runtime.settings
         answer = self._answer(runtime)
-        dead_letters = DeadLetters(settings.kafka_servers, settings.topic_prefix, self.name)
+        dead_letters = DeadLetters(settings.kafka, settings.topic_prefix, self.name)
         log = Log(runtime.pool)
         processor = Processor(
             self.name, self.handlers, answer, dead_letters, log, context, topic_prefix=settings.topic_prefix

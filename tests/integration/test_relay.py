@@ -87,7 +87,7 @@ async def test_facts_that_fill_many_batches_are_in_the_partition_where_every_pro
     async with relaying(runtime):
         published = await read(runtime, 36)
     topic = runtime.settings.topic_prefix + ModelRegistered.type
-    producer = make_producer(runtime.settings.kafka_servers)
+    producer = make_producer(runtime.settings.kafka)
     async with AIOKafkaConsumer(
         topic, bootstrap_servers=runtime.settings.kafka_servers, auto_offset_reset="earliest"
     ) as consumer, producer:  # fmt: skip
