@@ -97,7 +97,8 @@ class Service:
     def _answer(self, runtime: Runtime) -> Answer:
         """Each command to the decider that takes its type."""
         log = Log(runtime.pool)
-        handlers = [CommandHandler(log, decider, runtime.stream_locks) for decider in self.deciders]
+        key = runtime.settings.snapshot_key
+        handlers = [CommandHandler(log, decider, runtime.stream_locks, snapshot_key=key) for decider in self.deciders]
         if len(handlers) == 1:
             return handlers[0].answer
 
