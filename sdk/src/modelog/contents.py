@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -20,7 +19,6 @@ from modelog.untrusted import MAX_LISTED_PROBLEMS, problems
 
 CAN_FORBID = "extra" in inspect.signature(BaseModel.model_validate_json).parameters
 """Pydantic has it since 2.12; without it a strict reader parses twice."""
-MAYBE_NOT_FINITE = re.compile(rb"NaN|nfinity|[eE]\+?[0-9]{3}")
 
 
 class Notes(NamedTuple):
@@ -49,14 +47,17 @@ def read_leniently(event: type[Event], data: bytes) -> tuple[Event, Notes]:
 
 def read_strictly(event: type[Event], data: bytes, *, is_newer: bool) -> tuple[Event, Notes]:
     """The event; raise Unreadable for unknown fields too, unless the sender `is_newer` than this code."""
-    read: tuple[Event, Notes] | None = None
-    if CAN_FORBID:  # costs nothing: most events are read here
-        with suppress(ValidationError):
-            read = event.model_validate_json(data, extra="forbid"), NOTHING
-    read = read or _read_with_names(event, data, is_newer)
-    for sentence in _wrong(read[0], data):
-        raise _unreadable(event, sentence)
-    return read
+    notes = NOTHING
+    try:
+        # Costs no more than reading leniently, and most events are read here.
+        read = event.model_validate_json(data, extra="forbid") if CAN_FORBID else None
+    except ValidationError:
+        read = None
+    if read is None:
+        read, notes = _read_with_names(event, data, is_newer)
+    if problem := _problem(read):
+        raise _unreadable(event, problem)
+    return read, notes
 
 
 def _read_with_names(event: type[Event], data: bytes, is_newer: bool) -> tuple[Event, Notes]:
@@ -107,20 +108,23 @@ def _with_defaults(of: type[BaseModel], content: Any) -> Any:
     }
 
 
-def _wrong(event: Event, data: bytes) -> Iterator[str]:
+def _problem(event: Event) -> str | None:
     """What no schema says: parameters come back as they are, and a window begins before it ends."""
-    if isinstance(event, ModelTrained) and event.parameters and MAYBE_NOT_FINITE.search(data):
-        for place, value in _not_finite(event.parameters, ("parameters",)):
-            yield f"{'.'.join(map(str, place))[:60]}: {value} is no number of JSON: leave it out or send it as text"
-    if isinstance(event, DriftDetected) and event.window and event.window.start > event.window.end:
-        yield f"window: it starts at {event.window.start}, after its end at {event.window.end}"
+    if isinstance(event, ModelTrained):
+        if event.parameters and (found := next(_not_finite(event.parameters, ("parameters",)), None)) is not None:
+            at = ".".join(map(str, found[0]))[:60]
+            return f"{at}: {found[1]} is no number of JSON: leave it out or send it as text"
+    elif isinstance(event, DriftDetected) and event.window and event.window.start > event.window.end:
+        return f"window: it starts at {event.window.start}, after its end at {event.window.end}"
+    return None
 
 
 def _not_finite(value: Any, at: Place) -> Iterator[tuple[Place, float]]:
-    if isinstance(value, float) and not isfinite(value):
-        yield at, value
-    elif isinstance(value, (dict, list)):
-        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        kind = type(item)
+        if kind is float and not isfinite(item):
+            yield (*at, name), item
+        elif kind is dict or kind is list:
             yield from _not_finite(item, (*at, name))
 
 

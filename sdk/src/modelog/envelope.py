@@ -223,11 +223,11 @@ def _event(attributes: dict[str, str], data: bytes, strict: bool) -> tuple[Event
         raise Unreadable(problem)
     if is_fact or not strict:
         return read_leniently(BY_TYPE[type], data)
-    return read_strictly(BY_TYPE[type], data, is_newer=_schema_version(attributes) > SCHEMA_VERSION)
+    is_newer = "schemaversion" in attributes and _schema_version(attributes["schemaversion"]) > SCHEMA_VERSION
+    return read_strictly(BY_TYPE[type], data, is_newer=is_newer)
 
 
-def _schema_version(attributes: dict[str, str]) -> int:
-    text = attributes.get("schemaversion", "1")
+def _schema_version(text: str) -> int:
     if (version := _whole(text)) is None or version == 0:
         raise Unreadable(f"expected a whole number from 1 on in `ce_schemaversion`, found {text[:60]!r}: leave it out")
     return version

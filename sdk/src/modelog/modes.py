@@ -26,12 +26,13 @@ MAX_EVENT_BYTES = 1024 * 1024
 MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
 """Of a fact, as JSON: it carries the content of the report and what was measured."""
 
-CLOUDEVENTS = "application/cloudevents"
-STRUCTURED, BATCH = f"{CLOUDEVENTS}+json", f"{CLOUDEVENTS}-batch+json"
-ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", "epoch", "schemaversion"]
+CLOUDEVENTS = b"application/cloudevents"
+STRUCTURED, BATCH = CLOUDEVENTS + b"+json", CLOUDEVENTS + b"-batch+json"
+ATTRIBUTES = ["id", "source", "type", "time", "sequence", "epoch", "schemaversion"]
 ATTRIBUTES += ["correlationid", "causationid", "traceparent", "actor"]
 HEADERS = [(f"ce_{name}", name) for name in ATTRIBUTES]
-REQUIRED = [(f"ce_{name}", name) for name in ("type", "id", "source", "specversion")]
+REQUIRED = frozenset({"ce_type", "ce_id", "ce_source", "ce_specversion"})
+"""Each shows that a record is in binary mode, if its content type is not of CloudEvents."""
 
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,6})\d*)?([Zz]|[+-]\d\d:\d\d)")
 
@@ -51,16 +52,16 @@ class Unreadable(ValueError):
 def content(value: bytes | None, headers: Headers, attributes: dict[str, str]) -> bytes:
     """The data of an event; its attributes are added to `attributes` before Unreadable is raised, as far as found."""
     found = {name.lower(): text for name, text in headers if text is not None}
-    kind = _text(found.get("content-type", b"")).partition(";")[0].strip().lower()
-    is_binary = not kind.startswith(CLOUDEVENTS) and any(header in found for header, _ in REQUIRED)
-    if is_binary:
-        attributes.update((name, _text(found[header])) for header, name in HEADERS if header in found)
-        _require_version(_text(found.get("ce_specversion", b"1.0")))
-    data = _checked(value)
-    if not is_binary and (kind.startswith(CLOUDEVENTS) or b'"specversion"' in data):
-        if kind.startswith(CLOUDEVENTS) and kind not in (STRUCTURED, BATCH):
-            raise Unreadable(f"expected a CloudEvent as JSON ({STRUCTURED}), found {kind[:60]!r}: send JSON")
-        data = _structured(data, attributes)
+    is_named = found.get("content-type", b"").lower().startswith(CLOUDEVENTS)
+    if not is_named and ("ce_type" in found or not found.keys().isdisjoint(REQUIRED)):
+        attributes.update({name: _text(found[header]) for header, name in HEADERS if header in found})
+        if not found.get("ce_specversion", b"1.").startswith(b"1."):
+            raise _other_version(_text(found["ce_specversion"]))
+        data = _checked(value)
+    else:
+        data = _checked(value)
+        if is_named or b'"specversion"' in data:
+            data = _structured(data, attributes, found.get("content-type", STRUCTURED) if is_named else STRUCTURED)
     if "traceparent" in found:
         attributes.setdefault("traceparent", _text(found["traceparent"]))
     return data
@@ -92,8 +93,10 @@ def too_large(limit: int, found: bytes) -> Unreadable:
 
 def time_of(text: str) -> datetime | None:
     """A time of RFC 3339 in UTC, to the microsecond; None for other texts. A leap second is the next second."""
-    with suppress(ValueError, OverflowError):
+    try:
         return _in_utc(text.replace("Z", "+00:00"))
+    except (ValueError, OverflowError):
+        pass  # Python 3.10 reads less, and no version all
     if not (found := TIME.fullmatch(text)):
         return None
     day, minute, second, fraction, zone = found.groups()
@@ -124,11 +127,15 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
-def _structured(value: bytes, attributes: dict[str, str]) -> bytes:
+def _structured(value: bytes, attributes: dict[str, str], content_type: bytes) -> bytes:
+    kind = content_type.lower().partition(b";")[0].strip()
+    if kind not in (STRUCTURED, BATCH):
+        raise Unreadable(f"expected a CloudEvent as JSON ({_text(STRUCTURED)}), found {_text(kind)[:60]!r}: send JSON")
     envelope = _envelope(value)
     plain = {name: envelope[name] for name in ATTRIBUTES if isinstance(envelope.get(name), (str, int))}
     attributes.update((name, _text(_plain(value).encode("utf-8", "replace"))) for name, value in plain.items())
-    _require_version(str(envelope.get("specversion", "1.0")))
+    if not (version := str(envelope.get("specversion", "1."))).startswith("1."):
+        raise _other_version(version)
     try:
         return _checked(_data(envelope))
     except Unreadable:
@@ -144,7 +151,7 @@ def _envelope(value: bytes) -> dict[str, Any]:
         raise Unreadable(f"expected a CloudEvent as JSON in UTF-8, found {error}") from None
     if isinstance(envelope, list) and len(envelope) != 1:
         raise Unreadable(
-            f"expected a single CloudEvent, found a batch of {len(envelope)}: send each in a record of its own, "
+            f"expected a CloudEvent in the record, found a batch of {len(envelope)}: send each in a record of its own, "
             "with its model as the key"
         )
     envelope = envelope[0] if isinstance(envelope, list) else envelope
@@ -167,6 +174,5 @@ def _plain(value: str | int) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _require_version(specversion: str) -> None:
-    if not specversion.startswith("1."):
-        raise Unreadable(f"expected a CloudEvent of version 1.0, found `specversion` {specversion[:60]!r}: send 1.0")
+def _other_version(specversion: str) -> Unreadable:
+    return Unreadable(f"expected version 1.0 of CloudEvents in `specversion`, found {specversion[:60]!r}: send that")

@@ -55,6 +55,8 @@ def _is_text(annotation: Any) -> bool:
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
+    if get_origin(annotation) is dict:
+        return None
     return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
 
 
