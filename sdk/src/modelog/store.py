@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import ValidationError
 
+from modelog import environment
 from modelog.errors import TransientError
 from modelog.manifest import Manifest, blob_key, manifest_key, path_problems
 from modelog.untrusted import printable, problems
@@ -92,12 +93,13 @@ class Store:
         )
 
     @classmethod
-    def from_env(cls) -> Store:
+    def from_env(cls, variables: Mapping[str, str] | None = None) -> Store:
         """The store of MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET; LookupError if any is missing."""
         names = [f"MODELOG_S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET")]
-        if missing := [name for name in names if not os.environ.get(name)]:
+        found = environment.variables() if variables is None else variables
+        if missing := [name for name in names if not found.get(name)]:
             raise LookupError(f"expected the store's address in the environment, found no {', '.join(missing)}: set it")
-        return cls(*(os.environ[name] for name in names))
+        return cls(*(found[name] for name in names))
 
     def uri(self, manifest: str) -> str:
         """The address of a manifest, `s3://bucket/manifests/sha256/<hex>`."""
