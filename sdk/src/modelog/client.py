@@ -16,7 +16,7 @@ from modelog.envelope import Message, decode, encode
 from modelog.environment import exported, variables
 from modelog.errors import MissingExtra
 from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTrained
-from modelog.home import Home, closed, refuse_pickle
+from modelog.home import Home, closed, keep, refuse_pickle
 from modelog.kafka_settings import kafka_arguments
 from modelog.values import Artifact, Code, Dataset, Experiment, Framework
 
@@ -104,16 +104,18 @@ class Registry:
         """Publish what is under way, and end the subscriptions; a closed registry stays as it is."""
         if self._home is None:
             return
-        is_here = self._home.is_here  # in a forked process, the connections are the parent's
+        is_here = self._home.is_here
         if is_here:
             self._home.check()
         sender, subscriptions = self._sender, list(self._subscriptions)
         self._home, self._sender, self._subscriptions = None, None, WeakSet()
-        if is_here:
-            for subscription in subscriptions:
-                await subscription.shut()
-            if sender is not None:
-                await sender.close()
+        if not is_here:
+            keep((sender, subscriptions))
+            return
+        for subscription in subscriptions:
+            await subscription.shut()
+        if sender is not None:
+            await sender.close()
 
     async def publish(self, event: E, *, id: str | None = None, actor: str | None = None) -> Message[E]:
         """Publish a report or a request, and return it as others will read it; all replicas have it by then.

@@ -6,6 +6,13 @@ import asyncio
 import os
 from typing import NoReturn
 
+_of_the_parent: list[object] = []
+
+
+def keep(of_the_parent: object) -> None:
+    """Keep what a forked process inherited, unused, until it ends: collected, it would close what the parent uses."""
+    _of_the_parent.append(of_the_parent)
+
 
 class Home:
     """The process and the running event loop."""

@@ -11,7 +11,7 @@ from concurrent.futures import CancelledError
 from typing import ParamSpec, TypeVar
 
 from modelog.client import Registry
-from modelog.home import closed
+from modelog.home import closed, keep
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -19,9 +19,6 @@ P = ParamSpec("P")
 CLEANUP_TIMEOUT_SECONDS = 15.0
 """For a method that was interrupted, and for the thread at the end of the process."""
 WAY = "with SyncRegistry() as registry"
-
-_of_the_parent: list[object] = []
-"""Loops of the process that this was forked from: to collect them would change connections that both have."""
 
 
 class Loop:
@@ -91,7 +88,7 @@ class Loop:
         """End the thread, without waiting for it."""
         if not self.is_here:
             self._loop.set_exception_handler(lambda *_: None)  # what the parent has open is not forgotten here
-            _of_the_parent.append(self)
+            keep(self)
             return
         with self._lock:
             if not self._is_stopping:

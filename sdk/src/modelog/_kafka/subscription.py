@@ -18,7 +18,7 @@ from modelog._kafka.reader import Reader, Record, Since
 from modelog.envelope import Message, Unreadable, decode
 from modelog.errors import MissingTopic, NotConnected
 from modelog.events import Event, Fact
-from modelog.home import Home, refuse_pickle
+from modelog.home import Home, keep, refuse_pickle
 
 logger = logging.getLogger("modelog")
 
@@ -141,7 +141,8 @@ class Subscription(Generic[E]):
 
     async def close(self) -> None:
         """Leave the group, without committing the current message."""
-        if not self._home.is_here:  # the connections are the parent's
+        if not self._home.is_here:
+            keep(self._reader)
             self._reader = self._current = None
             return
         async with self._closing:
