@@ -14,7 +14,7 @@ from modelog.policy import DEFAULT
 
 from bench.clock import median
 from bench.events import DIGEST, FILES, trained
-from bench.loading import copy
+from bench.loading import SNAPSHOT_KEY, copy
 from bench.peer import folded
 from bench.row import Row
 from bench.runner import Bench
@@ -106,7 +106,10 @@ async def _measured(sandbox: Sandbox, model: str, versions: int, few: float | No
 
 async def _answered(log: Log, model: str, version: int) -> tuple[float, CommandHandler[Candidates, Promote]]:
     """Milliseconds of the first answer of a process, and its handler."""
-    answering, question = CommandHandler(log, promotion), _question(model, version, stage="nowhere")
+    answering, question = (
+        CommandHandler(log, promotion, snapshot_key=SNAPSHOT_KEY),
+        _question(model, version, stage="nowhere"),
+    )
     began = time.perf_counter()
     await answering.answer([question])
     return (time.perf_counter() - began) * 1000, answering

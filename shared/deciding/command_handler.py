@@ -63,13 +63,19 @@ class CommandHandler(Generic[S, C]):
     """Answers the commands of one decider with facts, and keeps the histories that it used last."""
 
     def __init__(
-        self, log: Log, decider: Decider[S, C], locks: StreamLocks | None = None, max_bytes: int = MAX_HISTORY_BYTES
+        self,
+        log: Log,
+        decider: Decider[S, C],
+        locks: StreamLocks | None = None,
+        max_bytes: int = MAX_HISTORY_BYTES,
+        *,
+        snapshot_key: bytes | None = None,
     ) -> None:
         self.log = log
         self.decider = decider
         self.locks = locks or StreamLocks()
         self.histories: Histories[S] = Histories(max_bytes)
-        self.snapshots = Snapshots(log.pool, decider)
+        self.snapshots = Snapshots(log.pool, decider, snapshot_key)
         self.unwritten: dict[str, None] = {}
         self.writing_snapshot: asyncio.Task[None] | None = None
 

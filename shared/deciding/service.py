@@ -91,7 +91,7 @@ class Service:
         context = Context(datetime.now(UTC), runtime.policy, resources)
         settings = runtime.settings
         answer = self._answer(runtime)
-        dead_letters = DeadLetters(settings.kafka_servers, settings.topic_prefix, self.name)
+        dead_letters = DeadLetters(settings.kafka, settings.topic_prefix, self.name)
         log = Log(runtime.pool)
         processor = Processor(
             self.name, self.handlers, answer, dead_letters, log, context, settings.topic_prefix, self.look
@@ -123,7 +123,8 @@ class Service:
     def _answer(self, runtime: Runtime) -> Answer:
         """Each command to the decider that takes its type."""
         log = Log(runtime.pool)
-        handlers = [CommandHandler(log, decider, runtime.stream_locks) for decider in self.deciders]
+        key = runtime.settings.snapshot_key
+        handlers = [CommandHandler(log, decider, runtime.stream_locks, snapshot_key=key) for decider in self.deciders]
 
         async def answer(commands: Sequence[CausedCommand[Any]]) -> list[Undecided[Any]]:
             if len(handlers) == 1:

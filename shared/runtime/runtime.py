@@ -129,12 +129,12 @@ async def run(components: Sequence[Component], settings: Settings) -> None:
 
 async def _open(settings: Settings) -> asyncpg.Pool:
     try:
-        pool = await connect(settings.postgres_url.get_secret_value(), settings.postgres_role)
+        pool = await connect(**settings.postgres, role=settings.postgres_role)
     except (asyncpg.InvalidParameterValueError, asyncpg.InvalidCatalogNameError) as error:
         raise NotSetUp(f"found {error}: run `python -m operations setup`") from error
     try:
         # What setup makes last of all that this version needs.
-        if await pool.fetchval("select to_regproc('log.page') is not null"):
+        if await pool.fetchval("select to_regproc('log.move_cursor') is not null"):
             return pool
     except asyncpg.InsufficientPrivilegeError:
         pass
