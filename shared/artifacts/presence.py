@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from modelog.manifest import blob_key, manifest
-from modelog.store import CHUNK_BYTES, Absent, Unavailable
+from modelog.store import CHUNK_BYTES, Absent, Denied, Unavailable
 from modelog.values import File
 
 from shared.artifacts.recently_seen import blob_question, manifest_question
@@ -85,6 +85,8 @@ class Presence(Resource):
         except Absent:
             sentence = f"expected a manifest at {uri}, found none: register the bytes again"
             return BytesProblem("missing object", sentence)
+        except Denied as error:
+            return BytesProblem("unreadable object", str(error))
         except ValueError as error:
             return BytesProblem("digest differs", str(error))
 
@@ -111,6 +113,8 @@ class Presence(Resource):
             size, etag = self.artifacts.store.head(key)
         except Absent:
             return _missing(file)
+        except Denied as error:
+            return _unreadable(file, error)
         if size != file.size:
             sentence = f"expected {shown(file.path)} with {file.size} bytes at {key}, found {size}"
             return BytesProblem("size differs", f"{sentence}: upload the bytes again")
@@ -127,6 +131,8 @@ class Presence(Resource):
                     sha256.update(chunk)
         except Absent:
             return _missing(file)
+        except Denied as error:
+            return _unreadable(file, error)
         if sha256.hexdigest() == file.sha256:
             return None
         sentence = f"expected {shown(file.path)} with sha256 {file.sha256} at {key}, found other bytes in its place"
@@ -136,6 +142,10 @@ class Presence(Resource):
 def _missing(file: File) -> BytesProblem:
     sentence = f"expected {shown(file.path)} at {blob_key(file.sha256)}, found no object there: upload the bytes again"
     return BytesProblem("missing object", sentence)
+
+
+def _unreadable(file: File, error: Denied) -> BytesProblem:
+    return BytesProblem("unreadable object", f"{shown(file.path)} cannot be read: {error}")
 
 
 def _evenly(blobs: Sequence[File], most: int) -> Sequence[File]:

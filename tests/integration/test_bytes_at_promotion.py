@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import pytest
 from modelog.events import ModelPromoted, ModelTrained, PromotionRefused, PromotionRequested
@@ -11,7 +12,9 @@ from modelog.manifest import blob_key, manifest, manifest_key
 from modelog.values import Artifact, File
 
 from shared.artifacts.store import ArtifactStore
-from tests.integration.in_process import InProcessRegistry
+from stack import Addresses
+from tests.integration.in_process import InProcessRegistry, in_process
+from tests.integration.s3_proxy import proxied
 
 
 def pickled(text: str) -> bytes:
@@ -143,3 +146,31 @@ async def test_a_promotion_that_is_refused_anyway_looks_at_nothing(
     await promote(registry, "moon", 1, "production")
     await registry.wait_for_facts("moon", PromotionRefused, 2)
     assert asked == []
+
+
+async def test_a_version_whose_blob_is_archived_is_refused_and_never_tried_for_ever(stack: Addresses) -> None:
+    """A registry of its own, with a proxy before its store."""
+    with proxied(stack.s3_endpoint) as proxy:
+        async with in_process(replace(stack, s3_endpoint=proxy.endpoint)) as registry:
+            file = await serve(registry, "archived", pickled("archived"))
+            proxy.deny(blob_key(file.sha256), "InvalidObjectState")
+            await promote(registry, "archived", 1)
+            (refused,) = await registry.wait_for_facts("archived", PromotionRefused)
+            assert refused.reasons == ("unreadable object",)
+            assert "restore it from the archive" in refused.sentence
+            proxy.errors.clear()
+            await promote(registry, "archived", 1)
+            await registry.wait_for_facts("archived", ModelPromoted, 2)
+
+
+async def test_while_the_store_is_down_a_promotion_waits_and_a_refusal_does_not(stack: Addresses) -> None:
+    with proxied(stack.s3_endpoint) as proxy:
+        async with in_process(replace(stack, s3_endpoint=proxy.endpoint)) as registry:
+            await serve(registry, "waits", pickled("waits"))
+            proxy.deny("", "InternalError", 500)
+            await promote(registry, "waits", 1)
+            await promote(registry, "unknown", 1)
+            await registry.wait_for_facts("unknown", PromotionRefused)
+            assert not [fact for fact in await registry.facts("waits") if isinstance(fact, PromotionRefused)]
+            proxy.errors.clear()
+            await registry.wait_for_facts("waits", ModelPromoted, 2)
