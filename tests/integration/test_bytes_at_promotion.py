@@ -3,53 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from dataclasses import replace
 
 import pytest
-from modelog.events import ModelPromoted, ModelTrained, PromotionRefused, PromotionRequested
+from modelog.events import ModelPromoted, PromotionRefused, PromotionRequested
 from modelog.manifest import blob_key, manifest, manifest_key
-from modelog.values import Artifact, File
 
 from shared.artifacts.store import ArtifactStore
-from stack import Addresses
-from tests.integration.in_process import InProcessRegistry, in_process
-from tests.integration.s3_proxy import proxied
-
-
-def pickled(text: str) -> bytes:
-    return b"\x80\x04\x8c" + bytes([len(text)]) + text.encode() + b"."
-
-
-def blob(content: bytes) -> File:
-    return File(path="model.pkl", size=len(content), sha256=hashlib.sha256(content).hexdigest())
-
-
-async def serve(registry: InProcessRegistry, model: str, content: bytes, version: int = 1) -> File:
-    """Register a version of these bytes, which the policy promotes; then a minute passes."""
-    file = blob(content)
-    await asyncio.to_thread(registry.put, blob_key(file.sha256), content)
-    trained = ModelTrained(
-        model=model, run=f"run-{version}", artifact=Artifact(files=(file,)), metrics={"f1": 0.9 + version / 100}
-    )
-    await registry.send(trained)
-    await registry.wait_for_facts(model, ModelPromoted, version)
-    forget(registry)
-    return file
-
-
-def forget(registry: InProcessRegistry) -> None:
-    """A minute passes: everything is looked at again."""
-    registry.process.resource(ArtifactStore).seen.clear()
-
-
-async def remove(registry: InProcessRegistry, key: str) -> None:
-    store = registry.settings.store()
-    await asyncio.to_thread(store.client.remove_object, store.bucket, key)
-
-
-async def promote(registry: InProcessRegistry, model: str, version: int, stage: str = "staging") -> None:
-    await registry.send(PromotionRequested(model=model, version=version, stage=stage, by="ada"))
+from tests.integration.in_process import InProcessRegistry
+from tests.integration.serving import pickled, promote, remove, serve
 
 
 @pytest.fixture
@@ -146,31 +107,3 @@ async def test_a_promotion_that_is_refused_anyway_looks_at_nothing(
     await promote(registry, "moon", 1, "production")
     await registry.wait_for_facts("moon", PromotionRefused, 2)
     assert asked == []
-
-
-async def test_a_version_whose_blob_is_archived_is_refused_and_never_tried_for_ever(stack: Addresses) -> None:
-    """A registry of its own, with a proxy before its store."""
-    with proxied(stack.s3_endpoint) as proxy:
-        async with in_process(replace(stack, s3_endpoint=proxy.endpoint)) as registry:
-            file = await serve(registry, "archived", pickled("archived"))
-            proxy.deny(blob_key(file.sha256), "InvalidObjectState")
-            await promote(registry, "archived", 1)
-            (refused,) = await registry.wait_for_facts("archived", PromotionRefused)
-            assert refused.reasons == ("unreadable object",)
-            assert "restore it from the archive" in refused.sentence
-            proxy.errors.clear()
-            await promote(registry, "archived", 1)
-            await registry.wait_for_facts("archived", ModelPromoted, 2)
-
-
-async def test_while_the_store_is_down_a_promotion_waits_and_a_refusal_does_not(stack: Addresses) -> None:
-    with proxied(stack.s3_endpoint) as proxy:
-        async with in_process(replace(stack, s3_endpoint=proxy.endpoint)) as registry:
-            await serve(registry, "waits", pickled("waits"))
-            proxy.deny("", "InternalError", 500)
-            await promote(registry, "waits", 1)
-            await promote(registry, "unknown", 1)
-            await registry.wait_for_facts("unknown", PromotionRefused)
-            assert not [fact for fact in await registry.facts("waits") if isinstance(fact, PromotionRefused)]
-            proxy.errors.clear()
-            await registry.wait_for_facts("waits", ModelPromoted, 2)
