@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Self
+from weakref import WeakValueDictionary
 
 from modelog.manifest import blob_key, manifest
 from modelog.store import CHUNK_BYTES, Absent, Denied, Unavailable
@@ -25,6 +27,8 @@ class Presence(Resource):
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self.artifacts = artifacts
+        self._looking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Each version is looked at by one task; the others wait, and find it known."""
 
     @classmethod
     def open(cls, runtime: Runtime) -> Self:
@@ -35,6 +39,11 @@ class Presence(Resource):
         """That of the store."""
         return await self.artifacts.problem()
 
+    def known(self, digest: str) -> BytesSeen | None:
+        """What `look` would return, if every byte was found as promised within the last minute."""
+        seen = self.artifacts.seen.get(("version", digest))
+        return seen if isinstance(seen, BytesSeen) else None
+
     async def look(self, digest: str, files: Sequence[File] | None = None) -> BytesSeen:
         """Read the manifest, and ask for size and ETag of its blobs; raise Unavailable if the store cannot be asked.
 
@@ -42,8 +51,11 @@ class Presence(Resource):
         within the last minute is not looked at again, a problem is. A blob whose ETag has changed since this process
         first saw it is read. After ten problems the other blobs are not looked at.
         """
-        if files is None and isinstance(seen := self.artifacts.seen.get(("version", digest)), BytesSeen):
-            return seen
+        lock = self._looking.setdefault(digest, asyncio.Lock())
+        async with lock:
+            return (self.known(digest) if files is None else None) or await self._look(digest, files)
+
+    async def _look(self, digest: str, files: Sequence[File] | None) -> BytesSeen:
         listed, problem = await self._listed(digest, files)
         problems = [problem] if problem else []
         blobs = list({(file.sha256, file.size): file for file in listed}.values())
