@@ -47,7 +47,7 @@ async def test_all_looks_of_a_model_are_known_at_once_and_then_all_is_decided() 
     assert not kinds
     assert undecided == [(1, LookFirst(digest(1))), (2, LookFirst(digest(2))), (3, None), (2, LookFirst(digest(2)))]
     seen = [
-        replace(caused, command=replace(caused.command, seen=look and BytesSeen(look.manifest)))
+        replace(caused, command=replace(caused.command, seen=BytesSeen(look.manifest) if look else None))
         for caused, (_, look) in zip(commands, undecided, strict=True)
     ]
     kinds, undecided = await decide(*seen)
