@@ -19,7 +19,7 @@ from shared.domain.sentences import shown
 from shared.runtime.runtime import Resource, Runtime
 
 MAX_LOOKED_AT = 1_000
-"""The most blobs of a version that are looked at, evenly from the first path to the last: half a second of requests."""
+"""The most blobs of a version that are looked at, evenly from the first path to the last: a second of requests."""
 
 
 class Presence(Resource):
