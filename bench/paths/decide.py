@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from dataclasses import replace
 
 import asyncpg
 from modelog.envelope import Message
@@ -20,6 +21,7 @@ from bench.runner import Bench
 from services.promotion.decision import Candidates, Promote, promotion
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import Cause, CausedCommand
+from shared.domain.looking import BytesSeen, LookFirst
 from shared.log import Log
 from stack.disposable import Sandbox
 
@@ -127,9 +129,12 @@ def _question(model: str, version: int, stage: str = "production") -> CausedComm
 
 
 def _warm(state: Candidates, command: Promote) -> float:
+    command = replace(command, seen=BytesSeen(state.versions[command.version].manifest))
     began = time.perf_counter()
     for _ in range(COMMANDS):
         facts = promotion.decide(state, command)
+        assert not isinstance(facts, LookFirst)
         promotion.after(state, facts)
+    assert not isinstance(facts, LookFirst)
     assert isinstance(facts[0], ModelPromoted)
     return (time.perf_counter() - began) / COMMANDS * 1e6

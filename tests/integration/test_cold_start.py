@@ -9,7 +9,7 @@ import pytest
 
 from services.ingestion.decision import registration
 from shared.deciding import catching_up, slices, snapshots
-from shared.deciding.command_handler import CommandHandler
+from shared.deciding.command_handler import Answered, CommandHandler
 from shared.log import Log
 from tests.integration.test_command_handler import register
 
@@ -75,7 +75,7 @@ async def test_an_answer_of_a_later_page_is_not_given_again(
     # Without a state that knows the run, only the log can tell that the message was answered.
     forgetful = replace(registration, decide=lambda _state, command: registration.decide(registration.initial, command))
     cold = CommandHandler(long_log, forgetful, snapshot_key=KEY)
-    assert await cold.answer([register("run-0", MODELS[0]), register("new", MODELS[-1])]) == {}
+    assert await cold.answer([register("run-0", MODELS[0]), register("new", MODELS[-1])]) == Answered()
     assert await long_log.pool.fetchval("select count(*) from log.state_snapshot") == snapshot
 
 

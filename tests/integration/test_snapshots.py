@@ -16,11 +16,13 @@ from shared.deciding import snapshots
 from shared.deciding.command_handler import CommandHandler
 from shared.deciding.history import History as StreamHistory
 from shared.deciding.snapshots import Snapshots
+from shared.domain.looking import BytesSeen
 from shared.log import Append, Log, Reader
 from tests.appends import entry, numbered
 from tests.examples import digest, registered
 from tests.histories import DECIDERS, FINITE_MIX, History
 from tests.integration.test_command_handler import ask, register
+from tests.looking import answer_all
 
 SNAPSHOT_FACTS = 30
 KEY = b"a key that is not in the log"
@@ -54,7 +56,7 @@ async def read(log: Log, snaps: Snapshots[Any]) -> StreamHistory[Any] | None:
 
 
 async def answer(answering: CommandHandler[Any, Any], *asked: Any) -> None:
-    await answering.answer(asked)
+    await answer_all(answering, asked)
     if answering.writing_snapshot:
         await answering.writing_snapshot
 
@@ -149,7 +151,7 @@ async def test_three_services_go_on_from_snapshots_as_from_the_log(log: Log) -> 
 
         for n in range(1, 41):
             await command("ingestion", registration, register(f"run-{n}", model))
-            await command("validation", validation, ask(f"{model} {n}", Judge(model, n, digest(1), (), DEFAULT)))
+            await command("validation", validation, ask(f"{model} {n}", Judge(model, n, BytesSeen(digest(1)), DEFAULT)))
             promote = Promote(model, n, "production", "ada", "", DEFAULT)
             await command("promotion", promotion, ask(f"{model} {n}", promote))
         rows = await log.pool.fetch(

@@ -32,6 +32,7 @@ from tests.examples import NOON, RETRAINING, drifted, registered
 from tests.histories import STEPS, History
 from tests.integration.views_fixtures import facts_of, grown, mingled, projecting, write
 from tests.integration.views_plain import Views, plain
+from tests.looking import decided
 
 KEYS = {"version": ("model", "version"), "model": ("model",), "serving": ("model", "stage")}
 MODEL_NAMES = (f"model {n}" for n in itertools.count())
@@ -142,7 +143,7 @@ async def test_no_refusal_makes_a_row_of_a_version_that_is_not_registered(log: L
         (retirement, Retire("fraud", 99, "ada", "")),
         (retraining, Consider(drifted(99), RETRAINING, DEFAULT, NOON)),
     ]
-    refusals = [d.decide(d.after(d.initial, [registered(1)]), command) for d, command in asked]
+    refusals = [decided(d, d.after(d.initial, [registered(1)]), command) for d, command in asked]
     assert all(refusals)
     facts = [registered(1), *itertools.chain.from_iterable(refusals)]
     async with projecting(log) as projector:
