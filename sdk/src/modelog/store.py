@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import ValidationError
 
-from modelog._s3.digests import CHUNK_BYTES, etag, hashed, part_bytes
+from modelog._s3.digests import CHUNK_BYTES, etag, part_bytes
 from modelog._s3.downloading import download
 from modelog._s3.errors import (
     ARCHIVED,
@@ -32,9 +32,10 @@ from modelog._s3.errors import (
     is_archived,
     is_lasting,
 )
-from modelog.manifest import Manifest, blob_key, manifest_key
-from modelog.paths import path_problems, registered_path_problems
-from modelog.untrusted import printable, problems
+from modelog._s3.uploading import upload
+from modelog.manifest import Manifest, manifest_key
+from modelog.paths import registered_path_problems
+from modelog.untrusted import problems
 from modelog.values import Artifact, File
 
 if TYPE_CHECKING:
@@ -87,31 +88,18 @@ class Store:
         """The address of a manifest, `s3://bucket/manifests/sha256/<hex>`."""
         return f"s3://{self.bucket}/{manifest_key(manifest)}"
 
-    def upload(self, paths: Path | str | Mapping[str, Path | str]) -> Artifact:
+    def upload(self, paths: Path | str | Mapping[str, Path | str], *, follow_links: bool = False) -> Artifact:
         """Put a file, a folder or `{path inside: local path}` into the store; bytes that are there are not sent again.
 
-        Raise ValueError if there is nothing to upload or a path cannot be stored, Unavailable if the store fails.
-        """
-        local = {inside: Path(path) for inside, path in paths.items()} if isinstance(paths, Mapping) else _inside(paths)
-        if not local:
-            raise ValueError(f"expected files to upload, found none in {str(paths)!r}: upload what training wrote")
-        if unsafe := [sentence for _, sentence in path_problems(local)]:
-            raise ValueError("; ".join(unsafe))
-        return Artifact(files=tuple(self._uploaded(inside, path) for inside, path in sorted(local.items())))
+        A link inside of a folder is followed if it leads to a file in the folder; with `follow_links` to any file or
+        folder, as in the caches of Hugging Face. What a version does not keep (links, empty folders, executable bits)
+        is logged in a line to the logger `modelog`.
 
-    def _uploaded(self, inside: str, path: Path) -> File:
-        if not path.is_file():
-            raise ValueError(f"expected a file at {printable(str(path))}, found none: name a file")
-        with path.open("rb") as data:
-            before = os.fstat(data.fileno())
-            sha256 = hashed(data, hashlib.sha256()).hexdigest()
-            self.keep(blob_key(sha256), data, before.st_size)
-            after = os.fstat(data.fileno())
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise ValueError(
-                f"expected {printable(str(path))} to stay as it is, found it changed: upload it when it is written"
-            )
-        return File(path=inside, size=before.st_size, sha256=sha256)
+        Raise ValueError, mostly before the first byte is sent, if there is nothing to upload, a path is empty, a name
+        is not one that every system can hold and tell apart, a file is none or changes meanwhile, or the files are more
+        than a report can name (1 MiB of paths and digests) or above 1 TiB; Unavailable if the store fails.
+        """
+        return upload(self, paths, follow_links)
 
     def files(self, manifest: str) -> tuple[File, ...]:
         """The files of a manifest; raise Damaged if its bytes have another digest, Absent if there is none."""
@@ -215,18 +203,3 @@ class Store:
                 return self.client.bucket_exists(self.bucket)
         except Unavailable:
             return False
-
-
-def _inside(path: Path | str) -> dict[str, Path]:
-    root = Path(path)
-    if not root.is_dir():
-        return {root.name: root}
-    found: dict[str, Path] = {}
-    for folder, folders, names in os.walk(root):
-        for local in (Path(folder, name) for name in folders + names):
-            if local.is_symlink() and (local.is_dir() or not local.resolve().is_relative_to(root.resolve())):
-                raise ValueError(
-                    f"expected files inside {root}, found {printable(str(local))}, which links elsewhere: copy it there"
-                )
-        found |= {Path(folder, name).relative_to(root).as_posix(): Path(folder, name) for name in names}
-    return found
