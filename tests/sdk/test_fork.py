@@ -126,7 +126,7 @@ def test_a_subscription_stays_with_the_parent(variables: dict[str, str]) -> None
     status, printed, errors = run(SUBSCRIBED, variables)
     first, refusal, second = printed.splitlines()
     assert (status, first, second, errors) == (0, "1", "2", "")
-    assert "before the process was forked: subscribe again" in refusal
+    assert FORKED_WHILE in refusal
 
 
 def test_an_async_registry_refuses_everything_in_a_forked_process(variables: dict[str, str]) -> None:
