@@ -1,13 +1,13 @@
 """What `make up` leaves in the checkout: the folder .modelog."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
+from stack.secret import write_privately
 from stack.selection import Source
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,12 +68,3 @@ def forget() -> None:
     """Delete what `up` wrote; the data stays."""
     ENV.unlink(missing_ok=True)
     RECORD.unlink(missing_ok=True)
-
-
-def write_privately(file: Path, text: str) -> None:
-    """Write a whole file at once, readable by its owner only."""
-    draft = file.with_name(f"{file.name}.draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(text)
-    draft.replace(file)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -34,8 +35,8 @@ def operations(addresses: Addresses, *arguments: str) -> subprocess.CompletedPro
 def given(settings: Settings, **other: str) -> Addresses:
     """The addresses of a registry on the real servers, some of them replaced."""
     url, store = settings.postgres_url.get_secret_value(), settings.store()
-    keys = (settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value())
-    named = {"kafka": settings.kafka_servers, "postgres": url, "s3_endpoint": settings.s3_endpoint}
+    keys = (settings.s3.access_key, settings.s3.secret_key)
+    named: dict[str, Any] = {"kafka": settings.kafka_servers, "postgres": url, "s3_endpoint": settings.s3_endpoint}
     named |= {"s3_access_key": keys[0], "s3_secret_key": keys[1], "s3_bucket": store.bucket}
     return Addresses(**{**named, "topic_prefix": settings.topic_prefix, **other})
 

@@ -7,10 +7,10 @@ import psutil
 import pytest
 
 from stack import Addresses, StackError, account
-from stack.checkout import Record, write_privately
+from stack.checkout import Record
 from stack.jars import cache_directory, digest
 from stack.ports import LOWEST, free_port, is_free, kept_port
-from stack.secret import kept_secret
+from stack.secret import kept_secret, write_privately
 from stack.selection import select
 from stack.up import card
 
