@@ -74,6 +74,11 @@ class Message(Generic[E]):
     epoch: int | None = None
     notes: Notes = NOTHING
 
+    def __repr__(self) -> str:
+        """Short, because notebooks show it: the fields have everything."""
+        place = "" if self.sequence is None else f" sequence={self.sequence}"
+        return f"Message({self.event.type} {subject(self.event)}{place})"
+
     @cached_property
     def cause(self) -> uuid.UUID:
         """The id of this message for its answers: in CloudEvents, source and id together are unique."""

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -42,6 +43,7 @@ from modelog.untrusted import problems
 from modelog.values import Artifact, File
 
 if TYPE_CHECKING:
+    from minio import Minio
     from urllib3 import BaseHTTPResponse
 
 __all__ = ["CHUNK_BYTES", "MAX_CONNECTIONS", "Absent", "Damaged", "Denied", "Store", "Unavailable"]
@@ -72,7 +74,14 @@ class Store:
             endpoint, access_key, secret_key, bucket, region, session_token, addressing, ca_file, public_endpoint
         )
         self.endpoint, self.bucket, self.public_endpoint = settings.endpoint, bucket, public_endpoint
-        self.client = settings.client(MAX_CONNECTIONS)
+        self._new_client = partial(settings.client, MAX_CONNECTIONS)
+        self._clients = {os.getpid(): self._new_client()}
+
+    @property
+    def client(self) -> Minio:
+        """The client of this process: in a forked process, the connections are the parent's."""
+        process = os.getpid()
+        return self._clients.get(process) or self._clients.setdefault(process, self._new_client())
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> Store:
