@@ -9,6 +9,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 from modelog.store import Unavailable
 
+from operations.logins import LoginRefused
 from shared.log.migrations import MigrationChanged
 from shared.runtime import postgres_url
 from shared.runtime.kafka_problem import kafka_problem
@@ -21,7 +22,7 @@ def explain(error: BaseException, settings: Settings) -> str | None:
     match error:
         case KafkaError():
             return f"{_of_kafka(settings) or f'Kafka fails at {settings.kafka_servers} ({reason})'}."
-        case Unavailable() | MigrationChanged():
+        case Unavailable() | MigrationChanged() | LoginRefused():
             return f"{reason}."
         case ValueError() if not isinstance(error, asyncpg.InterfaceError):
             return None

@@ -158,7 +158,7 @@ async def _open(settings: Settings) -> asyncpg.Pool:
         raise Unusable(sentence.removesuffix("."), status=1) from None
     try:
         # What setup makes last of all that this version needs.
-        if await pool.fetchval("select to_regproc('log.page') is not null"):
+        if await pool.fetchval("select to_regproc('log.move_cursor') is not null"):
             return pool
     except asyncpg.InsufficientPrivilegeError:
         pass

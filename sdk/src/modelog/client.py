@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from pydantic import JsonValue
 
+from modelog.addresses import check_addresses
 from modelog.envelope import Message, decode, encode
 from modelog.environment import exported, variables
 from modelog.errors import MissingExtra
@@ -117,11 +118,13 @@ class Registry:
         if sender is not None:
             await sender.close()
 
-    async def publish(self, event: E, *, id: str | None = None, actor: str | None = None) -> Message[E]:
+    async def publish(self, event: E, *, id: str | uuid.UUID | None = None, actor: str | None = None) -> Message[E]:
         """Publish a report or a request, and return it as others will read it; all replicas have it by then.
 
         A message with an `id` of your own may be published again: modelog answers it once. `actor` replaces the
-        registry's. Raise ValueError for a fact or an event that is too large, NotPublished if no broker acknowledges.
+        registry's. All is checked before it is sent: raise ValueError for a fact, for an event that is too large or
+        that modelog would not read, and for an id, source or actor that is empty, above 500 characters or has control
+        characters; raise NotPublished if no broker acknowledges.
         """
         if isinstance(event, Fact):
             raise ValueError(
@@ -130,9 +133,11 @@ class Registry:
             )
         if self._sender is None:
             raise closed()
+        check_addresses(event)
         key, value, headers = encode(event, source=self._source, id=id, actor=actor or self._actor)
+        message = decode(key, value, headers, strict=True)  # first: an error after the sending would be misleading
         await self._sender.send(self._prefix + event.type, key, value, headers)
-        return cast("Message[E]", decode(key, value, headers))
+        return cast("Message[E]", message)
 
     async def trained(
         self,
@@ -168,7 +173,7 @@ class Registry:
             {
                 "model": model,
                 "run": run,
-                "artifact": Artifact(uri=uri) if files is None else await asyncio.to_thread(self._upload, files),
+                "artifact": Artifact() if files is not None else Artifact(uri=uri),
                 "metrics": metrics or {},
                 "parameters": parameters or {},
                 "datasets": tuple(datasets),
@@ -184,6 +189,10 @@ class Registry:
                 "answers": answers,
             }
         )
+        check_addresses(event)
+        encode(event, source=self._source, actor=self._actor)  # a mistake is shown before the files are uploaded
+        if files is not None:
+            event = event.model_copy(update={"artifact": await asyncio.to_thread(self._upload, files)})
         return await self.publish(event)
 
     def subscribe(
