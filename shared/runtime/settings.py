@@ -93,7 +93,7 @@ class Settings(BaseModel):
     """Its password, where that URL has none."""
 
     s3_endpoint: str = ""
-    """`https://host:port`; without it, S3 at AWS in the region that is named."""
+    """`https://host:port`; needed unless `MODELOG_S3_REGION` is set, which is S3 at AWS then."""
     s3_access_key: SecretStr | None = None
     """The access key; without it, keys are looked for in the usual places of AWS: environment, file, role."""
     s3_secret_key: SecretStr | None = None
@@ -109,7 +109,7 @@ class Settings(BaseModel):
     s3_ca_file: Path | None = None
     """Certificates in PEM of the authorities that are trusted; without it, those of the system."""
     s3_public_endpoint: str | None = None
-    """The endpoint as it is reached from outside."""
+    """The endpoint as it is reached from outside; nothing uses it yet."""
     snapshot_secret: SecretStr | None = Field(default=None, validation_alias="snapshot_key")
     """Authenticates the snapshots in Postgres; without it, a key is derived from the S3 secret key."""
 
