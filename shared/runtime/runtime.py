@@ -112,10 +112,11 @@ async def run(components: Sequence[Component], settings: Settings) -> None:
         loop.add_signal_handler(stop, stopping.set)
     try:
         address = health.serve(settings.health_host, settings.health_port)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or "no name of a host"
         raise Unusable(
-            f"MODELOG_HEALTH_PORT: expected port {settings.health_port} of {settings.health_host} to be free for "
-            f"/livez, /readyz and /metrics, found {error.strerror}: name another, or 0 for any"
+            f"MODELOG_HEALTH_HOST and _PORT: expected {settings.health_host}:{settings.health_port} to be free for "
+            f"/livez, /readyz and /metrics, found {found}: name another, or the port 0 for any"
         ) from None
     for component in components:
         health.report(component.name, False, "starting, waits for Postgres")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from modelog.environment import variables
 from modelog.kafka_settings import kafka_arguments
@@ -17,6 +17,7 @@ from modelog.policy import DEFAULT, Policy
 from modelog.s3_settings import DEFAULT_BUCKET, S3Settings
 from modelog.store import Store
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,7 +30,7 @@ from pydantic import (
 
 from shared.runtime.errors import Unusable
 from shared.runtime.postgres_url import check_url, login
-from shared.runtime.settings_sentences import PREFIX, listed, sentences, unknown
+from shared.runtime.settings_sentences import PREFIX, check_prefix, listed, sentences, unknown
 from shared.runtime.terminal import escaped
 
 SNAPSHOTS = b"modelog snapshot"
@@ -70,7 +71,7 @@ class Settings(BaseModel):
     """The client's secret."""
     kafka_oauth_scope: str | None = None
     """The scope that is asked for, if any."""
-    topic_prefix: str = ""
+    topic_prefix: Annotated[str, AfterValidator(check_prefix)] = ""
     """Put before every topic and every consumer group, so that several registries share a Kafka."""
     topic_partitions: int = Field(default=12, ge=1)
     """Of a topic that is made; existing topics are left as they are."""

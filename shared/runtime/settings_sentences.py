@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
@@ -14,6 +15,15 @@ OTHERS = frozenset({"MODELOG_CACHE"})
 """Variables of the tools of this checkout."""
 OTHER_PREFIXES = ("MODELOG_STACK", "MODELOG_TEST")
 MAX_LISTED = 3
+TOPIC_PREFIX = re.compile(r"[A-Za-z\d._-]{0,200}")
+"""Kafka takes names of topics with 249 of these characters."""
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix of topics; ValueError if Kafka takes no topic with it."""
+    if not TOPIC_PREFIX.fullmatch(prefix):
+        raise ValueError("expected at most 200 letters, digits, dots, hyphens and _, found another text: correct it")
+    return prefix
 
 
 def sentences(error: ValidationError) -> Iterator[str]:

@@ -107,7 +107,7 @@ def test_a_port_that_is_in_use_ends_the_service(sandbox: Sandbox) -> None:
         port = str(taken.getsockname()[1])
         status, written = run(sandbox, "services", "retirement", HEALTH_PORT=port)
     assert status == 2
-    assert written.startswith(f"MODELOG_HEALTH_PORT: expected port {port} of 127.0.0.1 to be free ")
+    assert written.startswith(f"MODELOG_HEALTH_HOST and _PORT: expected 127.0.0.1:{port} to be free for ")
     assert written.count("\n") == 1
 
 

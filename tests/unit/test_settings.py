@@ -140,6 +140,11 @@ def test_all_that_is_missing_is_a_single_sentence(
         ({"TOPIC_PARTITIONS": "S3cret"}, "MODELOG_TOPIC_PARTITIONS: expected a whole number, found another text"),
         ({"TOPIC_PARTITIONS": "0"}, "MODELOG_TOPIC_PARTITIONS: expected at least 1, found less"),
         ({"TOPIC_REPLICAS": "9" * 5000}, "MODELOG_TOPIC_REPLICAS: expected a whole number"),
+        (
+            {"TOPIC_PREFIX": "S3cret/"},
+            "MODELOG_TOPIC_PREFIX: expected at most 200 letters, digits, dots, hyphens and _",
+        ),
+        ({"S3_BUCKET": "S3cret!"}, "MODELOG_S3_BUCKET: expected 3 to 63 letters, digits, dots and hyphens"),
         ({"HEALTH_PORT": "70000"}, "MODELOG_HEALTH_PORT: expected at most 65535, found more"),
         ({"GRACEFUL_SECONDS": "nan"}, "MODELOG_GRACEFUL_SECONDS: expected a"),
         ({"S3_ADDRESSING": "S3cret"}, "MODELOG_S3_ADDRESSING: expected auto, path or virtual, found another text"),
