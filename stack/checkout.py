@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".modelog"
 DATA = FOLDER / "data"
 ENV = FOLDER / "env"
+CLIENTS_ENV = FOLDER / "clients.env"
 LOCK = FOLDER / "lock"
 RECORD = FOLDER / "up.json"
 SERVICES_LOG = FOLDER / "services.log"
@@ -59,12 +60,13 @@ def read_env() -> dict[str, str]:
     return dict(line.split("=", 1) for line in ENV.read_text().splitlines())
 
 
-def write_env(env: Mapping[str, str]) -> None:
+def write_env(env: Mapping[str, str], file: Path = ENV) -> None:
     """Write the addresses as KEY=VALUE, readable by their owner only."""
-    write_privately(ENV, "".join(f"{key}={value}\n" for key, value in env.items()))
+    write_privately(file, "".join(f"{key}={value}\n" for key, value in env.items()))
 
 
 def forget() -> None:
     """Delete what `up` wrote; the data stays."""
     ENV.unlink(missing_ok=True)
+    CLIENTS_ENV.unlink(missing_ok=True)
     RECORD.unlink(missing_ok=True)

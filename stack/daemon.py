@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from stack.checkout import DATA, FOLDER, ROOT, SERVICES_LOG, STACK_LOG, write_env
+from stack.checkout import CLIENTS_ENV, DATA, FOLDER, ROOT, SERVICES_LOG, STACK_LOG, write_env
 from stack.ports import kept_port
 from stack.probes import wait_for_services
-from stack.selection import running
+from stack.secured_kafka import login
+from stack.selection import running, wants_secured_kafka
 from stack.supervisor import Guarded
 from stack.terminal import StackError, print_line
 
@@ -22,7 +23,10 @@ def run_daemon(*, servers_only: bool) -> None:
     """Start everything, write the addresses, let `up` return, and wait for SIGTERM."""
     with ExitStack() as ends:
         print_line("Starting Kafka, Postgres and S3.")
-        env = dict(ends.enter_context(running(DATA)).env)
+        secured = wants_secured_kafka(os.environ)
+        env = dict(ends.enter_context(running(DATA, secured=secured)).env)
+        if secured:
+            allow(env)
         if not servers_only:
             env |= {"MODELOG_HEALTH_PORT": str(kept_port(FOLDER / "health-port"))}
             set_up(env)
@@ -49,11 +53,28 @@ def leave_the_terminal() -> None:
             os.dup2(log.fileno(), stream.fileno())
 
 
+def allow(env: Mapping[str, str]) -> None:
+    """Let the users `services` and `clients` do in Kafka what they need; write the variables of clients to a file."""
+    users = ("--services", "services", "--clients", "clients")
+    operate("The access to Kafka could not be allowed", dict(env) | login(DATA / "kafka", "admin"), "acls", *users)
+    write_env(without_postgres(dict(env) | login(DATA / "kafka", "clients")), CLIENTS_ENV)
+
+
+def without_postgres(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables that clients need; they never reach the log."""
+    return {name: value for name, value in env.items() if not name.startswith("MODELOG_POSTGRES_")}
+
+
 def set_up(env: Mapping[str, str]) -> None:
     """Make schema, topics and bucket."""
     print_line("Making the schema, the topics and the bucket.")
+    operate("The schema, the topics and the bucket could not be made", env, "setup")
+
+
+def operate(failure: str, env: Mapping[str, str], *command: str) -> None:
+    """Run a command of operations; raise StackError, which begins with `failure`, when it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "operations", "setup"],
+        [sys.executable, "-m", "operations", *command],
         cwd=ROOT,
         env=os.environ | env,
         stdin=subprocess.DEVNULL,
@@ -63,7 +84,7 @@ def set_up(env: Mapping[str, str]) -> None:
     )
     if done.returncode:
         reason = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
-        raise StackError(f"The schema, the topics and the bucket could not be made: {reason}")
+        raise StackError(f"{failure}: {reason}")
 
 
 def start_services(env: Mapping[str, str]) -> Guarded:

@@ -40,13 +40,24 @@ def select(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) 
     return cast(Source, wanted) if wanted else "docker" if docker() else "native"
 
 
+def wants_secured_kafka(env: Mapping[str, str]) -> bool:
+    """Whether MODELOG_STACK_KAFKA asks for a Kafka with TLS, passwords and access control."""
+    wanted = env.get("MODELOG_STACK_KAFKA")
+    if wanted not in (None, "", "open", "secured"):
+        raise StackError(f"MODELOG_STACK_KAFKA is {wanted!r}: set it to open or secured, or leave it out.")
+    return wanted == "secured"
+
+
 @contextmanager
-def running(directory: Path | None = None) -> Iterator[Addresses]:
-    """Kafka, Postgres and S3 for the time of the block, ready for work.
+def running(directory: Path | None = None, *, secured: bool = False) -> Iterator[Addresses]:
+    """Kafka, Postgres and S3 for the time of the block, ready for work; `secured` as for `Servers`.
 
     Servers of this machine keep their data in `directory`, or in a fresh folder that is deleted with them.
     """
-    match select(os.environ):
+    source = select(os.environ)
+    if secured and source != "native":
+        raise StackError("A secured Kafka is made on this machine alone: set MODELOG_STACK=native, and no addresses.")
+    match source:
         case "given":
             yield Addresses.from_env(os.environ)
         case "docker":
@@ -55,5 +66,5 @@ def running(directory: Path | None = None) -> Iterator[Addresses]:
             with containers() as addresses:
                 yield addresses
         case "native":
-            with Servers(directory) as servers:
+            with Servers(directory, secured=secured) as servers:
                 yield servers.addresses

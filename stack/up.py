@@ -10,6 +10,7 @@ import psutil
 from stack import compose
 from stack.addresses import Addresses
 from stack.checkout import (
+    CLIENTS_ENV,
     DATA,
     ENV,
     FOLDER,
@@ -116,6 +117,9 @@ def card(env: Mapping[str, str]) -> str:
         "s3": f"{masked.s3_endpoint}   bucket {masked.s3_bucket}   key {masked.s3_access_key}",
         "health": f"http://127.0.0.1:{env['MODELOG_HEALTH_PORT']}/readyz" if "MODELOG_HEALTH_PORT" in env else "",
         "addresses": f"{ENV.relative_to(ROOT)} (with the secrets)",
+        "clients": f"{CLIENTS_ENV.relative_to(ROOT)} (what pipelines and deployers need)"
+        if CLIENTS_ENV.exists()
+        else "",
         "logs": f"{STACK_LOG.relative_to(ROOT)}, {SERVICES_LOG.relative_to(ROOT)}",
     }
     lines = (f"  {name:<10} {text}" for name, text in addresses.items() if text)
