@@ -46,6 +46,8 @@ class Servers:
             self._postgres.url,
             self._s3.endpoint,
             *self._s3.keys,
+            postgres_owner=self._postgres.owner_url,
+            postgres_reader=self._postgres.reader_url,
             kafka_security=self._kafka.security(),
         )
 

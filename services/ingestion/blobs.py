@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from modelog.manifest import blob_key
-from modelog.store import CHUNK_BYTES, Absent, Store
+from modelog.store import CHUNK_BYTES, Absent, Denied, Store
 from modelog.values import File
 
 from services.ingestion.pinned import HEAD_BYTES, ReadFile, Refused
@@ -56,6 +56,8 @@ def read_blob(store: Store, file: File, stopped: Callable[[], bool]) -> ReadFile
             "missing object",
             f"expected {shown(file.path)} at {key}, found no object there: upload it, then send it again",
         ) from None
+    except Denied as error:
+        raise Refused("missing object", f"expected to read {shown(file.path)}: {error}") from error
     if size != file.size:
         raise Refused(
             "size differs",
@@ -74,5 +76,5 @@ def is_same_blob(store: Store, known: ReadFile) -> bool:
     """Whether the ETag of a blob is the ETag that it had when it was read."""
     try:
         return bool(known.etag) and store.head(blob_key(known.file.sha256)) == (known.file.size, known.etag)
-    except Absent:
+    except (Absent, Denied):
         return False

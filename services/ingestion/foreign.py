@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from modelog.manifest import blob_key, manifest_key
-from modelog.store import CHUNK_BYTES, Absent, Store, Unavailable
+from modelog.store import CHUNK_BYTES, Absent, Denied, Store
 from modelog.values import File
 
 from services.ingestion import limits
@@ -24,7 +24,6 @@ SPOOL_BYTES = 8 * CHUNK_BYTES
 """The bytes of an object that are kept in memory before it is spooled to disk."""
 MAX_KEY_BYTES = 1024
 """The most bytes that S3 takes for a key."""
-MOVED, TIMED_OUT, TOO_MANY, NOT_IMPLEMENTED = 301, 408, 429, 501
 OWN_FOLDERS = ("blobs", "manifests")
 """The folders of our own bucket that hold every model's bytes."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -70,6 +69,8 @@ class Foreign:
             raise Refused(
                 "missing object", f"expected a manifest at {shown(uri)}, found none: upload the files"
             ) from None
+        except Denied as error:
+            raise Refused("missing object", str(error)) from None
         except ValueError as error:
             raise Refused("digest differs", str(error)) from None
 
@@ -93,8 +94,8 @@ class Foreign:
         """Path inside the artifact to object: a folder's objects or, if there are none, the object of that name."""
         folder = f"{prefix.rstrip('/')}/" if prefix else ""
         objects, length, total = dict[str, Object](), 0, 0
-        with self._asking(uri, bucket):
-            with self._store.asking(f"list {shown(uri)}"):
+        with self._asking(uri):
+            with self._store.asking(f"list {shown(uri)}", denies=True):
                 for found in self._store.client.list_objects(bucket, prefix=folder, recursive=True):
                     key, size = found.object_name or "", found.size or 0
                     path = key.removeprefix(folder)
@@ -116,7 +117,7 @@ class Foreign:
         """Copy an object into the store; returns the file with the ETag of its blob, and the ETag of the object."""
         sha256, head = hashlib.sha256(), b""
         with SpooledTemporaryFile(SPOOL_BYTES) as spool:
-            with self._asking(source.uri, source.bucket), self._store.reading(source.key, source.bucket) as response:
+            with self._asking(source.uri), self._store.reading(source.key, source.bucket) as response:
                 size = int(response.headers.get("Content-Length", 0))
                 etag = response.headers.get("ETag", "").strip('"')
                 if size > limits.MAX_COPY_BYTES:
@@ -136,26 +137,16 @@ class Foreign:
         return ReadFile(File(path=path, size=size, sha256=sha256.hexdigest()), head, kept), etag
 
     @contextmanager
-    def _asking(self, uri: str, bucket: str) -> Iterator[None]:
-        """Refuse an address that cannot be read. Errors of modelog's own bucket are raised, to be tried again.
-
-        An answer that the request is wrong is a refusal, as long as modelog's own bucket answers with the same keys: a
-        wrong address stays wrong, and would be tried for ever.
-        """
+    def _asking(self, uri: str) -> Iterator[None]:
+        """Refuse an address that cannot be read. Other errors of the store are raised, to be tried again."""
         try:
             yield
         except Absent:
             raise Refused("missing object", f"expected an object at {shown(uri)}, found it gone: send again") from None
-        except Unavailable as error:
-            if not _lasting(error.status) or not self._answers():
-                raise
+        except Denied as error:
             raise _unreadable(uri, error.code or f"status {error.status}") from error
         except ValueError as error:
             raise _unreadable(uri, str(error)) from error
-
-    def _answers(self) -> bool:
-        with self._store.asking("check the bucket"):
-            return self._store.client.bucket_exists(self._store.bucket)
 
 
 def _address(uri: str) -> tuple[str, str]:
@@ -167,11 +158,6 @@ def _address(uri: str) -> tuple[str, str]:
     if len(prefix.encode("utf-8", "replace")) > MAX_KEY_BYTES:
         raise _unreadable(uri, f"whose key is above {MAX_KEY_BYTES} bytes")
     return bucket, prefix
-
-
-def _lasting(status: int) -> bool:
-    """Whether the same request would be answered with the same status for ever."""
-    return status in (MOVED, NOT_IMPLEMENTED) or (400 <= status < 500 and status not in (TIMED_OUT, TOO_MANY))
 
 
 def _unreadable(uri: str, found: str) -> Refused:

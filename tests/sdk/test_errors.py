@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from modelog import NotConnected, NotPublished, TransientError, Unreadable
-from modelog.store import Absent, Damaged, Store, Unavailable
+from modelog.store import Absent, Damaged, Denied, Store, Unavailable
 
 
 @pytest.mark.parametrize("error", [NotConnected, NotPublished, Unavailable])
@@ -13,12 +13,12 @@ def test_an_outage_is_a_transient_error_and_no_error_of_the_operating_system(err
     assert not issubclass(error, OSError)
 
 
-@pytest.mark.parametrize("error", [Absent, Damaged])
+@pytest.mark.parametrize("error", [Absent, Damaged, Denied])
 def test_what_stays_as_it_is_when_it_is_tried_again_is_not_transient(error: type[Exception]) -> None:
     assert not issubclass(error, TransientError)
 
 
-@pytest.mark.parametrize("error", [Absent, Damaged, Unavailable, Unreadable])
+@pytest.mark.parametrize("error", [Absent, Damaged, Denied, Unavailable, Unreadable])
 def test_what_a_terminal_would_act_on_is_escaped_in_a_sentence(error: type[Exception]) -> None:
     assert str(error("expected größe, found \x1b[2J\n\u202e")) == "expected größe, found \\x1b[2J\\n\\u202e"
 

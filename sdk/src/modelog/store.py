@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,13 +19,26 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import ValidationError
 
-from modelog.errors import TransientError
+from modelog._s3.errors import (
+    ARCHIVED,
+    FORBIDDEN,
+    Absent,
+    Damaged,
+    Denied,
+    Unavailable,
+    code_and_status,
+    denied,
+    is_archived,
+    is_lasting,
+)
 from modelog.manifest import Manifest, blob_key, manifest_key, path_problems
 from modelog.untrusted import printable, problems
 from modelog.values import Artifact, File
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
+
+__all__ = ["Absent", "Damaged", "Denied", "Store", "Unavailable"]
 
 CHUNK_BYTES = 1024 * 1024
 PART_BYTES = 16 * CHUNK_BYTES
@@ -36,31 +48,6 @@ MAX_PARTS = 10_000
 MAX_MANIFEST_BYTES = 16 * CHUNK_BYTES
 MAX_CONNECTIONS = 32
 """Connections to the store that stay open for the next request."""
-
-
-class Absent(LookupError):
-    """The store has no object under this key."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(printable(sentence))
-
-
-class Unavailable(TransientError):
-    """The store did not do what it was asked to do: it is down, overloaded, or refuses access.
-
-    `code` is the error code of S3, or "", and `status` the HTTP status of its answer, or 0 if there was none.
-    """
-
-    def __init__(self, sentence: str, code: str = "", status: int = 0) -> None:
-        super().__init__(printable(sentence))
-        self.code, self.status = code, status
-
-
-class Damaged(ValueError):
-    """The bytes in the store do not have the digest that they are stored under."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(printable(sentence))
 
 
 class Store:
@@ -183,8 +170,8 @@ class Store:
 
     @contextmanager
     def reading(self, key: str, bucket: str | None = None) -> Iterator[BaseHTTPResponse]:
-        """The object's bytes as an open response, in this bucket or another; raise Absent or Unavailable."""
-        with self.asking(f"read {key}"):
+        """The object's bytes as an open response, in this bucket or another; raise Absent, Denied or Unavailable."""
+        with self.asking(f"read {key}", denies=True):
             response = self.client.get_object(bucket or self.bucket, key)
             try:
                 yield response
@@ -193,12 +180,15 @@ class Store:
                 response.release_conn()
 
     def head(self, key: str, bucket: str | None = None) -> tuple[int, str]:
-        """The size in bytes and the ETag of an object, or ''; raise Absent or Unavailable.
+        """The size in bytes and the ETag of an object, or ''; raise Absent, Denied or Unavailable.
 
-        S3 answers a HEAD without an error code, so a bucket that is not there is Absent too.
+        S3 answers a HEAD without an error code, so a bucket that is not there is Absent too. An object that is archived
+        has a size, but its bytes cannot be read: it is Denied.
         """
-        with self.asking(f"check {key}"):
+        with self.asking(f"check {key}", denies=True):
             found = self.client.stat_object(bucket or self.bucket, key)
+        if is_archived(found.metadata or {}):
+            raise denied(f"expected {key} in the store at {self.endpoint}, found it archived", ARCHIVED, FORBIDDEN)
         return found.size or 0, found.etag or ""
 
     def keep(self, key: str, data: BinaryIO, size: int) -> str:
@@ -210,7 +200,7 @@ class Store:
             there, etag = self.head(key)
             if there == size and etag == _etag(data, size, in_parts="-" in etag):
                 return etag
-        except Absent:
+        except (Absent, Denied):
             pass
         data.seek(0)
         with self.asking(f"keep {key}"):
@@ -218,35 +208,37 @@ class Store:
         return put.etag or ""
 
     @contextmanager
-    def asking(self, what: str) -> Iterator[None]:
-        """Turn the client's errors into ours: Absent if there is no such object, Unavailable for all else."""
+    def asking(self, what: str, *, denies: bool = False) -> Iterator[None]:
+        """Turn the client's errors into ours: Absent if there is no such object, Unavailable for all else.
+
+        For a request about a single object, `denies` raises Denied where the answer would be the same for ever: the
+        store rejects the request, and answers another about our bucket with the same keys.
+        """
         from minio.error import MinioException
         from urllib3.exceptions import HTTPError
 
         try:
             yield
         except (MinioException, HTTPError) as error:
-            # When a server answers with text/xml, minio puts its XML into the message and sets no code.
-            in_text = re.search(r"<Code>(\w+)</Code>", str(error))
-            code = getattr(error, "code", None) or (in_text[1] if in_text else "")
+            code, status = code_and_status(error)
+            expected = f"expected the store at {self.endpoint} to {what}, found"
             if code == "NoSuchKey":
-                raise Absent(f"expected the store at {self.endpoint} to {what}, found no such object") from error
+                raise Absent(f"{expected} no such object") from error
+            if denies and is_lasting(code, status) and self._answers():
+                raise denied(f"{expected} {code or f'status {status}'}", code, status) from error
             raise Unavailable(
-                f"expected the store at {self.endpoint} to {what}, found {code or error}: check its address, the "
-                f"bucket {self.bucket} and the keys, then try again",
+                f"{expected} {code or error}: check its address, the bucket {self.bucket} and the keys, then try again",
                 code,
-                _status(error),
+                status,
             ) from error
 
-
-def _status(error: Exception) -> int:
-    from minio.error import InvalidResponseError, S3Error, ServerError
-
-    if isinstance(error, S3Error):
-        return error.response.status
-    if isinstance(error, ServerError):
-        return error.status_code
-    return error._code if isinstance(error, InvalidResponseError) else 0
+    def _answers(self) -> bool:
+        """Whether the bucket is there and our keys are accepted."""
+        try:
+            with self.asking("check the bucket"):
+                return self.client.bucket_exists(self.bucket)
+        except Unavailable:
+            return False
 
 
 def _inside(path: Path | str) -> dict[str, Path]:
