@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from modelog.environment import variables
 from modelog.kafka_settings import kafka_arguments
 from modelog.policy import DEFAULT, Policy
+from modelog.s3_settings import DEFAULT_BUCKET, S3Settings
 from modelog.store import Store
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -77,18 +79,18 @@ class Settings(BaseModel):
     postgres_reader_password: SecretStr | None = None
     """Its password, where that URL has none."""
 
-    s3_endpoint: str
-    """`https://host:port`"""
-    s3_access_key: SecretStr
-    """The access key."""
-    s3_secret_key: SecretStr
+    s3_endpoint: str = ""
+    """`https://host:port`; without it, S3 at AWS in the region that is named."""
+    s3_access_key: SecretStr | None = None
+    """The access key; without it, keys are looked for in the usual places of AWS: environment, file, role."""
+    s3_secret_key: SecretStr | None = None
     """The secret key."""
     s3_session_token: SecretStr | None = None
     """The session token of temporary keys."""
-    s3_bucket: str = "modelog"
+    s3_bucket: str = DEFAULT_BUCKET
     """The bucket of the artifacts."""
     s3_region: str | None = None
-    """The region that requests are signed for."""
+    """The region that requests are signed for; without it, that of the host, `AWS_REGION`, or `us-east-1`."""
     s3_addressing: Literal["auto", "path", "virtual"] = "auto"
     """Whether the bucket is in the path or in the host of a request; `auto`: in the host at AWS alone."""
     s3_ca_file: Path | None = None
@@ -133,7 +135,7 @@ class Settings(BaseModel):
             url, password = (getattr(self, f"postgres_{login.lower()}_{part}") for part in ("url", "password"))
             if password and not url:
                 raise ValueError(f"MODELOG_POSTGRES_{login}_PASSWORD is set and MODELOG_POSTGRES_{login}_URL is not")
-        assert self.kafka  # or it raises what is wrong
+        assert self.kafka and self.s3  # noqa: PT018  or they raise what is wrong
         return self
 
     @classmethod
@@ -145,8 +147,12 @@ class Settings(BaseModel):
     @cached_property
     def kafka(self) -> dict[str, Any]:
         """Address and security of Kafka, as every client of aiokafka takes them."""
-        given = {name: _plain(value) for name, value in self if name.startswith("kafka_") and value is not None}
-        return kafka_arguments({f"{PREFIX}{name.upper()}": value for name, value in given.items()})
+        return kafka_arguments(self._given("kafka_"))
+
+    def _given(self, prefix: str) -> dict[str, str]:
+        """The variables of the fields whose names begin so."""
+        given = {name: value for name, value in self if name.startswith(prefix) and value is not None}
+        return {f"{PREFIX}{name.upper()}": _plain(value) for name, value in given.items()}
 
     @property
     def postgres(self) -> dict[str, Any]:
@@ -169,16 +175,18 @@ class Settings(BaseModel):
     def snapshot_key(self) -> bytes | None:
         """The key that authenticates snapshots, of 32 bytes; None where no snapshot is to be written or read."""
         secret = self.snapshot_secret or self.s3_secret_key
+        if secret is None:
+            return None
         return blake2b(secret.get_secret_value().encode(), digest_size=32, person=SNAPSHOTS).digest()
 
-    def store(self) -> Store:
+    @cached_property
+    def s3(self) -> S3Settings:
         """The object store that holds the bytes."""
-        return Store(
-            self.s3_endpoint,
-            self.s3_access_key.get_secret_value(),
-            self.s3_secret_key.get_secret_value(),
-            self.s3_bucket,
-        )
+        return S3Settings.from_variables(self._given("s3_"))
+
+    def store(self) -> Store:
+        """A client of the object store."""
+        return Store(**asdict(self.s3))
 
     def foreign(self) -> frozenset[str] | None:
         """The names of those buckets, or None for any."""

@@ -35,7 +35,7 @@ def operations(addresses: Addresses, *arguments: str) -> subprocess.CompletedPro
 def given(settings: Settings, **other: str) -> Addresses:
     """The addresses of a registry on the real servers, some of them replaced."""
     url, store = settings.postgres_url.get_secret_value(), settings.store()
-    keys = (settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value())
+    keys = (settings.s3.access_key, settings.s3.secret_key)
     named: dict[str, Any] = {"kafka": settings.kafka_servers, "postgres": url, "s3_endpoint": settings.s3_endpoint}
     named |= {"s3_access_key": keys[0], "s3_secret_key": keys[1], "s3_bucket": store.bucket}
     return Addresses(**{**named, "topic_prefix": settings.topic_prefix, **other})
