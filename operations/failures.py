@@ -8,6 +8,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 from modelog.store import Unavailable
 
+from operations.logins import LoginRefused
 from shared.log.migrations import MigrationChanged
 from shared.runtime.settings import Settings
 
@@ -22,7 +23,7 @@ def explain(error: BaseException, settings: Settings) -> str | None:
     match error:
         case KafkaError():
             return f"Kafka does not answer at {settings.kafka_servers} ({reason}): {START}."
-        case Unavailable() | MigrationChanged():
+        case Unavailable() | MigrationChanged() | LoginRefused():
             return f"{reason}."
         case asyncpg.InvalidAuthorizationSpecificationError():
             return f"Postgres at {postgres} refuses to log in ({reason}): check the user and the password."

@@ -56,7 +56,7 @@ class Sandbox:
 
     async def service(self, size: int = 4) -> asyncpg.Pool:
         """A pool of the services' login, with their role."""
-        return await connect(self.addresses.postgres, self.settings.postgres_role, size)
+        return await connect(**self.settings.postgres, role=self.settings.postgres_role, size=size)
 
     async def create(self) -> None:
         """Make the database, empty."""

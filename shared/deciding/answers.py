@@ -11,8 +11,9 @@ from modelog.envelope import MAX_FACT_BYTES, Unreadable, derive_id
 from modelog.events import Fact, MessageConflicted
 
 from shared.deciding.slices import Slices
-from shared.domain.command import Cause, CausedCommand
+from shared.domain.command import Cause, CausedCommand, Undecided
 from shared.domain.decider import Decider
+from shared.domain.looking import LookFirst
 from shared.domain.sentences import shown
 from shared.log import Entry
 
@@ -30,18 +31,22 @@ async def decide_all(
     commands: Sequence[CausedCommand[Any]],
     answered: Mapping[UUID, str | None],
     slices: Slices,
-) -> tuple[S, list[Entry]]:
+) -> tuple[S, list[Entry], list[Undecided[Any]]]:
     """The state and the entries after the commands of one stream, each cause answered once.
 
+    A command whose decision must look at bytes first is not decided, nor are those behind it: they are returned.
     `answered` are causes that were answered before, with the digest of what was answered. Other content with the same
     cause is answered by MessageConflicted, whatever the state is.
     """
     answered, entries = dict(answered), list[Entry]()
-    for caused in commands:
+    for number, caused in enumerate(commands):
         await slices.pause()
         cause = caused.cause
         if cause.id not in answered:
             facts = decider.decide(state, caused.command)
+            if isinstance(facts, LookFirst):
+                behind = (Undecided(other) for other in commands[number + 1 :])
+                return state, entries, [Undecided(caused, facts), *behind]
             state = decider.after(state, facts)
         elif cause.conflicts_with(answered[cause.id]) and cause.conflict.id not in answered:
             cause = cause.conflict
@@ -51,7 +56,7 @@ async def decide_all(
         if facts:
             answered[cause.id] = cause.digest
             entries += _entries(decider, caused.command.model, facts, cause)
-    return state, entries
+    return state, entries, []
 
 
 def _entries(decider: Decider[Any, Any], model: str, facts: Sequence[Fact], cause: Cause) -> list[Entry]:

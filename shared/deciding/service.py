@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -12,10 +13,11 @@ from modelog.events import Event, Fact, MessageConflicted
 
 from shared.bus.consumer import ServiceConsumer
 from shared.bus.dead_letters import DeadLetters
-from shared.bus.processor import Answer, Handler, Processor
+from shared.bus.processor import Answer, Handler, Look, Processor
+from shared.deciding import clock
 from shared.deciding.clock import Schedule, Work, run_schedules
 from shared.deciding.command_handler import CommandHandler
-from shared.domain.command import CausedCommand
+from shared.domain.command import CausedCommand, Undecided
 from shared.domain.decider import Command, Decider
 from shared.log import Log
 from shared.runtime.runtime import Context, Resource, Runtime
@@ -36,6 +38,7 @@ class Service:
         self.needs = needs
         self.handlers: dict[type[Event], Handler] = {}
         self.schedules: list[Schedule] = []
+        self.look: Look | None = None
 
     def on(self, event: type[E], look_up: LookUp[E] | None = None) -> Callable[[MakeCommand[E]], MakeCommand[E]]:
         """Hear `event`; the function makes a command of its message, or None where there is nothing to decide.
@@ -49,6 +52,14 @@ class Service:
             return command
 
         return register
+
+    def looks(self, look: Look) -> Look:
+        """Where a decision returns LookFirst, the function looks at the bytes and returns the command with what it saw.
+
+        It is called again after transient errors; the other messages of the model wait meanwhile, those of others not.
+        """
+        self.look = look
+        return look
 
     def every(self, interval: timedelta) -> Callable[[Work], Work]:
         """Call the function at this interval, once over all instances; it returns the commands that follow."""
@@ -83,26 +94,45 @@ class Service:
         dead_letters = DeadLetters(settings.kafka, settings.topic_prefix, self.name)
         log = Log(runtime.pool)
         processor = Processor(
-            self.name, self.handlers, answer, dead_letters, log, context, topic_prefix=settings.topic_prefix
+            self.name, self.handlers, answer, dead_letters, log, context, settings.topic_prefix, self.look
         )
         topics = [event.type for event in self.handlers]
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(ServiceConsumer(settings, self.name, topics, processor).run(runtime))
-                group.create_task(run_schedules(runtime, self.schedules, context, answer))
+                group.create_task(run_schedules(runtime, self.schedules, context, self._looking(answer, context)))
         finally:
             await processor.close()
             await dead_letters.close()
 
+    def _looking(self, answer: Answer, context: Context) -> clock.Answer:
+        """For commands that come from no message, so nobody waits behind them: look at bytes until all are decided."""
+
+        async def decide(commands: list[CausedCommand[Any]]) -> None:
+            while undecided := await answer(commands):
+                commands = [await self._looked(other, context) for other in undecided]
+
+        return decide
+
+    async def _looked(self, undecided: Undecided[Any], context: Context) -> CausedCommand[Any]:
+        caused = undecided.caused
+        if undecided.look is None or self.look is None:
+            return caused
+        return replace(caused, command=await self.look(caused.command, undecided.look, context))
+
     def _answer(self, runtime: Runtime) -> Answer:
         """Each command to the decider that takes its type."""
         log = Log(runtime.pool)
-        handlers = [CommandHandler(log, decider, runtime.stream_locks) for decider in self.deciders]
-        if len(handlers) == 1:
-            return handlers[0].answer
+        key = runtime.settings.snapshot_key
+        handlers = [CommandHandler(log, decider, runtime.stream_locks, snapshot_key=key) for decider in self.deciders]
 
-        async def answer(commands: Sequence[CausedCommand[Any]]) -> None:
+        async def answer(commands: Sequence[CausedCommand[Any]]) -> list[Undecided[Any]]:
+            if len(handlers) == 1:
+                return (await handlers[0].answer(commands)).undecided
+            undecided: list[Undecided[Any]] = []
             for handler in handlers:
-                await handler.answer([c for c in commands if isinstance(c.command, handler.decider.commands)])
+                own = [c for c in commands if isinstance(c.command, handler.decider.commands)]
+                undecided += (await handler.answer(own)).undecided
+            return undecided
 
         return answer

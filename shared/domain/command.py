@@ -11,6 +11,7 @@ from modelog.envelope import Message, derive_id
 from modelog.events import Event, Fact
 
 from shared.domain.decider import Command
+from shared.domain.looking import LookFirst
 
 C = TypeVar("C", bound=Command, covariant=True)
 
@@ -74,3 +75,11 @@ class CausedCommand(Generic[C]):
 
     command: C
     cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided(Generic[C]):
+    """A command that is not decided yet: first comes `look`, or another command of its model where that is None."""
+
+    caused: CausedCommand[C]
+    look: LookFirst | None = None

@@ -134,7 +134,7 @@ async def _open(settings: Settings) -> asyncpg.Pool:
         raise NotSetUp(f"found {error}: run `python -m operations setup`") from error
     try:
         # What setup makes last of all that this version needs.
-        if await pool.fetchval("select to_regproc('log.page') is not null"):
+        if await pool.fetchval("select to_regproc('log.move_cursor') is not null"):
             return pool
     except asyncpg.InsufficientPrivilegeError:
         pass

@@ -16,6 +16,7 @@ from shared.log import Log
 from shared.runtime.postgres import connect, session
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
+from stack.disposable import Sandbox
 from tests.examples import promoted, registered, retired
 from tests.integration.followers import until_reported
 from tests.integration.relays import append, messages, positions, relaying, until_published
@@ -100,11 +101,12 @@ async def test_facts_that_fill_many_batches_are_in_the_partition_where_every_pro
             assert positions(mine) == list(range(12 * number - 11, 12 * number + 1))
 
 
-async def test_what_was_not_known_to_be_acknowledged_is_published_again(runtime: Runtime) -> None:
+async def test_what_was_not_known_to_be_acknowledged_is_published_again(runtime: Runtime, sandbox: Sandbox) -> None:
     await append(Log(runtime.pool), "fraud", registered(1), registered(2), registered(3))
     async with relaying(runtime):
         await until_published(runtime, 3)
-    await runtime.pool.execute("update log.cursor set position = 1")
+    async with sandbox.owner() as owner:
+        await owner.execute("update log.cursor set position = 1")
     async with relaying(runtime):
         published = await read(runtime, 5)
     assert positions(published) == [1, 2, 3, 2, 3]

@@ -169,6 +169,10 @@ PromotionRefusal = Literal[
     "already serves",
     "worse than the champion",
     "left to people",
+    "missing object",
+    "size differs",
+    "digest differs",
+    "unreadable object",
 ]
 
 
