@@ -1,7 +1,7 @@
 """What `make up` leaves in the checkout: the folder .modelog."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import psutil
 
 from stack.secret import write_privately
 from stack.selection import Source
+from stack.supervisor.identity import Identity
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".modelog"
@@ -17,6 +18,8 @@ ENV = FOLDER / "env"
 CLIENTS_ENV = FOLDER / "clients.env"
 LOCK = FOLDER / "lock"
 RECORD = FOLDER / "up.json"
+REPAIR = FOLDER / "repair.json"
+SERVICES = FOLDER / "services.json"
 SERVICES_LOG = FOLDER / "services.log"
 STACK_LOG = FOLDER / "stack.log"
 
@@ -32,27 +35,43 @@ class Record:
     @classmethod
     def of(cls, source: Source, pid: int) -> "Record":
         """The record of a process that runs now."""
-        return cls(source, pid, psutil.Process(pid).create_time())
+        return cls(source, **asdict(Identity.of(pid)))
 
     @property
     def process(self) -> psutil.Process | None:
         """The process while it runs; None if another process has the same id by now."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return None
-        return process if same else None
+        return Identity(self.pid, self.started).process
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What the daemon did when `up` asked it to look: a sentence for each repair, and why the last failed, if so."""
+
+    sentences: Sequence[str]
+    failure: str | None = None
 
 
 def read_record() -> Record | None:
     """The daemon that the last `up` started and no `down` has ended."""
-    return Record(**json.loads(RECORD.read_text())) if RECORD.exists() else None
+    try:
+        return Record(**json.loads(RECORD.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):  # a full disk leaves half a file
+        return None
 
 
 def write_record(record: Record) -> None:
     """Write down what `up` started."""
     write_privately(RECORD, json.dumps(asdict(record)))
+
+
+def write_repair(repair: Repair) -> None:
+    """Answer `up`, which waits for this file."""
+    write_privately(REPAIR, json.dumps(asdict(repair)))
+
+
+def read_repair() -> Repair | None:
+    """The answer of the daemon, once it is there."""
+    return Repair(**json.loads(REPAIR.read_text())) if REPAIR.exists() else None
 
 
 def read_env() -> dict[str, str]:
@@ -70,3 +89,4 @@ def forget() -> None:
     ENV.unlink(missing_ok=True)
     CLIENTS_ENV.unlink(missing_ok=True)
     RECORD.unlink(missing_ok=True)
+    REPAIR.unlink(missing_ok=True)

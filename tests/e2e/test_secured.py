@@ -54,7 +54,6 @@ async def cluster(
     servers: Servers, kafka: SecuredKafka, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Cluster]:
     addresses = replace(servers.addresses, kafka=kafka.address, kafka_security=kafka.security())
-    addresses = addresses.with_logins({"postgres": addresses.owner, "postgres_owner": "", "postgres_reader": ""})  # TEMP
     async with new_cluster(addresses, tmp_path_factory.mktemp("secured"), set_up=False) as cluster:
         admin = Settings.from_variables(cluster.env | login(kafka.home, "admin"))
         await allow(admin, acls(cluster.prefix, "services", ["clients"]))
