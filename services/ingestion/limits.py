@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import islice
 
-from modelog.envelope import MAX_EVENT_BYTES
-from modelog.manifest import path_problems
+from modelog.manifest import MAX_ARTIFACT_BYTES, MAX_MANIFEST_BYTES, manifest_bytes
+from modelog.paths import path_problems
 from modelog.values import File
 
 from services.ingestion.pinned import Refused
 from shared.artifacts.store import MAX_FAULTS
 
-MAX_MANIFEST_BYTES = MAX_EVENT_BYTES
-"""The most bytes of a manifest, about 9,500 files: what a report can name, a folder or a manifest may have."""
-ENTRY_BYTES = 97
-"""The least bytes of a file in a manifest, besides its path."""
-MAX_ARTIFACT_BYTES = 1024**4
-"""The most bytes of an artifact: they are read once, in about half an hour."""
+__all__ = [
+    "MAX_ARTIFACT_BYTES",
+    "MAX_COPY_BYTES",
+    "MAX_MANIFEST_BYTES",
+    "check",
+    "manifest_bytes",
+    "path_refusals",
+    "too_many",
+]
+
 MAX_COPY_BYTES = 32 * 1024**3
 """The most bytes of an object that is copied from outside; on disk (TMPDIR) is one for each of LARGE_THREADS."""
-
-
-def manifest_bytes(paths: Collection[str]) -> int:
-    """The least bytes of a manifest of files with these paths."""
-    return sum(len(path.encode("utf-8", "replace")) + ENTRY_BYTES for path in paths)
 
 
 def path_refusals(paths: Collection[str]) -> list[Refused]:

@@ -100,6 +100,22 @@ async def test_a_foreign_path_that_is_unsafe_is_refused(store: CountingStore, fo
     assert (await refusal(store, uri=f"s3://{foreign.bucket}/run")).reasons == ("unsafe path",)
 
 
+async def test_foreign_paths_that_some_system_takes_for_one_are_refused(
+    store: CountingStore, foreign: CountingStore
+) -> None:
+    put(foreign, "run/Vocab.txt", b"1")
+    put(foreign, "run/vocab.txt", b"2")
+    assert (await refusal(store, uri=f"s3://{foreign.bucket}/run")).reasons == ("repeated path",)
+    assert store.read.total() == 0
+
+
+async def test_files_of_an_older_manifest_are_registered_again_by_the_rule_of_today(store: CountingStore) -> None:
+    digest, content = manifest([kept(store, b"bytes", "CON.txt")])
+    put(store, manifest_key(digest), content)
+    assert (await refusal(store, uri=store.uri(digest))).reasons == ("unsafe path",)
+    assert (await refusal(store, file(b"bytes", "CON.txt"))).reasons == ("unsafe path",)
+
+
 async def test_a_foreign_folder_too_large_for_a_message_is_refused(
     store: CountingStore, foreign: CountingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,7 @@ def test_a_small_difference_is_a_difference(changed: dict[str, Any]) -> None:
 
 def test_a_field_that_has_its_default_does_not_count_and_neither_does_a_field_that_is_not_known() -> None:
     sent = {"model": "fraud", "run": "r1", "artifact": {}, "description": "", "colour": "red"}
-    assert digest(ModelTrained.model_validate(sent)) == digest(trained())
+    assert digest(ModelTrained.model_validate_json(json.dumps(sent))) == digest(trained())
 
 
 def test_the_type_of_an_event_counts() -> None:

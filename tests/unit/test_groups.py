@@ -21,8 +21,9 @@ def test_a_group_of_the_name_of_a_service_is_refused(group: str) -> None:
 
 
 @pytest.mark.parametrize("group", ["promotion-ci", "Promotion", "my.promotion", "deployer"])
-def test_another_name_is_taken(group: str) -> None:
-    assert Registry().subscribe(ModelValidated, group=group)
+async def test_another_name_is_taken(group: str) -> None:
+    async with Registry() as registry:
+        assert registry.subscribe(ModelValidated, group=group)
 
 
 def test_a_registry_without_async_refuses_it_too() -> None:

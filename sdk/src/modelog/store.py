@@ -33,7 +33,8 @@ from modelog._s3.errors import (
     is_archived,
     is_lasting,
 )
-from modelog.manifest import Manifest, blob_key, manifest_key, path_problems
+from modelog.manifest import Manifest, blob_key, manifest_key
+from modelog.paths import path_problems, registered_path_problems
 from modelog.s3_settings import DEFAULT_BUCKET, Addressing, S3Settings
 from modelog.untrusted import printable, problems
 from modelog.values import Artifact, File
@@ -123,7 +124,7 @@ class Store:
             files = Manifest.model_validate_json(content).files
         except ValidationError as error:
             raise Damaged(f"expected {manifest} to be a manifest, found {problems(error)}") from None
-        if unsafe := [sentence for _, sentence in path_problems(file.path for file in files)]:
+        if unsafe := [sentence for _, sentence in registered_path_problems(file.path for file in files)]:
             raise Damaged(f"the manifest {manifest} names files that cannot be written: {'; '.join(unsafe)}")
         return files
 

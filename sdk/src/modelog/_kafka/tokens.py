@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,14 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
     """
 
     def __init__(
-        self, url: str, client: str, secret: str, *, scope: str | None = None, ca_file: str | None = None
+        self,
+        url: str,
+        client: str,
+        secret: str,
+        *,
+        scope: str | None = None,
+        ca_file: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url, self._host = url, urlsplit(url).hostname
         fields = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
@@ -75,16 +84,15 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         login = base64.b64encode(f"{quote_plus(client)}:{quote_plus(secret)}".encode()).decode()
         self._headers = {"Authorization": f"Basic {login}", "Accept": "application/json"}
         self._opener = build_opener(_NoRedirect, HTTPSHandler(context=_trusting(ca_file)))
-        self._lock = threading.Lock()
-        self._kept, self._renew_at = "", 0.0
+        self._clock, self._lock = clock, threading.Lock()
+        self._kept, self._renew_at = "", -math.inf
 
     async def token(self) -> str:
         return await asyncio.to_thread(self._current)
 
     def _current(self) -> str:
         with self._lock:
-            if time.monotonic() >= self._renew_at:
-                asked_at = time.monotonic()
+            if (asked_at := self._clock()) >= self._renew_at:
                 self._kept, seconds = self._ask()
                 self._renew_at = asked_at + max(seconds - EARLY_SECONDS, seconds / 2)
             return self._kept
