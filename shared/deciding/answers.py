@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -21,6 +23,8 @@ META_SCHEMA = 3
 """The shape of `meta`; docs/decisions/an-actor-is-an-opaque-id.md has its changes, and who raises it."""
 SURELY_FITS_CHARS = MAX_FACT_BYTES // 400
 """Characters that Postgres cannot print as more than the largest fact: `e+` becomes 332 bytes, a character four."""
+
+TEXT_OR_LARGE_FLOAT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.]*e\+[0-9]+')
 
 S = TypeVar("S")
 
@@ -107,7 +111,12 @@ def _data(fact: Fact) -> str:
             f"expected an answer of at most {MAX_FACT_BYTES} bytes, found {fact.type} with up to {printed}: "
             "send fewer files, parameters or metrics, and numbers without large exponents"
         )
-    return data
+    return TEXT_OR_LARGE_FLOAT.sub(_in_full, data) if "e+" in data else data
+
+
+def _in_full(found: re.Match[str]) -> str:
+    """A large float in digits with a fraction: jsonb prints 1e+16 without one, which would be read as an integer."""
+    return found[0] if found[0].startswith('"') else f"{Decimal(found[0]):f}.0"
 
 
 def _max_printed_bytes(data: str) -> int:
