@@ -1,5 +1,6 @@
 """The same servers and services from compose.yaml, where a Docker engine answers."""
 
+import os
 import subprocess
 
 from stack.addresses import Addresses
@@ -15,12 +16,15 @@ SETTINGS = FOLDER / "compose.env"
 def up(*, servers_only: bool) -> Addresses:
     """Start the containers, wait until all are healthy, and return their addresses on this machine."""
     kafka, postgres, s3 = (kept_port(FOLDER / f"compose-{name}-port") for name in SERVERS)
-    password, secret = (kept_secret(FOLDER / f"compose-{name}-secret") for name in ("postgres", "s3"))
+    names = ("postgres", "postgres-app", "postgres-ask", "s3")
+    owner, service, reader, secret = (kept_secret(FOLDER / f"compose-{name}-secret") for name in names)
     settings = {
         "MODELOG_KAFKA_PORT": kafka,
         "MODELOG_POSTGRES_PORT": postgres,
         "MODELOG_S3_PORT": s3,
-        "MODELOG_POSTGRES_PASSWORD": password,
+        "MODELOG_POSTGRES_OWNER_PASSWORD": owner,
+        "MODELOG_POSTGRES_PASSWORD": service,
+        "MODELOG_POSTGRES_READER_PASSWORD": reader,
         "MODELOG_S3_ACCESS_KEY": "modelog",
         "MODELOG_S3_SECRET_KEY": secret,
     }
@@ -28,7 +32,9 @@ def up(*, servers_only: bool) -> Addresses:
     compose("up", "--detach", "--wait", "--build", *(SERVERS if servers_only else []))
     return Addresses(
         kafka=f"127.0.0.1:{kafka}",
-        postgres=f"postgresql://modelog:{password}@127.0.0.1:{postgres}/modelog",
+        postgres=f"postgresql://modelog_app:{service}@127.0.0.1:{postgres}/modelog",
+        postgres_owner=f"postgresql://modelog:{owner}@127.0.0.1:{postgres}/modelog",
+        postgres_reader=f"postgresql://modelog_ask:{reader}@127.0.0.1:{postgres}/modelog",
         s3_endpoint=f"http://127.0.0.1:{s3}",
         s3_access_key="modelog",
         s3_secret_key=secret,
@@ -42,6 +48,9 @@ def down(*, erase: bool) -> None:
 
 def compose(*command: str) -> None:
     """Run Docker Compose, which prints its own progress and errors."""
-    done = subprocess.run(["docker", "compose", "--env-file", str(SETTINGS), *command], cwd=ROOT, check=False)
+    # Compose prefers the shell's variables, which may be those of other servers, to the file's.
+    lines = SETTINGS.read_text().splitlines() if SETTINGS.exists() else []
+    env = os.environ | dict(line.split("=", 1) for line in lines)
+    done = subprocess.run(["docker", "compose", "--env-file", str(SETTINGS), *command], cwd=ROOT, env=env, check=False)
     if done.returncode:
         raise StackError(f"docker compose {command[0]} failed, see above. MODELOG_STACK=native works without Docker.")
