@@ -95,9 +95,9 @@ class Store:
         folder, as in the caches of Hugging Face. What a version does not keep (links, empty folders, executable bits)
         is logged in a line to the logger `modelog`.
 
-        Raise ValueError, mostly before the first byte is sent, if there is nothing to upload, a path is empty, a name
-        is not one that every system can hold and tell apart, a file is none or changes meanwhile, or the files are more
-        than a report can name (1 MiB of paths and digests) or above 1 TiB; Unavailable if the store fails.
+        Raise ValueError, mostly before the first byte is sent, if there is nothing to upload, a path is empty, some
+        system cannot hold a name or takes two for the same, a file is a pipe or changes meanwhile, or the files are
+        more than a report can name (1 MiB of paths and digests) or above 1 TiB; Unavailable if the store fails.
         """
         return upload(self, paths, follow_links)
 

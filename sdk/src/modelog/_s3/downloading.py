@@ -76,7 +76,7 @@ def refuse_other_places(target: Path, into: Path) -> None:
             )
     if os.path.ismount(target):
         raise ValueError(
-            f"expected a folder, found that a file system is mounted at {shown(into)}: name one inside of it"
+            f"expected a folder, found that a file system is mounted at {shown(into)}: name a folder inside of it"
         )
     with suppress(FileNotFoundError):
         if Path.cwd().is_relative_to(target):
