@@ -14,6 +14,7 @@ from services.promotion.decision import Promote, promotion
 from services.retirement.decision import Retire, retirement
 from services.retraining.decision import Consider, retraining
 from services.validation.decision import Judge, validation
+from shared.domain.looking import BytesProblem, BytesSeen
 from tests.histories import History
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,8 +68,9 @@ def _train(history: History) -> None:
     manifest, uri = f"sha256:{DIGEST}", f"s3://modelog/manifests/sha256/{DIGEST}"
     run = trained(model, f"run-{history.latest}")
     history.ask(registration, Register(run, manifest, uri, 1024, "joblib", FILES))
-    problems = ("expected model.joblib, found no object: upload it again",) if dice.random() < 0.1 else ()
-    history.ask(validation, Judge(model, history.latest, manifest, problems, DEFAULT))
+    missing = BytesProblem("missing object", "expected model.joblib, found no object: upload it again")
+    seen = BytesSeen(manifest, (missing,) if dice.random() < 0.1 else ())
+    history.ask(validation, Judge(model, history.latest, seen, DEFAULT))
     if dice.random() < 0.8:
         reason = f"every check of policy {DEFAULT.digest} passed"
         history.ask(promotion, Promote(model, history.latest, "production", "policy", reason, DEFAULT))

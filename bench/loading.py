@@ -25,6 +25,7 @@ META = json.dumps(
     }
 )
 
+SNAPSHOT_KEY = b"key"
 TEMPLATE = "create unlogged table floor.template (stream text, version int, kind text, data text)"
 HEADS = """
 insert into log.stream as head (stream, version)

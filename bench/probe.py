@@ -55,7 +55,11 @@ async def probe(log: Log, models: Sequence[str], facts: int) -> Probe:
 
 
 def _append(streams: Sequence[str], version: int) -> list[Append]:
-    return [Append(stream, version, [Entry("drift.recorded", uuid.uuid4(), DATA, META)]) for stream in streams]
+    return [Append(stream, version, [_entry(stream)]) for stream in streams]
+
+
+def _entry(stream: str) -> Entry:
+    return Entry("drift.recorded", uuid.uuid4(), DATA.replace('"fraud"', f'"{stream}"'), META)
 
 
 async def _read(log: Log, stream: str, known: History[None]) -> None:

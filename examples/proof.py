@@ -38,7 +38,7 @@ select version,
 @asynccontextmanager
 async def views(upto: int, seconds: float) -> AsyncIterator[asyncpg.Pool]:
     """A pool, as soon as the views contain the facts up to this position."""
-    async with await connect(settings().postgres_url.get_secret_value(), settings().postgres_role) as pool:
+    async with await connect(**settings().postgres, role=settings().postgres_role) as pool:
         try:
             await wait_until(pool, NAMES, upto, seconds)
         except TimeoutError as error:

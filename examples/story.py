@@ -104,7 +104,7 @@ class Story:
     async def bad_record(self) -> None:
         self.narrator.scene("A broken record arrives on model.trained, in front of the next records of this model.")
         began = time.time()
-        producer = make_producer(self.addresses.kafka)
+        producer = make_producer({"bootstrap_servers": self.addresses.kafka})
         await producer.start()
         try:
             await producer.send_and_wait(

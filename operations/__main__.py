@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 
 COMMANDS = {
+    "acls": "allow in Kafka what the users of services and clients need",
     "setup": "create schema, topics and bucket where they are missing; upgrade the schema",
     "parked": "list the records that could not be read, with the reason; send them again",
     "message": "say what became of a message: the facts that answer it, or why it was parked",

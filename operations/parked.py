@@ -39,7 +39,7 @@ class Servers:
 async def servers(settings: Settings) -> AsyncIterator[Servers]:
     """Kafka, and Postgres as its owner, for the time of the block."""
     async with originals(settings) as kafka:
-        connection = await asyncpg.connect(settings.postgres_url.get_secret_value())
+        connection = await asyncpg.connect(**settings.postgres_owner)
         try:
             yield Servers(settings, kafka, connection)
         finally:
@@ -105,7 +105,7 @@ async def send_all(opened: Servers) -> int:
 
 @asynccontextmanager
 async def _resender(opened: Servers) -> AsyncIterator[Resender]:
-    producer = make_producer(opened.settings.kafka_servers)
+    producer = make_producer(opened.settings.kafka)
     try:
         await producer.start()
         yield Resender(opened.connection, opened.kafka, producer, opened.settings.topic_prefix)

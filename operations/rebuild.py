@@ -29,7 +29,7 @@ def main() -> int:
 
 
 async def _rebuild(views: Sequence[View], drop: bool, accept: bool) -> int:
-    pool = await connect(settings().postgres_url.get_secret_value(), settings().postgres_role)
+    pool = await connect(**settings().postgres, role=settings().postgres_role)
     async with pool:
         reports = await rebuild(pool, views, drop, accept)
     for report in reports:

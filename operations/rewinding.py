@@ -63,9 +63,7 @@ class Groups:
 
     async def _commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Kafka refuses this while the group has members."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_servers, group_id=group, enable_auto_commit=False
-        )
+        consumer = AIOKafkaConsumer(**self.settings.kafka, group_id=group, enable_auto_commit=False)
         consumer.assign(list(offsets))
         try:
             await consumer.start()

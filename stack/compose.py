@@ -3,9 +3,9 @@
 import subprocess
 
 from stack.addresses import Addresses
-from stack.checkout import FOLDER, ROOT, write_privately
+from stack.checkout import FOLDER, ROOT
 from stack.ports import kept_port
-from stack.secret import kept_secret
+from stack.secret import kept_secret, write_privately
 from stack.terminal import StackError
 
 SERVERS = ["kafka", "postgres", "s3"]

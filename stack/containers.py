@@ -9,6 +9,7 @@ from stack import probes
 from stack.addresses import Addresses
 from stack.kafka import BROKER, CLUSTER
 from stack.ports import free_port
+from stack.postgres import OWNER, READER, SERVICE
 from stack.terminal import StackError
 from stack.waiting import wait_until
 
@@ -21,7 +22,9 @@ def containers() -> Iterator[Addresses]:
     kafka, postgres, s3 = free_port(), free_port(), free_port()
     addresses = Addresses(
         kafka=f"127.0.0.1:{kafka}",
-        postgres=f"postgresql://modelog:modelog@127.0.0.1:{postgres}/modelog",
+        postgres=f"postgresql://{SERVICE}:{SERVICE}@127.0.0.1:{postgres}/modelog",
+        postgres_owner=f"postgresql://{OWNER}:{OWNER}@127.0.0.1:{postgres}/modelog",
+        postgres_reader=f"postgresql://{READER}:{READER}@127.0.0.1:{postgres}/modelog",
         s3_endpoint=f"http://127.0.0.1:{s3}",
         s3_access_key="modelog",
         s3_secret_key="modelog-secret",
@@ -30,7 +33,7 @@ def containers() -> Iterator[Addresses]:
         for container in (kafka_container(kafka), postgres_container(postgres), s3_container(s3)):
             ends.enter_context(container)
         wait_for("kafka", lambda: probes.kafka(addresses.kafka))
-        wait_for("postgres", lambda: probes.postgres(addresses.postgres))
+        wait_for("postgres", lambda: probes.postgres(addresses.owner))
         wait_for("s3", lambda: probes.s3(addresses.s3_endpoint, addresses.s3_access_key, addresses.s3_secret_key))
         yield addresses
 
@@ -48,9 +51,9 @@ def kafka_container(port: int) -> DockerContainer:
 
 
 def postgres_container(port: int) -> DockerContainer:
-    """Postgres with a user and a database."""
+    """Postgres with an owner and a database."""
     container = DockerContainer("postgres:18").with_bind_ports(5432, port).with_command(["-c", "max_connections=300"])
-    return container.with_envs(POSTGRES_USER="modelog", POSTGRES_PASSWORD="modelog", POSTGRES_DB="modelog")
+    return container.with_envs(POSTGRES_USER=OWNER, POSTGRES_PASSWORD=OWNER, POSTGRES_DB="modelog")
 
 
 def s3_container(port: int) -> DockerContainer:

@@ -33,8 +33,11 @@ class Sandbox:
     def named(cls, servers: Addresses, name: str, **env: str) -> "Sandbox":
         """Draw the names, which begin with `name`; `env` are more settings, MODELOG_* each. Nothing is made yet."""
         tag = f"{name}-{secrets.token_hex(4)}"
-        url = urlsplit(servers.postgres)._replace(path=f"/{tag.replace('-', '_')}").geturl()
-        own = replace(servers, postgres=url, s3_bucket=f"modelog-{tag}", topic_prefix=f"{tag}.")
+        path = f"/{tag.replace('-', '_')}"
+        own = servers.with_logins(
+            {key: url and urlsplit(url)._replace(path=path).geturl() for key, url in servers.logins.items()}
+        )
+        own = replace(own, s3_bucket=f"modelog-{tag}", topic_prefix=f"{tag}.")
         return cls(servers, own.env | env, all(os.environ.get(name) for name in NEEDED))
 
     @property
@@ -49,11 +52,11 @@ class Sandbox:
 
     def owner(self, size: int = 1) -> asyncpg.Pool:
         """A pool of the database's owner, to be opened with `async with`."""
-        return asyncpg.create_pool(self.addresses.postgres, min_size=1, max_size=size)
+        return asyncpg.create_pool(self.addresses.owner, min_size=1, max_size=size)
 
     async def service(self, size: int = 4) -> asyncpg.Pool:
-        """A pool with the role of the services."""
-        return await connect(self.addresses.postgres, self.settings.postgres_role, size)
+        """A pool of the services' login, with their role."""
+        return await connect(**self.settings.postgres, role=self.settings.postgres_role, size=size)
 
     async def create(self) -> None:
         """Make the database, empty."""
@@ -72,17 +75,17 @@ class Sandbox:
 
     @property
     def _database(self) -> str:
-        return urlsplit(self.addresses.postgres).path.removeprefix("/")
+        return urlsplit(self.addresses.owner).path.removeprefix("/")
 
     async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.servers.postgres)
+        connection = await asyncpg.connect(self.servers.owner)
         try:
             await connection.execute(statement)
         finally:
             await connection.close()
 
     async def _remove_topics(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers.kafka)
+        admin = AIOKafkaAdminClient(**self.settings.kafka)
         await admin.start()
         try:
             names = [name for name in await admin.list_topics() if name.startswith(self.addresses.topic_prefix)]

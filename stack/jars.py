@@ -1,9 +1,10 @@
-"""Kafka's jars: fetched once by Maven coordinates, kept in the user's cache, shared by every checkout."""
+"""Kafka's jars: fetched once by Maven coordinates, kept in the user's cache, and checked at each use."""
 
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from stack.terminal import StackError, print_line
 VERSION = "4.3.1"  # 4.4.0 is listed, but incomplete
 COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without slf4j it logs nothing
 DIGEST = "929899bc0205a413e019af82b4ea9cd72ca842beec55d2912c6e09780eb2d3d6"
+ROOT_USER = 0
+OTHERS_WRITE = 0o022
 
 
 def cache_directory() -> Path:
@@ -23,23 +26,49 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "modelog")
 
 
-def kafka_jars() -> Path:
-    """The folder of Kafka's jars; fetched now if this machine does not have them yet."""
-    folder = cache_directory() / f"kafka-{VERSION}-{DIGEST[:8]}"
-    if folder.exists():
-        return folder
+def kafka_jars() -> list[Path]:
+    """Kafka's jars, with the bytes that are expected; fetched now if this machine does not have them so."""
+    folder = cache_directory().resolve() / f"kafka-{VERSION}-{DIGEST[:8]}"
+    if jars := verified(folder):
+        return jars
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with one_process_at_a_time(folder.with_name(f"{folder.name}.lock")):
-            if not folder.exists():
+            if not (jars := verified(folder)):
                 fetch(folder)
+                jars = verified(folder)
     except OSError as reason:
         raise StackError(f"{folder.parent} cannot store Kafka ({reason}): set MODELOG_CACHE.") from reason
-    return folder
+    return jars
+
+
+def verified(folder: Path) -> list[Path]:
+    """The jars in this folder; none if any is missing, changed or added. Raise StackError if others can change them."""
+    jars = sorted(folder.glob("*.jar"), key=lambda jar: jar.name)
+    if not jars:
+        return []
+    # Before the bytes are read: nobody else can change them between this look and their use.
+    for path in (folder.parent, folder, *jars):
+        close_to_others(path)
+    return jars if digest(jars) == DIGEST else []
+
+
+def close_to_others(path: Path) -> None:
+    """Let nobody else write here; raise StackError where another user owns it."""
+    found = path.lstat()
+    if found.st_uid not in {os.geteuid(), ROOT_USER} or stat.S_ISLNK(found.st_mode):
+        raise StackError(f"{path} belongs to another user, or is a link: delete it, or set MODELOG_CACHE.")
+    if found.st_mode & OTHERS_WRITE:
+        try:
+            path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS_WRITE)
+        except OSError as reason:
+            raise StackError(f"Other users can write to {path} ({reason}): set MODELOG_CACHE.") from reason
 
 
 def fetch(folder: Path) -> None:
-    """Fetch the jars beside the folder, check their digest, and only then move them there."""
+    """Fetch the jars beside the folder, check their digest, and only then put them there."""
+    if folder.exists():
+        print_line(f"The jars in {folder} are not those that were stored there.")
     print_line(f"Fetching Kafka {VERSION} (45 MB, only this once) into {folder.parent}.")
     # The resolver takes files of a failed attempt for complete, so each attempt starts with an empty folder.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as scratch:
@@ -50,6 +79,8 @@ def fetch(folder: Path) -> None:
         whole.mkdir()
         for jar in jars:
             shutil.move(jar, whole / jar.name)
+        if folder.exists():
+            folder.rename(Path(scratch, "changed"))
         whole.rename(folder)
 
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 from stack import probes
 from stack.jars import kafka_jars
 from stack.ports import kept_port
+from stack.secret import write_privately
 from stack.server import Server
 from stack.terminal import StackError
 
@@ -52,10 +53,16 @@ BROKER: Mapping[str, object] = {
 }
 
 
+def is_secured(home: Path) -> bool:
+    """Whether the data in this folder was made for a broker with access control."""
+    return (home / "secured").exists()
+
+
 class Kafka(Server):
-    """A broker and its controller in one process."""
+    """A broker and its controller in one process, open to every user of this machine."""
 
     name = "kafka"
+    secured = False
 
     @property
     def _file(self) -> Path:
@@ -65,17 +72,32 @@ class Kafka(Server):
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def security(self) -> Mapping[str, str]:
+        """The MODELOG_KAFKA_* variables that services need beside the address."""
+        return {}
+
     @override
     def prepare(self) -> None:
-        self._file.write_text("".join(f"{key}={value}\n" for key, value in self._settings().items()))
+        settings = self.settings(f"127.0.0.1:{kept_port(self.home / 'controller-port')}")
+        write_privately(self._file, "".join(f"{key}={value}\n" for key, value in settings.items()))
         (self.home / "tmp").mkdir(exist_ok=True)
-        if not (self.home / "data" / "meta.properties").exists():
-            shutil.rmtree(self.home / "data", ignore_errors=True)
+        data, marker = self.home / "data", self.home / "secured"
+        if not (data / "meta.properties").exists():
+            shutil.rmtree(data, ignore_errors=True)
+            marker.unlink(missing_ok=True)
+            if self.secured:
+                marker.touch()
             self._format()
+        elif is_secured(self.home) != self.secured:
+            raise StackError(
+                f"The topics in {data} were made {'without' if self.secured else 'with'} access control: "
+                "leave out MODELOG_STACK_KAFKA, or erase all data with `make down ARGS=--erase`."
+            )
 
     def _format(self) -> None:
+        java = self._java("kafka.tools.StorageTool")
         done = subprocess.run(
-            [*self._java("kafka.tools.StorageTool"), "format", "-t", CLUSTER, "-c", str(self._file)],
+            [*java, "format", "-t", CLUSTER, "-c", str(self._file), *self.format_options()],
             env=self.env(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -104,14 +126,18 @@ class Kafka(Server):
         except ImportError as reason:
             raise StackError("This machine has no Java wheel: set MODELOG_KAFKA_SERVERS, or start Docker.") from reason
         folders = [f"-Djava.io.tmpdir={self.home / 'tmp'}", f"-Dkafka.logs.dir={self.home}"]
-        return [str(JAVA), *JAVA_OPTIONS, *folders, "-cp", f"{kafka_jars()}/*", main]
+        return [str(JAVA), *JAVA_OPTIONS, *folders, "-cp", os.pathsep.join(map(str, kafka_jars())), main]
 
-    def _settings(self) -> Mapping[str, object]:
-        controller = kept_port(self.home / "controller-port")
+    def format_options(self) -> list[str]:
+        """What the first format needs beside the settings."""
+        return []
+
+    def settings(self, controller: str) -> Mapping[str, object]:
+        """The properties of the broker, with a controller at this address."""
         return {
             **BROKER,
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}",
+            "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "log.dirs": self.home / "data",
         }

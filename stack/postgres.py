@@ -16,6 +16,9 @@ from stack.secret import kept_secret
 from stack.server import Server
 from stack.terminal import StackError
 
+OWNER, SERVICE, READER = "modelog", "modelog_app", "modelog_ask"
+"""The users of the three logins."""
+
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -27,7 +30,10 @@ SETTINGS = {
 
 
 class Postgres(Server):
-    """A durable Postgres with a user, a database and a random password, which is kept."""
+    """A durable Postgres with a database, its owner, and names for two more logins, which `operations setup` makes.
+
+    The passwords are random and kept. The owner is a superuser.
+    """
 
     name = "postgres"
     stop_signal = SIGINT  # the fast shutdown: it also frees the shared memory, which SIGKILL does not
@@ -37,12 +43,23 @@ class Postgres(Server):
         super().__init__(postgres_home(home), erase=erase)
 
     @property
-    def url(self) -> str:
-        """Its URL, with the password."""
-        return self._url("modelog")
+    def owner_url(self) -> str:
+        """The URL of the owner, with the password."""
+        return self._url(OWNER)
 
-    def _url(self, database: str) -> str:
-        return f"postgresql://modelog:{kept_secret(self.home / 'secret')}@127.0.0.1:{self.port}/{database}"
+    @property
+    def url(self) -> str:
+        """The URL of the services' login, with the password."""
+        return self._url(SERVICE)
+
+    @property
+    def reader_url(self) -> str:
+        """The URL of the login of people who read, with the password."""
+        return self._url(READER)
+
+    def _url(self, user: str, database: str = "modelog") -> str:
+        secret = kept_secret(self.home / ("secret" if user == OWNER else f"secret-{user}"))
+        return f"postgresql://{user}:{secret}@127.0.0.1:{self.port}/{database}"
 
     @override
     def prepare(self) -> None:
@@ -68,7 +85,7 @@ class Postgres(Server):
                 self._program("initdb"),
                 f"--pgdata={data}",
                 f"--pwfile={password}",
-                "--username=modelog",
+                f"--username={OWNER}",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
                 "--locale-provider=builtin",
@@ -96,8 +113,8 @@ class Postgres(Server):
 
     @override
     def ask(self) -> None:
-        probes.run_in_thread(create_database(self._url("postgres")))
-        probes.postgres(self.url)
+        probes.run_in_thread(create_database(self._url(OWNER, "postgres")))
+        probes.postgres(self.owner_url)
 
     def _program(self, name: str) -> str:
         """The path of a program of the wheel, or of a copy of it where the user `nobody` cannot reach root's wheel."""

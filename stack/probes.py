@@ -16,11 +16,11 @@ from stack.terminal import StackError
 from stack.waiting import wait_until
 
 
-def kafka(servers: str) -> None:
-    """Ask Kafka for its brokers."""
+def kafka(servers: str, **security: object) -> None:
+    """Ask Kafka for its brokers; `security` are arguments of aiokafka."""
 
     async def ask() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=5000)
+        admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=5000, **security)
         try:
             await admin.start()
             if not (await admin.describe_cluster())["brokers"]:

@@ -1,7 +1,7 @@
 """The three servers of this machine: started together, and each can be stopped, killed and started again."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Self
@@ -11,6 +11,7 @@ from stack.addresses import Addresses
 from stack.kafka import Kafka
 from stack.postgres import Postgres, postgres_home
 from stack.s3 import S3
+from stack.secured_kafka import SecuredKafka
 from stack.server import Server
 from stack.terminal import StackError
 
@@ -19,9 +20,13 @@ MIN_FREE_BYTES = 1024**3
 
 
 class Servers:
-    """Kafka, Postgres and S3 of this machine, in a folder that is kept, or in a fresh one that is deleted with them."""
+    """Kafka, Postgres and S3 of this machine, in a folder that is kept, or in a fresh one that is deleted with them.
 
-    def __init__(self, directory: Path | None = None) -> None:
+    A `secured` Kafka has TLS, passwords and access control; the addresses are then those of its user `services`, who
+    may do nothing before `operations acls` allows it.
+    """
+
+    def __init__(self, directory: Path | None = None, *, secured: bool = False) -> None:
         self.directory = directory.resolve() if directory else temporary_folder()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._erase = directory is None
@@ -29,14 +34,22 @@ class Servers:
             raise StackError(
                 f"Less than 1 GB is free on the disk of {self.directory}: free some space for the servers."
             )
-        self._kafka = Kafka(self.directory / "kafka", erase=self._erase)
+        self._kafka = (SecuredKafka if secured else Kafka)(self.directory / "kafka", erase=self._erase)
         self._postgres = Postgres(self.directory / "postgres", erase=self._erase)
         self._s3 = S3(self.directory / "s3", erase=self._erase)
         self._all: dict[Name, Server] = {"kafka": self._kafka, "postgres": self._postgres, "s3": self._s3}
 
     @property
     def addresses(self) -> Addresses:
-        return Addresses(self._kafka.address, self._postgres.url, self._s3.endpoint, *self._s3.keys)
+        return Addresses(
+            self._kafka.address,
+            self._postgres.url,
+            self._s3.endpoint,
+            *self._s3.keys,
+            postgres_owner=self._postgres.owner_url,
+            postgres_reader=self._postgres.reader_url,
+            kafka_security=self._kafka.security(),
+        )
 
     def start(self, name: Name) -> None:
         """Start this server again, at the same port on the same data."""
@@ -53,6 +66,12 @@ class Servers:
     def pid(self, name: Name) -> int | None:
         """The process of this server, while it runs."""
         return self._all[name].pid
+
+    def repair(self) -> Iterator[str]:
+        """Start again what has ended or does not answer; a sentence for each. Raise StackError where that fails."""
+        for server in self._all.values():
+            if sentence := server.repair():
+                yield sentence
 
     def __enter__(self) -> Self:
         try:

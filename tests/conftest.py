@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
-import asyncpg
 import pytest
 
 pytest.register_assert_rewrite("tests.spec")
 
-from shared.log import Log  # noqa: E402  (asserts in tests.spec must be rewritten before anything imports it)
+from operations.logins import logins, set_up_logins  # noqa: E402  (asserts in tests.spec must be rewritten before anything imports it)
+from shared.log import Log  # noqa: E402
 from shared.log.migrations import migrate  # noqa: E402
 from shared.runtime.settings import Settings  # noqa: E402
 from stack import Addresses, running  # noqa: E402
@@ -35,16 +35,16 @@ def stack(pytestconfig: pytest.Config) -> Iterator[Addresses]:
 async def sandbox(stack: Addresses) -> AsyncIterator[Sandbox]:
     """A registry of the test's own: the log's schema is there, topics and bucket are not."""
     async with disposable(stack, "test", set_up=False, MODELOG_TOPIC_PARTITIONS="3") as sandbox:
-        connection = await asyncpg.connect(sandbox.addresses.postgres)
-        await migrate(connection)
-        await connection.close()
+        async with sandbox.owner() as owner, owner.acquire() as connection:
+            await migrate(connection)
+            await set_up_logins(connection, logins(sandbox.settings))
         yield sandbox
 
 
 @pytest.fixture
 def database(sandbox: Sandbox) -> str:
-    """The URL of a database with the log's schema in it."""
-    return sandbox.addresses.postgres
+    """The URL of the owner of a database with the log's schema in it."""
+    return sandbox.addresses.owner
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from services.retirement.decision import Retire, retirement
 from services.retraining.decision import Consider, retraining
 from services.validation.decision import Judge, validation
 from shared.domain.decider import Decider
+from shared.domain.looking import BytesSeen
+from tests.looking import decided, missing
 
 DECIDERS: tuple[Decider[Any, Any], ...] = (registration, validation, promotion, retraining, retirement)
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,7 +53,7 @@ class History:
         seen, state = self.states.get(id(decider), (0, decider.initial))
         state = decider.after(state, self.facts[seen:])
         self.states[id(decider)] = len(self.facts), state
-        facts = decider.decide(state, command)
+        facts = decided(decider, state, command)
         self.facts += facts
         return facts
 
@@ -100,10 +102,11 @@ def refuse(history: History) -> None:
 
 
 def judge(history: History, version: int | None = None) -> None:
-    problems = ("a blob is missing",) if history.random.random() < 0.1 else ()
+    problems = missing("a blob is missing") if history.random.random() < 0.1 else ()
     version = version or history.some_version
     manifests = {fact.version: fact.manifest for fact in history.facts if isinstance(fact, ModelRegistered)}
-    history.ask(validation, Judge(history.model, version, manifests.get(version, ""), problems, POLICY))
+    seen = BytesSeen(manifests.get(version, ""), problems)
+    history.ask(validation, Judge(history.model, version, seen, POLICY))
 
 
 def promote(history: History) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from modelog.events import Fact
 
 from shared.domain.decider import Decider
+from shared.domain.looking import BytesProblem
+from tests.looking import decided
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,9 @@ class Spec:
     state: Any
     facts: Sequence[Fact] = ()
 
-    def when(self, command: Any) -> Spec:
-        """Decide, and append the facts."""
-        facts = self.decider.decide(self.state, command)
+    def when(self, command: Any, *problems: BytesProblem) -> Spec:
+        """Decide, and append the facts; these are the problems of the bytes, if the decision looks at bytes first."""
+        facts = decided(self.decider, self.state, command, *problems)
         return Spec(self.decider, self.decider.after(self.state, facts), facts)
 
     def then(self, *facts: Fact) -> Spec:

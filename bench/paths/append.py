@@ -96,13 +96,14 @@ async def _rate(call: Call, tag: str, callers: int, seconds: float, waits: list[
     return done / (time.perf_counter() - began)
 
 
-def _entry() -> Entry:
-    return Entry("drift.recorded", uuid.uuid4(), DATA, META)
+def _append(stream: str, expected: int, facts: int = 1) -> Append:
+    data = DATA.replace('"fraud"', f'"{stream}"')
+    return Append(stream, expected, [Entry("drift.recorded", uuid.uuid4(), data, META) for _ in range(facts)])
 
 
 def _alone(log: Log) -> Call:
     async def call(tag: str, caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
-        return len(await log.append([Append(f"{tag}-{caller}", next(own), [_entry()])]))
+        return len(await log.append([_append(f"{tag}-{caller}", next(own))]))
 
     return call
 
@@ -113,7 +114,7 @@ def _shared(log: Log) -> Call:
 
     async def call(tag: str, _caller: int, _own: Iterator[int], shared: Iterator[int]) -> int:
         async with turn:
-            return len(await log.append([Append(tag, next(shared), [_entry()])]))
+            return len(await log.append([_append(tag, next(shared))]))
 
     return call
 
@@ -123,7 +124,7 @@ def _batch(log: Log) -> Call:
 
     async def call(tag: str, _caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
         expected = next(own) * STREAMS
-        return STREAMS * len(await log.append([Append(tag, expected, [_entry() for _ in range(STREAMS)])]))
+        return STREAMS * len(await log.append([_append(tag, expected, STREAMS)]))
 
     return call
 
@@ -131,7 +132,7 @@ def _batch(log: Log) -> Call:
 def _many(log: Log) -> Call:
     async def call(tag: str, _caller: int, own: Iterator[int], _shared: Iterator[int]) -> int:
         version = next(own)
-        return len(await log.append([Append(f"{tag}-{n}", version, [_entry()]) for n in range(STREAMS)]))
+        return len(await log.append([_append(f"{tag}-{n}", version) for n in range(STREAMS)]))
 
     return call
 

@@ -14,7 +14,7 @@ from modelog.envelope import Message
 from modelog.policy import DEFAULT
 
 from bench.events import drifted
-from bench.loading import load
+from bench.loading import SNAPSHOT_KEY, load
 from bench.row import Row
 from bench.runner import Bench
 from services.promotion.decision import Promote, promotion
@@ -47,7 +47,7 @@ async def _answered(
     log: Log, decider: Decider[Any, Any], commands: Sequence[CausedCommand[Any]]
 ) -> tuple[list[float], float]:
     """The seconds of each stop of the event loop beyond a tick, and of the whole answer."""
-    handler = CommandHandler(log, decider)
+    handler = CommandHandler(log, decider, snapshot_key=SNAPSHOT_KEY)
     began = time.perf_counter()
     async with _ticking() as stops:
         await handler.answer(commands)

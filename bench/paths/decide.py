@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from dataclasses import replace
 
 import asyncpg
 from modelog.envelope import Message
@@ -13,13 +14,14 @@ from modelog.policy import DEFAULT
 
 from bench.clock import median
 from bench.events import DIGEST, FILES, trained
-from bench.loading import copy
+from bench.loading import SNAPSHOT_KEY, copy
 from bench.peer import folded
 from bench.row import Row
 from bench.runner import Bench
 from services.promotion.decision import Candidates, Promote, promotion
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import Cause, CausedCommand
+from shared.domain.looking import BytesSeen, LookFirst
 from shared.log import Log
 from stack.disposable import Sandbox
 
@@ -104,7 +106,10 @@ async def _measured(sandbox: Sandbox, model: str, versions: int, few: float | No
 
 async def _answered(log: Log, model: str, version: int) -> tuple[float, CommandHandler[Candidates, Promote]]:
     """Milliseconds of the first answer of a process, and its handler."""
-    answering, question = CommandHandler(log, promotion), _question(model, version, stage="nowhere")
+    answering, question = (
+        CommandHandler(log, promotion, snapshot_key=SNAPSHOT_KEY),
+        _question(model, version, stage="nowhere"),
+    )
     began = time.perf_counter()
     await answering.answer([question])
     return (time.perf_counter() - began) * 1000, answering
@@ -124,9 +129,12 @@ def _question(model: str, version: int, stage: str = "production") -> CausedComm
 
 
 def _warm(state: Candidates, command: Promote) -> float:
+    command = replace(command, seen=BytesSeen(state.versions[command.version].manifest))
     began = time.perf_counter()
     for _ in range(COMMANDS):
         facts = promotion.decide(state, command)
+        assert not isinstance(facts, LookFirst)
         promotion.after(state, facts)
+    assert not isinstance(facts, LookFirst)
     assert isinstance(facts[0], ModelPromoted)
     return (time.perf_counter() - began) / COMMANDS * 1e6

@@ -17,8 +17,8 @@ from services.ingestion import limits
 from services.ingestion.blobs import is_same_blob, read_blob
 from services.ingestion.foreign import Foreign, Object
 from services.ingestion.formats import format_of
-from services.ingestion.memory import Memory
 from services.ingestion.pinned import Pinned, ReadFile, Refused, Unpinnable, unpinnable
+from shared.artifacts.memory import Memory
 from shared.artifacts.recently_seen import blob_question, manifest_question
 from shared.artifacts.store import FILES_AT_ONCE, MAX_FAULTS, ArtifactStore, is_large
 from shared.runtime.runtime import Resource, Runtime
@@ -133,6 +133,7 @@ class Pinning(Resource):
 
     def _remember(self, read: ReadFile) -> None:
         self._files.add(read.file.sha256, read)
+        self.artifacts.etags.add(blob_question(read.file), read.etag)
         self.artifacts.seen.add(blob_question(read.file))
 
     async def _is_unchanged(self, known: ReadFile) -> bool:

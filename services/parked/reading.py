@@ -49,7 +49,7 @@ async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
             raise NoBatch(f"there is no topic {topic}: run `python -m operations setup`")
     consumer = Consumer(
         topic,
-        bootstrap_servers=settings.kafka_servers,
+        **settings.kafka,
         client_id=f"modelog-{name}",
         group_id=settings.topic_prefix + name,
         auto_offset_reset="earliest",

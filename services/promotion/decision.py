@@ -21,13 +21,17 @@ from modelog.policy import Policy
 
 from shared.domain.comparison import Champion, compare
 from shared.domain.decider import Decider
+from shared.domain.looking import BytesSeen, LookFirst
 from shared.domain.paged_map import PagedMap
 from shared.domain.stages import ARCHIVED, DEVELOPMENT, after_promotion
 
 
 @dataclass(frozen=True)
 class Promote:
-    """Let the version serve the stage; `automatic` if the policy decides it and not a request."""
+    """Let the version serve the stage; `automatic` if the policy decides it and not a request.
+
+    `seen` is what was seen of its bytes, None before they are looked at.
+    """
 
     model: str
     version: int
@@ -36,6 +40,7 @@ class Promote:
     reason: str
     policy: Policy
     automatic: bool = False
+    seen: BytesSeen | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def _change(state: Candidates, version: int, **changes: object) -> Candidates:
     return replace(state, versions=state.versions.set(version, candidate))
 
 
-def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
+def decide(state: Candidates, command: Promote) -> Sequence[Fact] | LookFirst:
     name = f"{command.model}/{command.version}"
     candidate = state.versions.get(command.version)
     if candidate is None:  # checked first: views make no row of a refusal with this reason
@@ -106,10 +111,18 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
             return [refused(command, "retired", f"{name} is retired: register its run's bytes as a new run")]
         case "rejected":
             return [
-                refused(command, "rejected", f"{name} was rejected by validation: its findings say which checks failed")
+                refused(
+                    command,
+                    "rejected",
+                    sentence=f"{name} was rejected by validation: its findings say which checks failed",
+                )
             ]
         case "registered":
-            return [refused(command, "not validated", f"{name} has no verdict yet: ask again after model.validated")]
+            return [
+                refused(
+                    command, "not validated", sentence=f"{name} has no verdict yet: ask again after model.validated"
+                )
+            ]
     if candidate.stage == command.stage:
         return [refused(command, "already serves", f"{name} serves {command.stage} already")]
     replaced = state.serving.get(command.stage)
@@ -121,6 +134,11 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
                 f"{name} was compared with {candidate.compared_to or 'no champion'}, {replaced} serves {command.stage}"
             )
             return [refused(command, "worse than the champion", f"{compared}: {finding.sentence}")]
+    if command.seen is None or command.seen.manifest != candidate.manifest:
+        return LookFirst(candidate.manifest)
+    if command.seen.problems:
+        sentence = f"{name} cannot be downloaded: {command.seen.sentence}"
+        return [refused(command, command.seen.reasons, sentence)]
     return [
         ModelPromoted(
             model=command.model,
@@ -138,13 +156,13 @@ def decide(state: Candidates, command: Promote) -> Sequence[Fact]:
     ]
 
 
-def refused(command: Promote, reason: PromotionRefusal, sentence: str) -> Fact:
+def refused(command: Promote, reasons: PromotionRefusal | tuple[PromotionRefusal, ...], sentence: str) -> Fact:
     return PromotionRefused(
         model=command.model,
         version=command.version,
         stage=command.stage,
         by=command.by,
-        reasons=(reason,),
+        reasons=reasons if isinstance(reasons, tuple) else (reasons,),
         sentence=sentence,
     )
 

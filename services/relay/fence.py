@@ -51,7 +51,7 @@ class FencedProducer:
     async def renew(self) -> None:
         """Replace the producer by a producer of the next epoch, with no batch on its way; raise KafkaError."""
         await self.close()
-        producer = make_producer(self._settings.kafka_servers, f"{self._settings.topic_prefix}relay")
+        producer = make_producer(self._settings.kafka, f"{self._settings.topic_prefix}relay")
         self._opened = producer
         async with asyncio.timeout(OPEN_TIMEOUT_SECONDS):
             await producer.start()

@@ -141,8 +141,6 @@ class Publisher(Work):
         took = [kind for kind in kinds if kind not in page.refused]
         last = page.last if page.is_full else upto
         await held_topics.advance(self._connection, took, after, last)
-        if last >= self.position:
-            await held_topics.release(self._connection, took, last)
         RELAYED.inc(page.count_acknowledged())
         self._holding.took(took, page.counts())
         self._holding.refuse(page.refused)

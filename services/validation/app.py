@@ -4,7 +4,7 @@ from modelog.envelope import Message
 from modelog.events import ModelRegistered
 
 from services.validation.decision import Judge, validation
-from services.validation.presence import Presence
+from shared.artifacts.presence import Presence
 from shared.deciding.service import Context, Service
 
 service = Service("validation", validation, needs=(Presence,))
@@ -13,5 +13,5 @@ service = Service("validation", validation, needs=(Presence,))
 @service.on(ModelRegistered)
 async def judge_what_was_registered(message: Message[ModelRegistered], context: Context) -> Judge:
     fact = message.event
-    problems = await context.resource(Presence).problems(fact.manifest, fact.files)
-    return Judge(fact.model, fact.version, fact.manifest, tuple(problems), context.policy)
+    seen = await context.resource(Presence).look(fact.manifest, fact.files)
+    return Judge(fact.model, fact.version, seen, context.policy)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from modelog.policy import Limits, Policy
 from modelog.values import Finding
 
 from shared.domain.comparison import Champion, compare
+from shared.domain.looking import BytesSeen
 from shared.domain.sentences import join_limited
 
 
 def check_all(
-    policy: Policy, metrics: Mapping[str, float], format: str, problems: Sequence[str], champion: Champion | None
+    policy: Policy, metrics: Mapping[str, float], format: str, seen: BytesSeen, champion: Champion | None
 ) -> tuple[Finding, ...]:
     """Every check that the policy requires."""
     return (
-        bytes_as_promised(problems),
+        bytes_as_promised(seen),
         format_known(format),
         metrics_finite(metrics),
         *(metric_within(name, limits, metrics.get(name)) for name, limits in sorted(policy.required.items())),
@@ -25,14 +26,15 @@ def check_all(
     )
 
 
-def bytes_as_promised(problems: Sequence[str]) -> Finding:
-    """`problems` are sentences about what differs in the store from the manifest."""
+def bytes_as_promised(seen: BytesSeen) -> Finding:
+    """Whether what was looked at is in the store."""
+    all_there = "all there" if seen.looked_at == seen.blobs else f"all of {seen.counted} there"
     return Finding(
         check="bytes as promised",
-        passed=not problems,
+        passed=not seen.problems,
         required="the manifest and every blob in the store",
-        observed=f"{len(problems)} problems" if problems else "all there",
-        sentence=join_limited(problems) or "the manifest and every blob of it are in the store",
+        observed=f"{len(seen.problems)} problems" if seen.problems else all_there,
+        sentence=seen.sentence if seen.problems else f"the manifest and {seen.counted} of it are in the store",
     )
 
 

@@ -12,17 +12,17 @@ from modelog.policy import Policy
 from services.validation.checks import check_all
 from shared.domain.comparison import Champion
 from shared.domain.decider import Decider
+from shared.domain.looking import BytesSeen
 from shared.domain.stages import after_promotion
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The bytes of this manifest were checked; `problems` are sentences about what the store did not have."""
+    """The bytes of the version were looked at."""
 
     model: str
     version: int
-    manifest: str
-    problems: tuple[str, ...]
+    seen: BytesSeen
     policy: Policy
 
 
@@ -56,11 +56,11 @@ def evolve(state: AwaitingVerdict, fact: Fact) -> AwaitingVerdict:
 
 def decide(state: AwaitingVerdict, command: Judge) -> Sequence[Fact]:
     candidate = state.awaiting.get(command.version)
-    if candidate is None or candidate.manifest != command.manifest:
+    if candidate is None or candidate.manifest != command.seen.manifest:
         return []  # it has a verdict, or the log has no such version
     policy = command.policy
     champion = state.serving.get(policy.champion_stage)
-    findings = check_all(policy, candidate.metrics, candidate.format, command.problems, champion)
+    findings = check_all(policy, candidate.metrics, candidate.format, command.seen, champion)
     verdict = ModelValidated if all(finding.passed for finding in findings) else ModelRejected
     return [
         verdict(

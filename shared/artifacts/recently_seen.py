@@ -9,24 +9,30 @@ from collections.abc import Hashable
 from modelog.values import File
 
 MAX_SEEN = 10_000
+NEVER = (-math.inf, None)
 
 
 class RecentlySeen:
-    """What was asked of the store and found as promised within the last `seconds`, the oldest first.
+    """What was asked of a bucket and found as promised within the last `seconds`, the oldest first.
 
     A question is everything that its answer depends on, `("blob", sha256, size)`: an answer counts for no other.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._seen: dict[Hashable, float] = {}
+        self._seen: dict[Hashable, tuple[float, object]] = {}
 
     def __contains__(self, question: Hashable) -> bool:
-        return self._seen.get(question, -math.inf) > time.monotonic() - self._seconds
+        return self.get(question) is not None
 
-    def add(self, question: Hashable) -> None:
+    def get(self, question: Hashable) -> object | None:
+        """The answer, None if there was none within the time."""
+        at, answer = self._seen.get(question, NEVER)
+        return answer if at > time.monotonic() - self._seconds else None
+
+    def add(self, question: Hashable, answer: object = True) -> None:
         self._seen.pop(question, None)
-        self._seen[question] = time.monotonic()
+        self._seen[question] = time.monotonic(), answer
         if len(self._seen) > MAX_SEEN:
             del self._seen[next(iter(self._seen))]
 

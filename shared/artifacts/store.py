@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
 from modelog.store import MAX_CONNECTIONS, Store, Unavailable
 
+from shared.artifacts.memory import Memory
 from shared.artifacts.readiness import StoreCheck
 from shared.artifacts.recently_seen import RecentlySeen
 from shared.runtime.runtime import Resource, Runtime
@@ -30,12 +31,16 @@ LARGE_BYTES, LARGE_FILES = 16 * 1024 * 1024, 256
 """An artifact with more bytes or more files than this is large."""
 FILES_AT_ONCE = 4
 """The files of one artifact that are read at a time, so that it leaves threads to the others."""
+LOOKS_AT_ONCE = MAX_CONNECTIONS
+"""The objects of one version whose size is asked at a time: each takes a round trip, and no bytes."""
 MAX_FAULTS = 10
 """The faults of one artifact after which its other files are not looked at: so many are named in a refusal."""
 ITEMS_IN_SLICE = 100
 """The items that are computed, or answered from memory, without a turn of the event loop: about a millisecond."""
-SEEN_SECONDS = 30.0
+SEEN_SECONDS = 60.0
 """How long an object that was found as promised is not checked again: a hundred models may share it."""
+MAX_ETAGS = 10_000
+"""The blobs whose ETag is remembered, since it was read or first seen."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -52,8 +57,10 @@ class ArtifactStore(Resource):
     def __init__(self, store: Store, seen_seconds: float = SEEN_SECONDS) -> None:
         self.store = store
         self.seen = RecentlySeen(seen_seconds)
+        self.etags: Memory[Hashable, str] = Memory(MAX_ETAGS)
         self._threads = ThreadPoolExecutor(THREADS, "artifacts")
         self._large_threads = ThreadPoolExecutor(LARGE_THREADS, "artifacts-large")
+        self._look_threads = ThreadPoolExecutor(LOOKS_AT_ONCE, "artifacts-look")
         self._check = StoreCheck(store)
 
     @classmethod
@@ -65,7 +72,7 @@ class ArtifactStore(Resource):
 
     def close(self) -> None:
         """Stop the threads, when each has answered the request that it waits for."""
-        for threads in (self._threads, self._large_threads):
+        for threads in (self._threads, self._large_threads, self._look_threads):
             threads.shutdown(wait=False, cancel_futures=True)
 
     async def problem(self) -> str | None:
@@ -76,6 +83,10 @@ class ArtifactStore(Resource):
         """What `work` returns, called in a thread; `large` if it reads or copies a file of a large artifact."""
         threads = self._large_threads if large else self._threads
         return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
+
+    async def look(self, work: Callable[..., A], *arguments: object) -> A:
+        """What `work` returns, called in a thread: a request that is answered with few bytes."""
+        return await asyncio.get_running_loop().run_in_executor(self._look_threads, work, *arguments)
 
     async def read(self, work: Callable[..., A], *arguments: object, large: bool) -> A:
         """What `work` returns, called in a thread with a last argument: a function that tells whether it is to stop.
@@ -98,8 +109,9 @@ class ArtifactStore(Resource):
         items: Collection[A],
         is_fault: Callable[[B], bool] = lambda _: False,
         max_faults: int = MAX_FAULTS,
+        at_once: int = FILES_AT_ONCE,
     ) -> list[B]:
-        """What `work` returns for each item, a few at a time, in their order; the first error is raised alone.
+        """What `work` returns for each item, some at a time, in their order; the first error is raised alone.
 
         After `max_faults` faults no further item is begun: what is returned then is shorter than `items`.
         """
@@ -118,7 +130,7 @@ class ArtifactStore(Resource):
         if len(items) == 1:
             await work_off()  # most artifacts are one file, and need no tasks
         else:
-            await gather_or_cancel(work_off() for _ in range(min(FILES_AT_ONCE, len(items))))
+            await gather_or_cancel(work_off() for _ in range(min(at_once, len(items))))
         return [outcomes[number] for number in sorted(outcomes)]
 
     async def make_bucket(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -41,6 +42,9 @@ UNREADABLE_PAUSE_SECONDS = 5.0
 """From a batch that could not be read to the next attempt: each makes the whole group rebalance."""
 REVOKE_TIMEOUT_SECONDS = 10.0
 """How long partitions are kept for their open records. The whole group waits, within its rebalance timeout."""
+LAST_TROUBLE_SECONDS = 2.0
+"""How long a stopping process waits for a server that does not answer; `LOOK_SECONDS` between two looks at that."""
+LOOK_SECONDS = 0.2
 COMMIT_SECONDS = 0.1
 """Between two commits."""
 TOPICS_SECONDS = 5.0
@@ -97,6 +101,8 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             async with run_beside(self._commit_forever()):
                 await self._watch(runtime, watch)
                 await self._drain(runtime)
+            if runtime.stopping.is_set():
+                config.graceful_timeout = 0  # the open records have had their time
         finally:
             self._drop(self.open.partitions.keys())
             self.assigned = self.kafka = None
@@ -147,7 +153,8 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         return broker
 
     def _make(self, builder: Any, **config: Any) -> FlowConsumer:
-        self.kafka = FlowConsumer(open_records=self.open, **(builder.keywords | config))
+        # FastStream has no class for each kind of security, so its clients get their arguments here.
+        self.kafka = FlowConsumer(open_records=self.open, **(builder.keywords | config | self.settings.kafka))
         return self.kafka
 
     async def _take(self, records: Records) -> None:
@@ -177,12 +184,21 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         self._drop([place for place in self.open.partitions if place.topic in topics])
 
     async def _drain(self, runtime: Runtime) -> None:
-        """Take no more, and let the open records end within the time that a stopping process has."""
+        """Take no more, and let the open records end within the time that a stopping process has.
+
+        Records that wait for a server that does not answer are left at once: they are read again by the next process.
+        """
         assert self.kafka is not None
         self.kafka.draining = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.graceful_seconds if runtime.stopping.is_set() else 0):
-                await self.open.wait_until_closed(self.open.partitions.keys())
+        end = time.monotonic() + (self.settings.graceful_seconds if runtime.stopping.is_set() else 0)
+        while self.open.count(self.open.partitions) and time.monotonic() < end:
+            trouble = self.processor.troubles.oldest()
+            if trouble and time.monotonic() - trouble.since > LAST_TROUBLE_SECONDS:
+                logger.warning("stops with open records", service=self.name, waits_for=trouble.error)
+                break
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self.open.wait_until_closed(self.open.partitions.keys())
         await self._commit()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter as Count
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,8 +47,8 @@ class DeadLetter:
 class DeadLetters:
     """The topic `parked`, for one service. It connects when the first record comes."""
 
-    def __init__(self, servers: str, topic_prefix: str, service: str) -> None:
-        self.servers = servers
+    def __init__(self, kafka: Mapping[str, Any], topic_prefix: str, service: str) -> None:
+        self.kafka = kafka
         self.topic = topic_prefix + PARKED
         self.service = service
         self.producer: AIOKafkaProducer | None = None
@@ -57,7 +57,7 @@ class DeadLetters:
         """Return once Kafka has all records: their keys, values and headers, and headers with the reasons."""
         try:
             if self.producer is None:
-                self.producer = make_producer(self.servers)
+                self.producer = make_producer(self.kafka)
                 await self.producer.start()
             async with asyncio.timeout(ACK_TIMEOUT_SECONDS):
                 if large := await self._send(self.producer, letters, now):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -25,8 +25,8 @@ FETCH_WAIT_MS = 1
 class Originals:
     """Records by topic, partition and offset; those of unfinished or aborted transactions are not there."""
 
-    def __init__(self, servers: str, partitions: dict[str, int]) -> None:
-        self._servers = servers
+    def __init__(self, kafka: Mapping[str, Any], partitions: dict[str, int]) -> None:
+        self._kafka = kafka
         self._partitions = partitions
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -77,7 +77,7 @@ class Originals:
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             self._consumer = Consumer(
-                bootstrap_servers=self._servers,
+                **self._kafka,
                 enable_auto_commit=False,
                 fetch_max_wait_ms=FETCH_WAIT_MS,
             )
@@ -96,7 +96,7 @@ async def originals(settings: Settings) -> AsyncIterator[Originals]:
     """The records that the brokers have, for the time of the block; topics that are made meanwhile are not known."""
     async with administration(settings) as admin:
         topics: list[dict[str, Any]] = await admin.describe_topics()
-    opened = Originals(settings.kafka_servers, {topic["topic"]: len(topic["partitions"]) for topic in topics})
+    opened = Originals(settings.kafka, {topic["topic"]: len(topic["partitions"]) for topic in topics})
     try:
         yield opened
     finally:

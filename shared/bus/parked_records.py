@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka import ConsumerRecord, TopicPartition
-from modelog.envelope import ATTRIBUTES, MAX_ATTRIBUTE_CHARS, MAX_FACT_BYTES, STRUCTURED, cause_of
+from modelog.envelope import cause_of
+from modelog.modes import source_and_id
 
 from shared.bus.dead_letters import CUT, HEADER_PREFIX
 
@@ -110,7 +111,7 @@ def read_parked(record: ConsumerRecord[Any, Any]) -> ParkedRecord | None:
         return None
     cut = CUT.removeprefix(HEADER_PREFIX) in added or reason.endswith(CUT_BEFORE_ITS_HEADER)
     headers = record.headers[:own]
-    source, message_id = (None, None) if cut else _identity(record.value, headers)
+    source, message_id = (None if cut else source_and_id(record.value, headers)) or (None, None)
     return ParkedRecord(
         place,
         time,
@@ -129,23 +130,6 @@ def read_mark(record: ConsumerRecord[Any, Any]) -> Place | None:
             return Place.parse(_text(id))
         case _:
             return None
-
-
-def _identity(value: bytes | None, headers: Headers) -> tuple[str | None, str | None]:
-    """Source and id of the message, in binary or structured mode, as its cause is made of them."""
-    found = {name.lower(): text for name, text in headers if text is not None}
-    attributes: Any = {name: _text(found[f"ce_{name}"]) for name in ATTRIBUTES if f"ce_{name}" in found}
-    if found.get("content-type", b"").lower().startswith(STRUCTURED):
-        try:
-            attributes = json.loads(value) if value and len(value) <= MAX_FACT_BYTES else {}
-        except (ValueError, RecursionError):
-            attributes = {}
-    named = [attributes.get(name) if isinstance(attributes, dict) else None for name in ("source", "id")]
-    source, id = (
-        _text(str(text).encode("utf-8", "replace")) if isinstance(text, str | int) else None for text in named
-    )
-    known = source and id and max(len(source), len(id)) <= MAX_ATTRIBUTE_CHARS
-    return (source, id) if known else (None, None)
 
 
 def _text(value: bytes | None) -> str:

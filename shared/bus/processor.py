@@ -1,7 +1,7 @@
 """What becomes of records: each ends in facts, in nothing because it was answered before, or in `parked` with a reason.
 
-The messages of a model are answered in order, and no model waits for another: a message whose command needs I/O waits
-with those of its model behind it, while the others are answered.
+The messages of a model are answered in order, and no model waits for another: a message whose command or decision needs
+I/O waits with those of its model behind it, while the others are answered.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import Counter as Count
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,10 +23,12 @@ from prometheus_client import Histogram
 from shared.bus.dead_letters import DeadLetters
 from shared.bus.open_records import OpenRecord
 from shared.bus.parking import OUTCOMES, Parking, handled
+from shared.bus.pending import PendingMessage, PendingMessages
 from shared.bus.reading import LogReader, expected_on, read_all
 from shared.bus.troubles import Troubles
-from shared.domain.command import Cause, CausedCommand
+from shared.domain.command import Cause, CausedCommand, Undecided
 from shared.domain.decider import Command
+from shared.domain.looking import LookFirst
 from shared.runtime.errors import is_transient
 from shared.runtime.runtime import Context
 
@@ -47,8 +48,10 @@ hop_seconds = Histogram(
     "modelog_hop_seconds", "From a message's time to its answer", ["service"], buckets=BUCKETS_SECONDS
 )
 
-Answer = Callable[[list[CausedCommand[Any]]], Awaitable[object]]
-"""Decides on commands, those of one model in order."""
+Answer = Callable[[list[CausedCommand[Any]]], Awaitable[Sequence[Undecided[Any]]]]
+"""Decides on commands, those of one model in order; returns those that are not decided yet."""
+Look = Callable[[Any, LookFirst, Context], Awaitable[Command]]
+"""Looks at bytes; returns the command with what was seen."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +72,7 @@ class Handler:
         return inspect.iscoroutinefunction(self.command)
 
 
-@dataclass(eq=False)
-class PendingMessage:
-    """A message whose command is known, or will be when `task` is done."""
-
-    opened: OpenRecord
-    message: Message[Event]
-    command: Command | None = None
-    task: asyncio.Task[Command | None] | None = None
-
-    @property
-    def is_ready(self) -> bool:
-        return self.task is None or self.task.done()
+Decidable = tuple[PendingMessage, CausedCommand[Command]]
 
 
 class Processor:
@@ -95,18 +87,18 @@ class Processor:
         log: LogReader,
         context: Context,
         topic_prefix: str = "",
+        look: Look | None = None,
     ) -> None:
         self.name = name
         self.handlers = {event: (handler, handler.is_slow) for event, handler in handlers.items()}
         self.answer = answer
+        self.look = look
         self.log = log
         self.context = context
         self.troubles = Troubles()
         self._expected = partial(expected_on, prefix=topic_prefix, heard=self.handlers.keys())
         self.parking = Parking(name, dead_letters, log, self.troubles, self._expected)
-        self._queues: dict[str, deque[PendingMessage]] = {}
-        self._ready: dict[str, None] = {}
-        """The models whose first message is ready, in the order in which they became so."""
+        self._pending = PendingMessages()
         self._answering = asyncio.Lock()
         self._slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,7 +116,7 @@ class Processor:
     @property
     def is_handling(self) -> bool:
         """Whether handlers of messages wait for I/O."""
-        return any(queue[0].task is not None for queue in self._queues.values())
+        return self._pending.is_waiting
 
     async def take(self, records: Sequence[OpenRecord]) -> None:
         """Take these records, and return when no message is ready any more; slow ones are answered when they are.
@@ -144,7 +136,7 @@ class Processor:
                 continue
             if pending.task is not None:
                 started.append(pending.task)
-            self._enqueue(pending)
+            self._pending.add(pending)
         if failed:
             self._beside(self.parking.park(failed))
         if started:
@@ -153,17 +145,7 @@ class Processor:
 
     def drop(self) -> None:
         """Forget the messages whose records are open no more, because their partitions were dropped."""
-        for model, queue in list(self._queues.items()):
-            if all(pending.opened.is_open for pending in queue):
-                continue
-            for pending in queue:
-                if not pending.opened.is_open and pending.task is not None:
-                    pending.task.cancel()
-            if left := deque(pending for pending in queue if pending.opened.is_open):
-                self._queues[model] = left
-                self._note_ready(model)
-            else:
-                del self._queues[model]
+        self._pending.drop()
         self._answer_soon()
 
     async def close(self) -> None:
@@ -171,11 +153,7 @@ class Processor:
         for task in (running := list(self._tasks)):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        for queue in self._queues.values():
-            for pending in queue:
-                if pending.task is not None:
-                    pending.task.cancel()
-        self._queues.clear()
+        self._pending.close()
 
     def _started(self, opened: OpenRecord, message: Message[Event], context: Context) -> PendingMessage:
         handler, is_slow = self.handlers[type(message.event)]
@@ -183,8 +161,10 @@ class Processor:
             return PendingMessage(opened, message, command)
         if not is_slow:
             return PendingMessage(opened, message, handler.command(message, context))  # type: ignore[arg-type]
-        pending = PendingMessage(opened, message)
-        pending.task = asyncio.create_task(self._run(handler, message, context))
+        return self._waiting_for(self._run(handler, message, context), PendingMessage(opened, message))
+
+    def _waiting_for(self, command: Coroutine[Any, Any, Command | None], pending: PendingMessage) -> PendingMessage:
+        pending.task = asyncio.create_task(command)
         pending.task.add_done_callback(lambda _: self._done(pending))
         return pending
 
@@ -192,22 +172,12 @@ class Processor:
         async with self._slots.setdefault(message.event.model, asyncio.Semaphore(MAX_HANDLERS_OF_MODEL)):
             return await self._persist(handler.command, message, context)  # type: ignore[arg-type]
 
-    def _enqueue(self, pending: PendingMessage) -> None:
-        model = pending.message.event.model
-        self._queues.setdefault(model, deque()).append(pending)
-        self._note_ready(model)
-
     def _done(self, pending: PendingMessage) -> None:
-        self._note_ready(pending.message.event.model)
+        self._pending.note_ready(pending.model)
         self._answer_soon()
 
-    def _note_ready(self, model: str) -> None:
-        queue = self._queues.get(model)
-        if queue and queue[0].is_ready:
-            self._ready[model] = None
-
     def _answer_soon(self) -> None:
-        if self._ready and not self.is_answering:
+        if self._pending.has_ready and not self.is_answering:
             self._beside(self._answer_ready())
 
     def _beside(self, work: Any) -> None:
@@ -217,23 +187,8 @@ class Processor:
 
     async def _answer_ready(self) -> None:
         async with self._answering:
-            while ready := self._take_ready():
+            while ready := self._pending.take(MAX_MESSAGES_ANSWERED):
                 await self._answer(ready)
-
-    def _take_ready(self) -> list[PendingMessage]:
-        """Remove messages whose command is known, those of a model as far as the first whose command is not."""
-        taken: list[PendingMessage] = []
-        while self._ready and len(taken) < MAX_MESSAGES_ANSWERED:
-            model = next(iter(self._ready))
-            queue = self._queues.get(model, deque())
-            while queue and queue[0].is_ready and len(taken) < MAX_MESSAGES_ANSWERED:
-                if (pending := queue.popleft()).opened.is_open:
-                    taken.append(pending)
-            if not (queue and queue[0].is_ready):
-                del self._ready[model]
-            if not queue:
-                self._queues.pop(model, None)
-        return taken
 
     async def _answer(self, ready: Sequence[PendingMessage]) -> None:
         commands: list[tuple[PendingMessage, CausedCommand[Command]]] = []
@@ -256,19 +211,44 @@ class Processor:
             self._beside(self.parking.park(failed))
         if commands:
             with append_seconds.labels(self.name).time():
-                await self._decide(commands)
+                self._look_first(await self._decide(commands))
 
-    async def _decide(self, commands: Sequence[tuple[PendingMessage, CausedCommand[Command]]]) -> None:
+    async def _decide(self, commands: Sequence[Decidable]) -> list[tuple[PendingMessage, Undecided[Any]]]:
+        """Answer these messages; return those that are not decided yet, in their order."""
         try:
-            await self._persist(self.answer, [caused for _, caused in commands])
+            undecided = await self._persist(self.answer, [caused for _, caused in commands])
         except Exception as error:
             if len(commands) == 1:
-                return self._beside(self.parking.park([(commands[0][0].opened, error)]))
-            # One of the messages causes the error; deciding each alone shows which.
-            for command in commands:
-                await self._decide([command])
-        else:
-            self._close([pending for pending, _ in commands], "answered")
+                self._beside(self.parking.park([(commands[0][0].opened, error)]))
+                return []
+            return await self._decide_each(commands)
+        left = {id(other.caused): other for other in undecided}
+        self._close([pending for pending, caused in commands if id(caused) not in left], "answered")
+        return [(pending, left[id(caused)]) for pending, caused in commands if id(caused) in left]
+
+    async def _decide_each(self, commands: Sequence[Decidable]) -> list[tuple[PendingMessage, Undecided[Any]]]:
+        """One of the messages causes an error; deciding each alone shows which."""
+        left: list[tuple[PendingMessage, Undecided[Any]]] = []
+        for pending, caused in commands:
+            if any(other.model == pending.model for other, _ in left):
+                left.append((pending, Undecided(caused)))
+            else:
+                left += await self._decide([(pending, caused)])
+        return left
+
+    def _look_first(self, undecided: Sequence[tuple[PendingMessage, Undecided[Any]]]) -> None:
+        """Look at bytes where that comes first, and decide these messages again, in their order."""
+        undecided = [(pending, other) for pending, other in undecided if pending.opened.is_open]
+        for pending, other in undecided:
+            pending.command, pending.task = other.caused.command, None
+            if other.look is not None:
+                self._waiting_for(self._looked(other.caused.command, other.look), pending)
+        self._pending.put_back(pending for pending, _ in undecided)
+
+    async def _looked(self, command: Any, look: LookFirst) -> Command:
+        assert self.look is not None, f"{self.name} decides on bytes and has no function that looks at them"
+        async with self._slots.setdefault(command.model, asyncio.Semaphore(MAX_HANDLERS_OF_MODEL)):
+            return await self._persist(self.look, command, look, self.context)
 
     def _close(self, ended: Sequence[PendingMessage], outcome: str) -> None:
         now = datetime.now(UTC)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aiokafka import AIOKafkaProducer
 
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
@@ -10,10 +13,10 @@ MAX_BATCH_BYTES = 256 * 1024
 """Bytes that go to a partition at once, when that many wait: aiokafka's 16 KiB are a dozen facts."""
 
 
-def make_producer(servers: str, transactional_id: str | None = None) -> AIOKafkaProducer:
-    """A producer that is not started yet."""
+def make_producer(kafka: Mapping[str, Any], transactional_id: str | None = None) -> AIOKafkaProducer:
+    """A producer that is not started yet; `kafka` is `Settings.kafka`."""
     return AIOKafkaProducer(
-        bootstrap_servers=servers,
+        **kafka,
         acks="all",
         enable_idempotence=True,
         transactional_id=transactional_id,

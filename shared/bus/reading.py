@@ -8,12 +8,25 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+import structlog
 from aiokafka import ConsumerRecord
+from modelog.contents import NOTHING
 from modelog.envelope import Message, Unreadable, decode
-from modelog.events import BY_TYPE, Event, Fact
+from modelog.events import BY_TYPE, EVENTS, Event, Fact, ModelTrained
+from prometheus_client import Counter
 
 from shared.bus.open_records import OpenRecord
 
+logger = structlog.get_logger()
+metrics_without_value = Counter("modelog_metrics_without_value", "Metrics that were null, left out", ["type"])
+unknown_fields_ignored = Counter("modelog_unknown_fields", "Fields of newer senders that were ignored", ["type"])
+for _event in EVENTS:
+    if not issubclass(_event, Fact):
+        unknown_fields_ignored.labels(_event.type)
+metrics_without_value.labels(ModelTrained.type)
+
+MAX_NAMED = 5
+"""Names of metrics in a line of the log."""
 RECORDS_IN_SLICE = 100
 """Records that are decoded before the event loop does something else; about 2 ms."""
 
@@ -64,12 +77,31 @@ def read(record: ConsumerRecord[Any, Any], event: type[Event]) -> Message[Event]
     """The message in a record of this event's topic, or where its fact is; raise Unreadable if it has neither."""
     if issubclass(event, Fact):
         return _hint(record, event)
-    message = decode(record.key, record.value, record.headers)
+    message = decode(record.key, record.value, record.headers, strict=True)
     if type(message.event) is not event:
         raise Unreadable(
             f"expected {event.type} on {record.topic}, found {message.event.type}: send it to its topic", message.cause
         )
+    if message.notes is not NOTHING:
+        _note(message)
     return message
+
+
+def _note(message: Message[Event]) -> None:
+    """What is missing from an event is counted, and named in the log: no fact can show it."""
+    notes, event = message.notes, message.event
+    metrics_without_value.labels(event.type).inc(len(notes.dropped))
+    unknown_fields_ignored.labels(event.type).inc(len(notes.ignored))
+    if notes.dropped or notes.ignored:
+        logger.warning(
+            "parts of a message were left out",
+            type=event.type,
+            model=event.model,
+            id=message.id,
+            source=message.source,
+            metrics_without_value=notes.dropped[:MAX_NAMED],
+            unknown_fields=notes.ignored,
+        )
 
 
 def _hint(record: ConsumerRecord[Any, Any], event: type[Event]) -> Hint:

@@ -24,7 +24,7 @@ MIN_SAFE_REPLICAS = 2
 @asynccontextmanager
 async def administration(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connection to make, read and configure topics."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_servers)
+    admin = AIOKafkaAdminClient(**settings.kafka)
     try:
         await admin.start()
         yield admin

@@ -119,7 +119,7 @@ class Watch:
 
     async def _connected(self) -> AIOKafkaAdminClient:
         if self._admin is None:
-            self._admin = AIOKafkaAdminClient(bootstrap_servers=self.runtime.settings.kafka_servers)
+            self._admin = AIOKafkaAdminClient(**self.runtime.settings.kafka)
             await self._admin.start()
         return self._admin
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -67,28 +68,32 @@ class Batch(Generic[S]):
             self.reader, {stream: self.known[stream] for stream in streams}, causes, MAX_PAGE_BYTES
         )
         for row in rows:
-            if row["what"] == "more":
+            if row["what"] == "more" or not self._take(row):
                 return streams[streams.index(row["stream"]) :]
-            self._take(row)
             await self.slices.pause()
         return []
 
-    def _take(self, row: Mapping[str, Any]) -> None:
+    def _take(self, row: Mapping[str, Any]) -> bool:
+        """Whether it could be taken; after a snapshot that could not, no snapshots are read."""
         stream = row["stream"]
         match row["what"]:
             case "answered":
                 self.answered[stream][row["cause"]] = row["digest"]
             case "fact":
-                history = self.known[stream]
-                state, data = history.state, row["data"]
+                known = self.known[stream]
+                state, data = known.state, row["data"]
                 if data is not None:
                     state = self.decider.evolve(state, read_fact(row["kind"], data))
-                self.known[stream] = History(
-                    state, row["version"], row["position"], row["id"], history.snapshot_version
-                )
+                self.known[stream] = History(state, row["version"], row["position"], row["id"], known.snapshot_version)
             case "snapshot":
-                self.known[stream] = self.snapshots.opened(row)
+                history = self.snapshots.opened(row)
+                if history is None:
+                    logger.warning("somebody else wrote this snapshot", stream=stream, decider=self.decider.name)
+                    self.reader = replace(self.reader, fold=None)
+                    return False
+                self.known[stream] = history
             case "restart":
                 lost = self.known[stream].version
                 logger.warning("the log has lost facts", stream=stream, decider=self.decider.name, version=lost)
                 self.known[stream] = History(self.decider.initial)
+        return True

@@ -17,7 +17,6 @@ from typing import Any
 
 import structlog
 
-from shared.bus.processor import Answer
 from shared.domain.command import Cause, CausedCommand
 from shared.domain.decider import Command
 from shared.runtime.errors import is_transient
@@ -47,6 +46,8 @@ update log.schedule
 """
 WAIT = "select extract(epoch from due - clock_timestamp())::float8 from log.schedule where name = $1"
 
+Answer = Callable[[list[CausedCommand[Any]]], Awaitable[object]]
+"""Decides on commands."""
 Work = Callable[[Context], Awaitable[Iterable[Command]]]
 """A run: reads something, and returns the commands that follow."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 import structlog
 from modelog.errors import TransientError
@@ -15,7 +15,7 @@ from shared.deciding.answers import decide_all
 from shared.deciding.catching_up import Batch
 from shared.deciding.history import MAX_HISTORY_BYTES, Histories, History
 from shared.deciding.snapshots import Snapshots
-from shared.domain.command import CausedCommand
+from shared.domain.command import CausedCommand, Undecided
 from shared.domain.decider import Command, Decider
 from shared.log import Append, Head, Log
 from shared.runtime.stream_locks import StreamLocks
@@ -39,32 +39,58 @@ class StreamTooBusy(TransientError):
     """A stream moved at every attempt."""
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What became of commands: `heads` of the streams that got facts, and the commands that are not decided yet.
+
+    The undecided commands of a model are all those from the first that must look at bytes, in their order.
+    """
+
+    heads: dict[str, Head] = field(default_factory=dict)
+    undecided: list[Undecided[Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Decided(Generic[S]):
+    """The decisions on the commands of one stream, before they are appended."""
+
+    append: Append
+    state: S
+    undecided: list[Undecided[Any]]
+
+
 class CommandHandler(Generic[S, C]):
     """Answers the commands of one decider with facts, and keeps the histories that it used last."""
 
     def __init__(
-        self, log: Log, decider: Decider[S, C], locks: StreamLocks | None = None, max_bytes: int = MAX_HISTORY_BYTES
+        self,
+        log: Log,
+        decider: Decider[S, C],
+        locks: StreamLocks | None = None,
+        max_bytes: int = MAX_HISTORY_BYTES,
+        *,
+        snapshot_key: bytes | None = None,
     ) -> None:
         self.log = log
         self.decider = decider
         self.locks = locks or StreamLocks()
         self.histories: Histories[S] = Histories(max_bytes)
-        self.snapshots = Snapshots(log.pool, decider)
+        self.snapshots = Snapshots(log.pool, decider, snapshot_key)
         self.unwritten: dict[str, None] = {}
         self.writing_snapshot: asyncio.Task[None] | None = None
 
-    async def answer(self, commands: Sequence[CausedCommand[C]]) -> dict[str, Head]:
+    async def answer(self, commands: Sequence[CausedCommand[C]]) -> Answered:
         """Decide on every command, those of one model in order, and append the facts.
 
-        Returns the heads of the streams that got facts. Raises a TransientError when other writers kept a stream too
-        long; nothing is lost by that, the same commands can be answered again.
+        Raises a TransientError when other writers kept a stream too long; nothing is lost by that, the same commands
+        can be answered again.
         """
+        answered = Answered()
         if not commands:
-            return {}
+            return answered
         waiting: dict[str, list[CausedCommand[C]]] = {}
         for caused in commands:
             waiting.setdefault(caused.command.model, []).append(caused)
-        heads: dict[str, Head] = {}
         async with self.locks.hold(waiting):
             known = {stream: self.histories.get(stream) or History(self.decider.initial) for stream in waiting}
             batch = Batch(self.decider, self.snapshots, known)
@@ -72,18 +98,19 @@ class CommandHandler(Generic[S, C]):
                 async with self._turn(waiting, attempt) as log:
                     await batch.catch_up(log, waiting)
                     decided, appended = await self._decide_and_append(log, waiting, batch, in_turn=attempt > 0)
-                heads |= appended
-                for stream, (append, state) in decided.items():
-                    history = batch.known[stream]
-                    if append.entries and stream not in appended:
+                answered.heads.update(appended)
+                for stream, decision in decided.items():
+                    history, entries = batch.known[stream], decision.append.entries
+                    if entries and stream not in appended:
                         continue
-                    if append.entries:
-                        head, last = appended[stream], append.entries[-1].id
-                        history = History(state, head.version, head.position, last, history.snapshot_version)
+                    if entries:
+                        head, last = appended[stream], entries[-1].id
+                        history = History(decision.state, head.version, head.position, last, history.snapshot_version)
                     self._keep(stream, history)
+                    answered.undecided.extend(decision.undecided)
                     del waiting[stream]
                 if not waiting:
-                    return heads
+                    return answered
         raise StreamTooBusy(f"{', '.join(waiting)} moved at each of {MAX_ATTEMPTS} attempts: try again")
 
     @asynccontextmanager
@@ -97,12 +124,12 @@ class CommandHandler(Generic[S, C]):
 
     async def _decide_and_append(
         self, log: Log, commands: Commands[C], batch: Batch[S], *, in_turn: bool
-    ) -> tuple[dict[str, tuple[Append, S]], dict[str, Head]]:
+    ) -> tuple[dict[str, Decided[S]], dict[str, Head]]:
         """Postgres writes the facts of some streams while the next ones are decided; one write at a time.
 
         In a turn all is decided before anything is written: a write takes the horizon lock until the transaction ends.
         """
-        decided: dict[str, tuple[Append, S]] = {}
+        decided: dict[str, Decided[S]] = {}
         heads: dict[str, Head] = {}
         writing: asyncio.Task[dict[str, Head]] | None = None
         streams = list(commands)
@@ -113,9 +140,7 @@ class CommandHandler(Generic[S, C]):
                 decided |= some
                 if writing is not None:
                     heads |= await writing
-                writing = asyncio.create_task(  # noqa: RUF006  (awaited below, whatever happens)
-                    log.append([append for append, _ in some.values()])
-                )
+                writing = asyncio.create_task(log.append([decision.append for decision in some.values()]))
                 await asyncio.sleep(0)  # the query is sent before the next decision begins
             if writing is not None:
                 heads |= await writing
@@ -125,10 +150,10 @@ class CommandHandler(Generic[S, C]):
                     await writing
         return decided, heads
 
-    async def _decide(self, stream: str, commands: Sequence[CausedCommand[C]], batch: Batch[S]) -> tuple[Append, S]:
+    async def _decide(self, stream: str, commands: Sequence[CausedCommand[C]], batch: Batch[S]) -> Decided[S]:
         known, answered = batch.known[stream], batch.answered[stream]
-        state, entries = await decide_all(self.decider, known.state, commands, answered, batch.slices)
-        return Append(stream, known.version, entries), state
+        state, entries, undecided = await decide_all(self.decider, known.state, commands, answered, batch.slices)
+        return Decided(Append(stream, known.version, entries), state, undecided)
 
     def _keep(self, stream: str, history: History[S]) -> None:
         if self.snapshots.is_due(history):

@@ -8,6 +8,8 @@ from typing import Generic, Protocol, TypeVar
 
 from modelog.events import Fact
 
+from shared.domain.looking import LookFirst
+
 
 class Command(Protocol):
     """Anything that asks something of one model."""
@@ -27,13 +29,14 @@ class Decider(Generic[S, C]):
     `name` is part of each fact's id and source, so it never changes. `commands` are the types that `decide` takes,
     `remembers` the facts that `evolve` uses (no other fact is read from the log), `answers` those that `decide`
     returns. `decide` may return no facts only where no later fact could change that: no facts leave no trace, so the
-    same message delivered again is decided again.
+    same message delivered again is decided again. It may return LookFirst in place of facts: bytes are looked at then,
+    and the command is decided again with what was seen.
     """
 
     name: str
     initial: S
     evolve: Callable[[S, Fact], S]
-    decide: Callable[[S, C], Sequence[Fact]]
+    decide: Callable[[S, C], Sequence[Fact] | LookFirst]
     commands: tuple[type[C], ...]
     remembers: frozenset[type[Fact]]
     answers: tuple[type[Fact], ...]

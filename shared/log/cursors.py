@@ -21,10 +21,7 @@ from shared.log.follower import Leadership, OpenWork
 from shared.log.following import Work
 
 READ = "select position from log.cursor where follower = $1"
-SAVE = """
-insert into log.cursor (follower, position) values ($1, $2)
-on conflict (follower) do update set position = excluded.position
-"""
+SAVE = "select log.move_cursor($1, $2)"
 
 Handle = Callable[[Leadership, int, int], Awaitable[None]]
 """Does the facts in (after, upto]."""
@@ -36,7 +33,7 @@ async def read_position(connection: asyncpg.Connection, follower: str) -> int:
 
 
 async def save_position(connection: asyncpg.Connection, follower: str, position: int) -> None:
-    """Move the cursor of this follower."""
+    """Move the cursor of this follower forward, on the connection that holds its lock."""
     await connection.execute(SAVE, follower, position)
 
 

@@ -45,10 +45,13 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads streams: a decider, the fold of its snapshots, its source in `meta`, and the kinds that it folds."""
+    """Who reads streams: a decider, the fold of its snapshots, its source in `meta`, and the kinds that it folds.
+
+    Without a fold no snapshot is read.
+    """
 
     decider: str
-    fold: str
+    fold: str | None
     source: str
     kinds: Sequence[str]
 

@@ -13,15 +13,18 @@ from shared.runtime.errors import is_transient
 KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
 
-async def connect(url: str, role: str | None, size: int = 10) -> asyncpg.Pool:
-    """A pool of at most `size` connections that act as `role`, or as the user of `url` if it is None.
+async def connect(dsn: str, role: str | None, size: int = 10, *, password: str | None = None) -> asyncpg.Pool:
+    """A pool of at most `size` connections that act as `role`, or as the user of `dsn` if it is None.
 
+    `password` is needed where `dsn` has none: `connect(**settings.postgres, role=settings.postgres_role)`.
     A connection is not reset when it is released: use `session` for settings or locks of your own.
     """
     settings = {"application_name": "modelog", "idle_in_transaction_session_timeout": "60s", **KEEPALIVE}
     if role is not None:
         settings["role"] = role
-    return await asyncpg.create_pool(url, min_size=1, max_size=size, server_settings=settings, reset=_no_reset)
+    return await asyncpg.create_pool(
+        dsn, password=password, min_size=1, max_size=size, server_settings=settings, reset=_no_reset
+    )
 
 
 async def _no_reset(_connection: asyncpg.Connection) -> None:

@@ -75,8 +75,8 @@ class Cluster:
         )
 
     async def log(self) -> asyncpg.Connection:
-        """A connection to the log."""
-        return await asyncpg.connect(self.env["MODELOG_POSTGRES_URL"])
+        """A connection to the log, as the owner."""
+        return await asyncpg.connect(self.sandbox.addresses.owner)
 
     async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """The rows of a query on the log, by a connection of its own."""

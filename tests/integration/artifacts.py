@@ -16,8 +16,9 @@ from urllib3 import BaseHTTPResponse
 
 from services.ingestion.pinned import Pinned, Unpinnable
 from services.ingestion.pinning import Pinning
-from services.validation.presence import Presence
+from shared.artifacts.presence import Presence
 from shared.artifacts.store import ArtifactStore
+from shared.domain.looking import BytesSeen
 
 
 class CountingStore(Store):
@@ -98,7 +99,11 @@ async def refusal(
 
 async def problems(store: Store, digest: str, *files: File) -> list[str]:
     with pinning(store) as opened:
-        return await Presence(opened.artifacts).problems(digest, files)
+        return sentences(await Presence(opened.artifacts).look(digest, files))
+
+
+def sentences(seen: BytesSeen) -> list[str]:
+    return [problem.sentence for problem in seen.problems]
 
 
 def written(folder: Path, **contents: bytes) -> Path:

@@ -18,7 +18,14 @@ from shared.runtime.runtime import Runtime
 from stack.waiting import until
 from tests.integration.followers import running
 
-META = {"source": "/modelog/tests", "causation": "1", "correlation": "2", "traceparent": "00-3"}
+META = {
+    "source": "/modelog/tests",
+    "causation": "1",
+    "correlation": "2",
+    "traceparent": "00-3",
+    "cause": str(uuid.UUID(int=1)),
+    "schema": 3,
+}
 
 
 def relaying(runtime: Runtime) -> AbstractAsyncContextManager[Runtime]:

@@ -8,7 +8,7 @@ from modelog.envelope import Message, derive_id
 from modelog.events import Event
 
 from services.ingestion.decision import Refuse, Register, registration
-from shared.deciding.command_handler import CommandHandler
+from shared.deciding.command_handler import Answered, CommandHandler
 from shared.domain.command import Cause, CausedCommand
 from shared.log import Append, Entry, Log
 from tests.examples import digest, registered, trained, uri
@@ -45,7 +45,7 @@ async def test_a_message_that_an_older_process_answered_is_not_answered_again(lo
     data = registered(1).model_copy(update={"run": "other"}).model_dump_json()
     old = Entry("model.registered", derive_id(again.cause.id, "ingestion/0"), data, json.dumps(meta))
     await log.append([Append("fraud", 0, [old])])
-    assert await CommandHandler(log, registration).answer([again]) == {}
+    assert await CommandHandler(log, registration).answer([again]) == Answered()
 
 
 async def test_a_fact_keeps_the_digest_of_the_content_that_it_answers(log: Log) -> None:

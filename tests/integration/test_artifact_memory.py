@@ -21,11 +21,12 @@ from services.ingestion.blobs import is_same_blob
 from services.ingestion.foreign import Foreign
 from services.ingestion.pinned import HEAD_BYTES, Pinned, ReadFile, Unpinnable
 from services.ingestion.pinning import Pinning
-from services.validation.presence import Presence
 from shared.artifacts import recently_seen
+from shared.artifacts.presence import Presence
 from shared.artifacts.recently_seen import RecentlySeen, blob_question, manifest_question
 from shared.artifacts.store import FILES_AT_ONCE, ITEMS_IN_SLICE, MAX_FAULTS, ArtifactStore
 from stack import Addresses
+from tests.integration.artifacts import sentences
 
 
 @pytest.fixture
@@ -162,7 +163,7 @@ async def test_what_was_just_pinned_is_not_looked_for(
     found = await pinned(pinning, kept(artifacts, b"bytes"))
     monkeypatch.setattr(artifacts.store, "head", None)
     monkeypatch.setattr(artifacts.store, "files", None)
-    assert await Presence(artifacts).problems(found.manifest, found.files) == []
+    assert not (await Presence(artifacts).look(found.manifest, found.files)).problems
 
 
 async def test_a_manifest_that_was_just_seen_says_nothing_about_other_files(
@@ -170,7 +171,7 @@ async def test_a_manifest_that_was_just_seen_says_nothing_about_other_files(
 ) -> None:
     found = await pinned(pinning, kept(artifacts, b"bytes"))
     for files in ((), (file(b"never uploaded"),)):
-        problems = await Presence(artifacts).problems(found.manifest, files)
+        problems = sentences(await Presence(artifacts).look(found.manifest, files))
         assert problems[0].startswith(f"expected files whose manifest is {found.manifest}, found files of ")
 
 
@@ -178,19 +179,19 @@ async def test_a_problem_is_found_again_the_next_time(artifacts: ArtifactStore, 
     found = await pinned(pinning, kept(artifacts, b"bytes"))
     artifacts.seen.clear()
     artifacts.store.client.remove_object(artifacts.store.bucket, blob_key(found.files[0].sha256))
-    problems = [await Presence(artifacts).problems(found.manifest, found.files) for _ in range(2)]
-    assert problems[0] == problems[1] != []
+    seen = [await Presence(artifacts).look(found.manifest, found.files) for _ in range(2)]
+    assert seen[0].problems == seen[1].problems != ()
 
 
 async def test_a_blob_that_was_seen_is_asked_for_again_with_another_size(
     artifacts: ArtifactStore, pinning: Pinning
 ) -> None:
     found = await pinned(pinning, kept(artifacts, b"bytes"))
-    assert await Presence(artifacts).problems(found.manifest, found.files) == []
+    assert not (await Presence(artifacts).look(found.manifest, found.files)).problems
     larger = [found.files[0].model_copy(update={"size": 6})]
     digest, content = manifest(larger)
     put(artifacts, manifest_key(digest), content)
-    (problem,) = await Presence(artifacts).problems(digest, larger)
+    (problem,) = sentences(await Presence(artifacts).look(digest, larger))
     assert "with 6 bytes" in problem
     assert "found 5" in problem
 
@@ -260,5 +261,6 @@ def test_what_was_seen_first_is_forgotten_first(seen: RecentlySeen) -> None:
 def test_what_was_seen_is_forgotten_after_its_time(seen: RecentlySeen) -> None:
     seen.add("a")
     assert "a" in seen
-    seen._seen["a"] -= 3600
+    at, answer = seen._seen["a"]
+    seen._seen["a"] = at - 3600, answer
     assert "a" not in seen

@@ -13,8 +13,8 @@ from urllib3 import BaseHTTPResponse
 
 from services.ingestion.pinned import Pinned
 from services.ingestion.pinning import Pinning
-from services.validation.presence import Presence
 from shared.artifacts import store as limits
+from shared.artifacts.presence import Presence
 from shared.artifacts.store import THREADS
 from tests.integration.artifacts import CountingStore, file, kept, pinning, put
 
@@ -58,7 +58,7 @@ def large(request: pytest.FixtureRequest, store: CountingStore, monkeypatch: pyt
 async def pin_small(opened: Pinning, small: Artifact) -> None:
     pinned = await opened.pin(small)
     assert isinstance(pinned, Pinned)
-    assert await Presence(opened.artifacts).problems(pinned.manifest, pinned.files) == []
+    assert not (await Presence(opened.artifacts).look(pinned.manifest, pinned.files)).problems
 
 
 async def test_a_small_artifact_is_pinned_and_checked_while_many_large_ones_are_read(

@@ -9,7 +9,7 @@ from modelog.values import Artifact
 
 from services.ingestion import limits
 from services.ingestion.pinned import Pinned, Unpinnable
-from services.validation.presence import Presence
+from shared.artifacts.presence import Presence
 from shared.artifacts.store import FILES_AT_ONCE, MAX_FAULTS
 from tests.integration.artifacts import (
     CountingStore,
@@ -59,10 +59,10 @@ async def test_bytes_that_were_just_checked_are_not_checked_again(store: Countin
     with pinning(store) as artifacts:
         pinned = await artifacts.pin(Artifact(files=(model,)))
         assert isinstance(pinned, Pinned)
-        assert await Presence(artifacts.artifacts).problems(pinned.manifest, pinned.files) == []
+        assert not (await Presence(artifacts.artifacts).look(pinned.manifest, pinned.files)).problems
         put(store, blob_key(model.sha256), b"gone!")
         assert isinstance(await artifacts.pin(Artifact(files=(model,))), Pinned)
-        assert await Presence(artifacts.artifacts).problems(pinned.manifest, pinned.files) == []
+        assert not (await Presence(artifacts.artifacts).look(pinned.manifest, pinned.files)).problems
 
 
 async def test_an_artifact_that_was_just_pinned_is_known_for_a_while(store: CountingStore) -> None:

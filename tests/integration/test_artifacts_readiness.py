@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from services.validation.presence import Presence
 from shared.artifacts import readiness
+from shared.artifacts.presence import Presence
 from shared.artifacts.store import ArtifactStore
 from tests.integration.artifacts import CountingStore, opened_store, pinning
 

@@ -9,10 +9,11 @@ import pytest
 
 from services.ingestion.decision import registration
 from shared.deciding import catching_up, slices, snapshots
-from shared.deciding.command_handler import CommandHandler
+from shared.deciding.command_handler import Answered, CommandHandler
 from shared.log import Log
 from tests.integration.test_command_handler import register
 
+KEY = b"key"
 MODELS, RUNS = ("a", "b", "c", "d"), 60
 
 
@@ -35,7 +36,10 @@ async def test_long_streams_are_read_in_pages_and_each_fact_is_folded_once(
 
     monkeypatch.setattr(long_log, "catch_up", counted)
     monkeypatch.setattr(catching_up, "MAX_PAGE_BYTES", 10_000)
-    cold, warm = CommandHandler(long_log, registration), CommandHandler(long_log, registration)
+    cold, warm = (
+        CommandHandler(long_log, registration, snapshot_key=KEY),
+        CommandHandler(long_log, registration, snapshot_key=KEY),
+    )
     await cold.answer([register("run-0", model) for model in MODELS])
     assert len(pages) > len(MODELS)
     assert max(pages) < RUNS
@@ -60,7 +64,7 @@ async def test_an_answer_of_a_later_page_is_not_given_again(
         with monkeypatch.context() as patch:
             patch.setattr(snapshots, "SNAPSHOT_FACTS", 1 if snapshot else 1_000)
             patch.setattr(snapshots, "SNAPSHOT_BYTES_PER_FACT", 10**9)
-            another = CommandHandler(long_log, registration)
+            another = CommandHandler(long_log, registration, snapshot_key=KEY)
             await another.answer([register("new", MODELS[-1])])
             if another.writing_snapshot:
                 await another.writing_snapshot
@@ -70,8 +74,8 @@ async def test_an_answer_of_a_later_page_is_not_given_again(
     monkeypatch.setattr(catching_up, "MAX_PAGE_BYTES", 10_000)
     # Without a state that knows the run, only the log can tell that the message was answered.
     forgetful = replace(registration, decide=lambda _state, command: registration.decide(registration.initial, command))
-    cold = CommandHandler(long_log, forgetful)
-    assert await cold.answer([register("run-0", MODELS[0]), register("new", MODELS[-1])]) == {}
+    cold = CommandHandler(long_log, forgetful, snapshot_key=KEY)
+    assert await cold.answer([register("run-0", MODELS[0]), register("new", MODELS[-1])]) == Answered()
     assert await long_log.pool.fetchval("select count(*) from log.state_snapshot") == snapshot
 
 

@@ -13,11 +13,13 @@ from modelog.policy import DEFAULT
 from services.ingestion.decision import Register, registration
 from services.promotion.decision import Promote, promotion
 from services.validation.decision import Judge, validation
-from shared.deciding.command_handler import CommandHandler
+from shared.deciding.command_handler import Answered, CommandHandler
 from shared.domain.command import Cause, CausedCommand
+from shared.domain.looking import BytesSeen
 from shared.log import Append, Head, Log
 from shared.runtime.stream_locks import StreamLocks
 from tests.examples import digest, trained, uri
+from tests.looking import answer_all
 
 
 def message(id: str, event: Event | None = None) -> Message[Event]:
@@ -50,7 +52,7 @@ async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypa
 
     monkeypatch.setattr(log, "append", recorded)
     ingestion = CommandHandler(log, registration)
-    heads = await ingestion.answer([register("a"), register("b"), register("a", "churn")])
+    heads = (await ingestion.answer([register("a"), register("b"), register("a", "churn")])).heads
     assert {stream: head.version for stream, head in heads.items()} == {"fraud": 2, "churn": 1}
     assert appends == [["fraud", "churn"]]
     assert await logged(log) == [(1, "model.registered", 1), (2, "model.registered", 2)]
@@ -59,7 +61,7 @@ async def test_a_batch_is_answered_in_order_and_in_one_append(log: Log, monkeypa
 async def test_no_command_costs_no_query(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = list[object]()
     monkeypatch.setattr(log, "catch_up", queries.append)
-    assert await CommandHandler(log, registration).answer([]) == {}
+    assert await CommandHandler(log, registration).answer([]) == Answered()
     assert queries == []
 
 
@@ -68,7 +70,7 @@ async def test_the_same_message_again_changes_nothing(log: Log) -> None:
     await warm.answer([register("a"), register("a")])
     await warm.answer([register("a")])
     cold = CommandHandler(log, registration)
-    assert await cold.answer([register("a")]) == {}
+    assert await cold.answer([register("a")]) == Answered()
     assert len(await logged(log)) == 1
 
 
@@ -93,10 +95,9 @@ async def test_a_service_decides_on_facts_that_others_appended_meanwhile(log: Lo
     promoting = CommandHandler(log, promotion)
     for number in (1, 2):
         await ingestion.answer([register(f"run-{number}")])
-        await judging.answer([ask(f"registered-{number}", Judge("fraud", number, digest(1), (), DEFAULT))])
-        await promoting.answer(
-            [ask(f"validated-{number}", Promote("fraud", number, "production", "policy", "", DEFAULT))]
-        )
+        await judging.answer([ask(f"registered-{number}", Judge("fraud", number, BytesSeen(digest(1)), DEFAULT))])
+        promote = Promote("fraud", number, "production", "policy", "", DEFAULT)
+        await answer_all(promoting, [ask(f"validated-{number}", promote)])
     kinds = ["model.registered", "model.validated", "model.promoted"]
     assert [kind for _, kind, _ in await logged(log)] == kinds * 2
     replaced = await log.pool.fetchval("select data ->> 'replaces' from log.event where position = 6")
@@ -112,13 +113,13 @@ async def test_a_verdict_promotes_once_whatever_was_promoted_since(log: Log) -> 
 
     for version in (1, 2):
         await ingestion.answer([register(f"run-{version}")])
-        await judging.answer([ask(f"registered-{version}", Judge("fraud", version, digest(1), (), DEFAULT))])
-        await promoting.answer([by_policy(version)])
-    await promoting.answer([ask("rollback", Promote("fraud", 1, "production", "ada", "2 is slow", DEFAULT))])
+        await judging.answer([ask(f"registered-{version}", Judge("fraud", version, BytesSeen(digest(1)), DEFAULT))])
+        await answer_all(promoting, [by_policy(version)])
+    await answer_all(promoting, [ask("rollback", Promote("fraud", 1, "production", "ada", "2 is slow", DEFAULT))])
     before = await logged(log)
     assert before[-1][1:] == ("model.promoted", 1)
     for handler in (promoting, CommandHandler(log, promotion)):
-        assert await handler.answer([by_policy(2), by_policy(1)]) == {}
+        assert await handler.answer([by_policy(2), by_policy(1)]) == Answered()
     assert await logged(log) == before
 
 

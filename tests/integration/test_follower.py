@@ -18,6 +18,7 @@ from shared.log.lock_keys import BUILDER, lock_key
 from shared.log.progress import STALLED_SECONDS, Progress
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
+from stack.disposable import Sandbox
 from stack.waiting import until
 from tests.histories import History
 from tests.integration.followers import running, until_reported
@@ -211,9 +212,10 @@ async def not_ready(process: Runtime) -> bool:
     return not process.health.components["deliveries"]["ready"]
 
 
-async def test_a_cursor_that_was_moved_beyond_the_log_is_noticed(runtime: Runtime) -> None:
+async def test_a_cursor_that_was_moved_beyond_the_log_is_noticed(runtime: Runtime, sandbox: Sandbox) -> None:
     last = await logged(Log(runtime.pool), 3)
-    await runtime.pool.execute("insert into log.cursor values ('deliveries', 1000)")
+    async with sandbox.owner() as owner:
+        await owner.execute("insert into log.cursor values ('deliveries', 1000)")
     async with running(runtime, Follower("deliveries", saved(Deliveries().deliver))) as process:
         await until_reported(process, "deliveries", ready=False, position=1000)
         assert f"the log ends at {last}" in str(process.health.components["deliveries"]["why"])

@@ -11,22 +11,24 @@ from modelog.policy import DEFAULT
 
 from services.ingestion.decision import Register, registration
 from services.validation.app import service
-from services.validation.decision import validation
-from services.validation.presence import Presence
+from shared.artifacts.presence import Presence
 from shared.bus.open_records import OpenRecords
 from shared.bus.processor import Processor
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import Cause, CausedCommand
+from shared.domain.looking import BytesSeen
 from shared.log import Log
-from shared.runtime.runtime import Context
+from shared.runtime.runtime import Context, Runtime
+from shared.runtime.settings import Settings
 from tests.examples import NOON, digest, registered, trained
+from tests.looking import missing
 
 
 class NoBytes:
     """A store without the bytes of the real fact, and with all bytes of the forged fact."""
 
-    async def problems(self, manifest: str, _files: object) -> list[str]:
-        return [] if manifest == digest(666) else ["nothing is there"]
+    async def look(self, manifest: str, _files: object) -> BytesSeen:
+        return BytesSeen(manifest, () if manifest == digest(666) else missing("nothing is there"))
 
 
 def record(fact: ModelRegistered, offset: int, id: str) -> ConsumerRecord:
@@ -35,16 +37,15 @@ def record(fact: ModelRegistered, offset: int, id: str) -> ConsumerRecord:
     return ConsumerRecord("model.registered", 0, offset, 0, 0, key, value, None, *sizes, tuple(headers))
 
 
-async def test_the_verdict_is_on_the_bytes_that_the_log_names(log: Log) -> None:
+async def test_the_verdict_is_on_the_bytes_that_the_log_names(settings: Settings, log: Log) -> None:
     real = registered(1)
     ingestion = CommandHandler(log, registration)
     command = Register(trained("run-1"), real.manifest, real.uri, real.size, real.format, real.files)
     await ingestion.answer([CausedCommand(command, Cause.of(Message(trained("run-1"), "1", "/tests")))])
     id = str(await log.pool.fetchval("select id from log.event"))
     context = Context(NOON, DEFAULT, {Presence: NoBytes()})
-    processor = Processor(
-        "validation", service.handlers, CommandHandler(log, validation).answer, cast(Any, None), log, context
-    )
+    answer = service._answer(Runtime(settings, log.pool, DEFAULT), context)
+    processor = Processor("validation", service.handlers, answer, cast(Any, None), log, context)
     opened = OpenRecords()
     forged = real.model_copy(update={"manifest": digest(666), "files": ()})
     records = [record(forged, 1, id), record(real, 2, id)]

@@ -2,17 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 
 import asyncpg
 import pytest
 
-from shared.log import Append, Entry, Head, Log, Reader
+from shared.log import Append, Head, Log, Reader
 from stack.waiting import until
-
-
-def entries(*ids: int, kind: str = "model.registered") -> Sequence[Entry]:
-    return [Entry(kind, uuid.UUID(int=id), f'{{"n": {id}}}', '{"source": "/test"}') for id in ids]
+from tests.appends import KIND, entry, numbered
 
 
 async def positions(log: Log) -> list[tuple[int, str, int, int]]:
@@ -21,16 +17,16 @@ async def positions(log: Log) -> list[tuple[int, str, int, int]]:
 
 
 async def test_appended_facts_get_the_next_versions_and_positions(log: Log) -> None:
-    assert await log.append([Append("a", 0, entries(1, 2))]) == {"a": Head(2, 2)}
-    assert await log.append([Append("a", 2, entries(3))]) == {"a": Head(3, 3)}
+    assert await log.append([numbered("a", 0, 1, 2)]) == {"a": Head(2, 2)}
+    assert await log.append([numbered("a", 2, 3)]) == {"a": Head(3, 3)}
     assert await positions(log) == [(1, "a", 1, 1), (2, "a", 2, 2), (3, "a", 3, 3)]
 
 
 async def test_each_stream_of_an_append_is_accepted_or_refused_on_its_own(log: Log) -> None:
-    await log.append([Append("a", 0, entries(1)), Append("b", 0, entries(2))])
+    await log.append([numbered("a", 0, 1), numbered("b", 0, 2)])
     accepted = await log.append([
-        Append("a", 0, entries(3)), Append("b", 1, entries(4, 5)),
-        Append("c", 0, entries(6)), Append("d", 7, entries(7)),
+        numbered("a", 0, 3), numbered("b", 1, 4, 5),
+        numbered("c", 0, 6), numbered("d", 7, 7),
     ])  # fmt: skip
     assert {stream: head.version for stream, head in accepted.items()} == {"b": 3, "c": 1}
     assert [row[1:] for row in await positions(log)] == [
@@ -43,18 +39,18 @@ async def test_each_stream_of_an_append_is_accepted_or_refused_on_its_own(log: L
 
 
 async def test_the_same_append_again_is_accepted_and_changes_nothing(log: Log) -> None:
-    append = [Append("a", 0, entries(1, 2)), Append("b", 0, entries(3))]
+    append = [numbered("a", 0, 1, 2), numbered("b", 0, 3)]
     first = await log.append(append)
-    await log.append([Append("b", 1, entries(4))])
+    await log.append([numbered("b", 1, 4)])
     before = await positions(log)
     assert await log.append(append) == first
     assert await positions(log) == before
 
 
 async def test_other_facts_at_the_versions_of_a_repeat_are_refused(log: Log) -> None:
-    await log.append([Append("a", 0, entries(1, 2))])
-    assert await log.append([Append("a", 0, entries(1, 9))]) == {}
-    assert await log.append([Append("a", 1, entries(2, 3))]) == {}
+    await log.append([numbered("a", 0, 1, 2)])
+    assert await log.append([numbered("a", 0, 1, 9)]) == {}
+    assert await log.append([numbered("a", 1, 2, 3)]) == {}
 
 
 async def test_appending_nothing_changes_nothing(log: Log) -> None:
@@ -64,8 +60,10 @@ async def test_appending_nothing_changes_nothing(log: Log) -> None:
 
 async def test_a_cause_is_answered_when_a_fact_of_any_stream_names_it(log: Log) -> None:
     first, second, third = (uuid.UUID(int=n) for n in (7, 8, 9))
-    caused = [Entry("k", uuid.uuid4(), "{}", f'{{"cause": "{cause}"}}') for cause in (first, second)]
-    await log.append([Append("a", 0, [caused[0], caused[0]]), Append("b", 0, [caused[1], *entries(1)])])
+    await log.append([
+        Append("a", 0, [entry("a", cause=first), entry("a", cause=first)]),
+        Append("b", 0, [entry("b", cause=second), entry("b")]),
+    ])  # fmt: skip
     assert await log.answered([first, second, third, first]) == {first, second}
     assert await log.answered([]) == set()
 
@@ -82,11 +80,11 @@ async def test_causes_are_looked_up_in_their_index_and_found_without_it_too(
     if not indexed:
         await owner.execute("drop index log.event_cause")
     causes = [uuid.uuid4() for _ in range(600)]
-    caused = [Entry("k", uuid.uuid4(), "{}", f'{{"cause": "{cause}", "source": "/test"}}') for cause in causes]
-    await log.append([Append("a", 0, caused[:500]), Append("b", 0, caused[500:])])
+    caused = {stream: [entry(stream, cause=cause) for cause in causes] for stream in "ab"}
+    await log.append([Append("a", 0, caused["a"][:500]), Append("b", 0, caused["b"][500:])])
     scans = await owner.fetchval(SCANS)
     asked = [("a", cause) for cause in causes] + [("b", causes[0]), ("b", uuid.uuid4())]
-    rows = await log.catch_up(Reader("d", "", "/test", ["k"]), {}, asked, 1000)
+    rows = await log.catch_up(Reader("d", "", "/test", [KIND]), {}, asked, 1000)
     assert {(row["stream"], row["cause"]) for row in rows} == {("a", cause) for cause in causes[:500]}
     assert await log.answered([*causes, uuid.uuid4()]) == set(causes)
     if indexed:
@@ -100,7 +98,7 @@ async def test_causes_are_looked_up_in_their_index_and_found_without_it_too(
     "delete from log.event_0", "update log.event_0 set data = '{}'", "delete from log.stream", "truncate log.stream",
 ])  # fmt: skip
 async def test_the_log_refuses_to_change_even_for_its_owner(log: Log, database: str, statement: str) -> None:
-    await log.append([Append("a", 0, entries(1))])
+    await log.append([numbered("a", 0, 1)])
     owner = await asyncpg.connect(database)
     try:
         with pytest.raises(asyncpg.PostgresError, match="the log only grows"):
@@ -125,7 +123,7 @@ async def test_appends_go_on_into_the_next_partition(log: Log, database: str) ->
         await owner.execute("select setval('log.position', $1)", 10_000_000 * (number + 1) - 3)
         await log.pool.execute("select log.extend()")
         first = 5 * number
-        assert await log.append([Append("a", first, entries(*range(first, first + 5)))])
+        assert await log.append([numbered("a", first, *range(first, first + 5))])
     assert [row[2] for row in await positions(log)] == list(range(1, 16))
     assert await log.settled() == (await positions(log))[-1][0]
     with pytest.raises(asyncpg.PostgresError, match="the log only grows"):
@@ -138,8 +136,8 @@ async def test_an_append_makes_the_partition_that_it_lacks(log: Log, database: s
     owner = await asyncpg.connect(database)
     last = await owner.fetchval("select count(*) from pg_inherits where inhparent = 'log.event'::regclass") * 10_000_000
     await owner.execute("select setval('log.position', $1)", last - 2)
-    await log.append([Append("a", 0, entries(1))])
-    assert (await log.append([Append("a", 1, entries(2, 3)), Append("b", 0, entries(4))])).keys() == {"a", "b"}
+    await log.append([numbered("a", 0, 1)])
+    assert (await log.append([numbered("a", 1, 2, 3), numbered("b", 0, 4)])).keys() == {"a", "b"}
     assert [row[1:] for row in await positions(log)] == [("a", 1, 1), ("a", 2, 2), ("a", 3, 3), ("b", 1, 4)]
     assert await log.settled() == (await positions(log))[-1][0]
     with pytest.raises(asyncpg.PostgresError, match="the log only grows"):
@@ -151,7 +149,7 @@ async def test_many_appends_at_once_that_lack_a_partition_are_all_written(log: L
     owner = await asyncpg.connect(database)
     await owner.execute("select setval('log.position', 30000000)")
     await owner.close()
-    await asyncio.gather(*(log.append([Append(f"s{n}", 0, entries(n))]) for n in range(12)))
+    await asyncio.gather(*(log.append([numbered(f"s{n}", 0, n)]) for n in range(12)))
     assert len(await positions(log)) == 12
 
 
@@ -164,14 +162,12 @@ async def test_an_empty_log_is_settled_at_0(log: Log) -> None:
 
 
 async def test_nothing_is_settled_behind_an_open_append(log: Log, database: str) -> None:
-    await log.append([Append("a", 0, entries(1))])
+    await log.append([numbered("a", 0, 1)])
     slow = await asyncpg.connect(database)
     transaction = slow.transaction()
     await transaction.start()
-    await slow.execute(
-        "select log.append('{s}', '{0}', '{1}', '{s}', '{1}', '{k}', $1, '{\"{}\"}', '{\"{}\"}')", [uuid.uuid4()]
-    )
-    await log.append([Append("b", 0, entries(2))])
+    await Log(slow).append([numbered("s", 0, 9)])
+    await log.append([numbered("b", 0, 2)])
     assert await log.settled() == 1
     await transaction.rollback()
     assert await log.settled() == 3

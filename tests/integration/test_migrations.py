@@ -9,14 +9,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from modelog.events import BY_TYPE, Fact
 
-from shared.log import Append, Log, migrations
+from shared.log import Log, migrations
 from shared.log.indexes import complete_indexes
 from shared.log.migrations import MigrationChanged, migrate, scripts
 from shared.runtime.postgres import connect
 from stack import Addresses
 from stack.waiting import until
-from tests.integration.test_log import entries
+from tests.appends import numbered
 from tests.upgrade.databases import catalog, empty_database, set_up_as_ea756c9
 
 WAITING = "select count(*) from pg_stat_progress_create_index where phase like 'waiting%'"
@@ -47,23 +48,36 @@ async def test_migrating_again_changes_nothing(owner: asyncpg.Connection) -> Non
     assert await catalog(owner) == before
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["old processes may run", "old processes are gone"])
-async def test_an_upgraded_database_has_the_same_objects_as_a_fresh_database(stack: Addresses, after: bool) -> None:
+async def test_an_upgraded_database_has_the_same_objects_as_a_fresh_database_when_old_processes_are_gone(
+    stack: Addresses,
+) -> None:
     async with empty_database(stack) as (_, fresh), empty_database(stack) as (_, upgraded):
-        await migrate(fresh, after=after)
+        await migrate(fresh)
         await set_up_as_ea756c9(upgraded)
-        await migrate(upgraded, after=after)
+        await migrate(upgraded)
+        missing = set(await catalog(fresh)) - set(await catalog(upgraded))
+        assert not [line for line in missing if not line.startswith("grant ")], "old processes need more, not less"
+        await migrate(upgraded, after=True)
         assert await catalog(upgraded) == await catalog(fresh)
+
+
+async def test_the_kinds_of_this_version_are_added_and_others_stay(owner: asyncpg.Connection) -> None:
+    await owner.execute(
+        "delete from log.kind where kind = 'model.promoted'; insert into log.kind values ('model.sung')"
+    )
+    await migrate(owner)
+    kinds = {kind for (kind,) in await owner.fetch("select kind from log.kind")}
+    assert kinds == {name for name, event in BY_TYPE.items() if issubclass(event, Fact)} | {"model.sung"}
 
 
 async def test_an_upgrade_leaves_facts_and_the_table_of_old_snapshots_to_old_processes(stack: Addresses) -> None:
     async with empty_database(stack) as (url, old):
         await set_up_as_ea756c9(old)
         async with await connect(url, "modelog_service") as pool:
-            await Log(pool).append([Append("a", 0, entries(1, 2))])
+            await Log(pool).append([numbered("a", 0, 1, 2)])
             await migrate(old)
             await pool.execute("insert into log.snapshot values ('a', 'd', 'f', 1, now(), '{}', '', '{}')")
-            assert (await Log(pool).append([Append("a", 2, entries(3))]))["a"].position == 3
+            assert (await Log(pool).append([numbered("a", 2, 3)]))["a"].position == 3
             assert await pool.fetchval("select count(*) from log.event") == 3
 
 
@@ -76,11 +90,36 @@ async def test_the_old_setup_finds_all_its_files_applied_after_an_upgrade(stack:
         assert set(before) <= set(await database.fetch(book))
 
 
-async def test_what_only_old_processes_need_is_dropped_when_they_are_gone(owner: asyncpg.Connection) -> None:
-    assert await owner.fetchval("select to_regclass('log.snapshot') is not null")
-    assert await migrate(owner, after=True) == ["after/0001_drop_snapshot.sql"]
-    assert await owner.fetchval("select to_regclass('log.snapshot') is null")
-    assert await migrate(owner, after=True) == []
+AFTER = [name for name, _ in scripts("after")]
+
+
+async def test_what_only_old_processes_need_is_dropped_when_they_are_gone(stack: Addresses) -> None:
+    async with empty_database(stack) as (_, database):
+        await set_up_as_ea756c9(database)
+        assert not set(AFTER) & set(await migrate(database))
+        assert await database.fetchval("select to_regclass('log.snapshot') is not null")
+        assert await database.fetchval("select has_table_privilege('modelog_service', 'log.cursor', 'update')")
+        assert await migrate(database, after=True) == AFTER
+        assert await database.fetchval("select to_regclass('log.snapshot') is null")
+        assert not await database.fetchval("select has_table_privilege('modelog_service', 'log.cursor', 'update')")
+        assert await migrate(database, after=True) == []
+
+
+async def test_a_new_database_has_nothing_for_old_processes(stack: Addresses) -> None:
+    async with empty_database(stack) as (_, database):
+        assert set(AFTER) <= set(await migrate(database))
+
+
+async def test_functions_that_call_each_other_are_replaced_at_once(
+    owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = dict(scripts("functions"))["functions/append.sql"]
+    put_before(monkeypatch, "functions", "functions/append.sql", append.replace("fault_in_append", "zz_missing"))
+    put_before(monkeypatch, "functions", "functions/zz_wrong.sql", "select 1 / 0")
+    before = await catalog(owner)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(owner)
+    assert await catalog(owner) == before
 
 
 @pytest.mark.parametrize("name", ["0001_schema.sql", "after/0001_drop_snapshot.sql"])
@@ -142,7 +181,7 @@ async def without_index(stack: Addresses) -> AsyncIterator[tuple[asyncpg.Connect
         await set_up_as_ea756c9(owner)
         await owner.execute(dict(scripts("before"))["0016_event_cause.sql"])
         async with asyncpg.create_pool(url, min_size=1, max_size=4) as pool:
-            await Log(pool).append([Append("a", 0, entries(1))])
+            await Log(pool).append([numbered("a", 0, 1)])
             yield owner, pool
 
 
@@ -150,7 +189,7 @@ async def without_index(stack: Addresses) -> AsyncIterator[tuple[asyncpg.Connect
 async def building(owner: asyncpg.Connection, pool: asyncpg.Pool) -> AsyncIterator[asyncio.Task[list[str]]]:
     """The index is being built, and waits for a transaction that has appended and ends with the block."""
     async with pool.acquire() as connection, connection.transaction():
-        await Log(connection).append([Append("open", 0, entries(7))])
+        await Log(connection).append([numbered("open", 0, 7)])
         task = asyncio.create_task(complete_indexes(owner))
         await until(lambda: pool.fetchval(WAITING), "the building to wait")
         yield task
@@ -163,7 +202,7 @@ async def invalid_indexes(connection: asyncpg.Connection) -> int:
 async def test_appends_go_on_while_the_index_of_a_partition_is_built(stack: Addresses) -> None:
     async with without_index(stack) as (owner, pool):
         async with building(owner, pool) as task:
-            assert await Log(pool).append([Append("a", 1, entries(2))])
+            assert await Log(pool).append([numbered("a", 1, 2)])
             await pool.execute("select setval('log.position', 5000000)")
             assert await pool.fetchval("select log.extend()") == 1
             assert not task.done()

@@ -21,7 +21,7 @@ from services.views.engine.definition import VIEWS
 from services.views.engine.rebuild import rebuild
 from shared.bus.parked_records import digest_of, read_parked
 from shared.bus.topics import PARKED
-from shared.deciding.command_handler import CommandHandler
+from shared.deciding.command_handler import Answered, CommandHandler
 from shared.deciding.service import Service
 from shared.domain.command import Cause, CausedCommand
 from shared.domain.decider import Decider
@@ -31,6 +31,7 @@ from shared.runtime.postgres import connect
 from stack import Addresses
 from tests.e2e.cluster import DECIDING
 from tests.examples import digest, trained, uri
+from tests.looking import answer_all
 from tests.upgrade.databases import empty_database
 from tests.upgrade.dump import Row, load_dump, read_dump
 
@@ -94,7 +95,7 @@ def repeats(decider: Decider[Any, Any]) -> list[CausedCommand[Any]]:
 async def histories(log: Log, decider: Decider[Any, Any]) -> dict[str, Any]:
     """What a service that has just started knows of every stream, once every old message has come again."""
     handler = CommandHandler(log, decider)
-    assert await handler.answer(repeats(decider)) == {}
+    assert await handler.answer(repeats(decider)) == Answered()
     return {model: handler.histories.get(model) for model in MODELS}
 
 
@@ -108,7 +109,7 @@ async def new_facts(log: Log) -> list[tuple[Any, ...]]:
     handlers = {decider.name: CommandHandler(log, decider) for decider in DECIDERS}
     for n, (decider, command) in enumerate(commands):
         cause = Cause.of(Message(trained(), f"command-{n}", "/tests"))
-        await handlers[decider.name].answer([CausedCommand(command, cause)])
+        await answer_all(handlers[decider.name], [CausedCommand(command, cause)])
     return [tuple(row) for row in await log.pool.fetch(NEW_FACTS)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -14,14 +14,14 @@ from modelog.envelope import encode
 
 from operations.parked import Servers, servers
 from operations.restored import restored
-from shared.log import Append, Entry, Log
+from shared.log import Append, Log
 from stack import Addresses
 from stack.disposable import Sandbox, disposable
+from tests.appends import entry
 from tests.examples import promoted
 
 MARGIN = timedelta(minutes=10)
 EPOCHS = "select epoch, after_position from log.epoch order by epoch"
-META = '{"source": "/modelog/promotion", "correlation": "c", "causation": "c"}'
 
 
 @pytest.fixture
@@ -39,8 +39,9 @@ async def opened(registry: Sandbox) -> AsyncIterator[Servers]:
 
 async def append(opened: Servers, *ids: str) -> None:
     """Facts with these ids, in a stream of their own."""
-    facts = [Entry("model.promoted", id, promoted(1).model_dump_json(), META) for id in ids]  # type: ignore[arg-type]
-    await Log(opened.connection).append([Append(f"model-{ids[0]}", 0, facts)])
+    model = f"model-{ids[0]}"
+    facts = [entry(model, UUID(id), "model.promoted") for id in ids]
+    await Log(opened.connection).append([Append(model, 0, facts)])
 
 
 async def publish(

@@ -2,13 +2,13 @@
 
 import asyncio
 import random
-import uuid
 from collections import Counter
 
 import asyncpg
 
-from shared.log import Append, Entry, Log
+from shared.log import Append, Log
 from shared.log.following import Ranges, follow
+from tests.appends import entry
 
 WRITERS = 10
 FACTS = 20_000
@@ -23,7 +23,8 @@ async def write(log: Log, seed: int, enough: asyncio.Event) -> None:
     while not enough.is_set():
         names = dice.sample(range(STREAMS), dice.randint(1, 4))
         appends = [
-            Append(f"s{name}", versions[f"s{name}"], [entry() for _ in range(dice.randint(1, 8))]) for name in names
+            Append(f"s{name}", versions[f"s{name}"], [entry(f"s{name}") for _ in range(dice.randint(1, 8))])
+            for name in names
         ]
         async with log.pool.acquire() as connection:
             transaction = connection.transaction()
@@ -47,10 +48,6 @@ async def write(log: Log, seed: int, enough: asyncio.Event) -> None:
                 versions[append.stream] = head or 0
 
 
-def entry() -> Entry:
-    return Entry("test.fact", uuid.uuid4(), "{}", "{}")
-
-
 async def test_a_follower_sees_every_fact_once_and_in_order_while_transactions_overlap_wait_and_roll_back(
     log: Log, database: str
 ) -> None:
@@ -72,7 +69,7 @@ async def test_a_follower_sees_every_fact_once_and_in_order_while_transactions_o
 
     following = asyncio.create_task(follow(log, Ranges(0, read), done))
     await asyncio.wait_for(asyncio.gather(*(write(log, seed, enough) for seed in range(WRITERS))), 120)
-    await log.append([Append(LAST_STREAM, 0, [entry()])])
+    await log.append([Append(LAST_STREAM, 0, [entry(LAST_STREAM)])])
     await asyncio.wait_for(following, 10)
     await reader.close()
 

@@ -14,8 +14,8 @@ from services.ingestion.decision import registration
 from shared.deciding.command_handler import CommandHandler
 from shared.log import Append, Log
 from stack.waiting import until
+from tests.appends import numbered
 from tests.integration.test_command_handler import logged, register
-from tests.integration.test_log import entries
 
 COMMANDS = 60
 
@@ -58,13 +58,13 @@ async def test_each_command_of_two_processes_on_one_model_is_answered_in_at_most
 
 
 async def test_a_writer_waits_for_who_has_the_turn_and_the_readers_of_the_log_do_not(log: Log) -> None:
-    await log.append([Append("a", 0, entries(1))])
+    await log.append([numbered("a", 0, 1)])
     async with log.locked(["a"]) as own:
-        other = asyncio.create_task(log.append([Append("a", 1, entries(2))]))
+        other = asyncio.create_task(log.append([numbered("a", 1, 2)]))
         await until(lambda: log.pool.fetchval("select count(*) from pg_locks where not granted"), "the writer to wait")
-        assert (await log.append([Append("b", 0, entries(3))]))["b"].version == 1
+        assert (await log.append([numbered("b", 0, 3)]))["b"].version == 1
         assert await log.settled() == await log.pool.fetchval("select max(position) from log.event")
-        assert (await own.append([Append("a", 1, entries(4))]))["a"].version == 2
+        assert (await own.append([numbered("a", 1, 4)]))["a"].version == 2
         assert not other.done()
     assert await other == {}
 
@@ -72,10 +72,10 @@ async def test_a_writer_waits_for_who_has_the_turn_and_the_readers_of_the_log_do
 async def test_a_turn_that_fails_changes_nothing_and_ends(log: Log) -> None:
     async def fail() -> None:
         async with log.locked(["a", "unknown"]) as own:
-            await own.append([Append("a", 1, entries(2))])
+            await own.append([numbered("a", 1, 2)])
             raise ZeroDivisionError
 
-    await log.append([Append("a", 0, entries(1))])
+    await log.append([numbered("a", 0, 1)])
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert (await log.append([Append("a", 1, entries(3))]))["a"].version == 2
+    assert (await log.append([numbered("a", 1, 3)]))["a"].version == 2

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import random
-import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,15 +22,17 @@ from services.views.engine.definition import NAMES, VIEWS
 from services.views.engine.rebuild import rebuild
 from services.views.engine.step import Step
 from shared.domain.decider import Decider
-from shared.log import Append, Entry, Log
+from shared.log import Log
 from shared.log.follower import try_lock
 from shared.log.lock_keys import lock_key
 from shared.log.view_cursors import wait_until
 from shared.runtime.postgres import session
+from tests.appends import numbered
 from tests.examples import NOON, RETRAINING, drifted, registered
 from tests.histories import STEPS, History
 from tests.integration.views_fixtures import facts_of, grown, mingled, projecting, write
 from tests.integration.views_plain import Views, plain
+from tests.looking import decided
 
 KEYS = {"version": ("model", "version"), "model": ("model",), "serving": ("model", "stage")}
 MODEL_NAMES = (f"model {n}" for n in itertools.count())
@@ -142,7 +143,7 @@ async def test_no_refusal_makes_a_row_of_a_version_that_is_not_registered(log: L
         (retirement, Retire("fraud", 99, "ada", "")),
         (retraining, Consider(drifted(99), RETRAINING, DEFAULT, NOON)),
     ]
-    refusals = [d.decide(d.after(d.initial, [registered(1)]), command) for d, command in asked]
+    refusals = [decided(d, d.after(d.initial, [registered(1)]), command) for d, command in asked]
     assert all(refusals)
     facts = [registered(1), *itertools.chain.from_iterable(refusals)]
     async with projecting(log) as projector:
@@ -231,11 +232,13 @@ async def test_waiting_ends_when_the_facts_are_shown(log: Log) -> None:
         await waiting
 
 
-async def test_a_fact_that_no_fold_names_passes_and_changes_its_model(log: Log) -> None:
+async def test_a_fact_that_no_fold_names_passes_and_changes_its_model(log: Log, database: str) -> None:
     heads = dict[str, int]()
     await write(log, grown(["a"], 4, 5), heads)
-    entry = Entry("version.tags.set", uuid.uuid4(), '{"model": "a", "version": 1, "tags": {}}', "{}")
-    top = (await log.append([Append("a", heads["a"], [entry])]))["a"].position
+    owner = await asyncpg.connect(database)
+    await owner.execute("insert into log.kind values ('version.tags.set')")
+    await owner.close()
+    top = (await log.append([numbered("a", heads["a"], 1, kind="version.tags.set")]))["a"].position
     async with projecting(log):
         pass
     await wait_until(log.pool, NAMES, top, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -16,6 +17,8 @@ from shared.runtime.postgres import session
 from shared.runtime.waiting import run_beside
 from stack.waiting import until
 from tests.histories import History
+
+META = json.dumps({"source": "/test", "cause": str(uuid.UUID(int=1)), "schema": 3})
 
 
 def mingled(histories: Iterable[tuple[str, Sequence[Fact]]], seed: int = 0) -> list[tuple[str, Fact]]:
@@ -34,7 +37,7 @@ async def write(log: Log, facts: Iterable[tuple[str, Fact]], heads: dict[str, in
     position = 0
     for model, fact in facts:
         head = heads.get(model, 0)
-        entry = Entry(fact.type, uuid.UUID(int=head + 1), fact.model_dump_json(), "{}")
+        entry = Entry(fact.type, uuid.UUID(int=head + 1), fact.model_dump_json(), META)
         position = (await log.append([Append(model, head, [entry])]))[model].position
         heads[model] = head + 1
     return position

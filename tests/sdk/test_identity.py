@@ -53,7 +53,8 @@ def test_the_order_of_names_inside_of_a_list_does_not_count_either() -> None:
 
 @given(events, events)
 def test_other_content_has_another_digest(one: Event, other: Event) -> None:
-    assert (digest(one) == digest(other)) == (one.model_dump_json() == other.model_dump_json())
+    same = (one.type, one.model_dump_json()) == (other.type, other.model_dump_json())
+    assert (digest(one) == digest(other)) == same
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_a_small_difference_is_a_difference(changed: dict[str, Any]) -> None:
 
 def test_a_field_that_has_its_default_does_not_count_and_neither_does_a_field_that_is_not_known() -> None:
     sent = {"model": "fraud", "run": "r1", "artifact": {}, "description": "", "colour": "red"}
-    assert digest(ModelTrained.model_validate(sent)) == digest(trained())
+    assert digest(ModelTrained.model_validate_json(json.dumps(sent))) == digest(trained())
 
 
 def test_the_type_of_an_event_counts() -> None:

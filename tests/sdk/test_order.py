@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modelog import Message, ModelRetired, PromotionRequested, Registry
-from modelog._kafka.subscription import Latest
+from modelog._kafka.order import Latest
 from modelog.envelope import encode
 
 from tests.sdk.reading import take, versions

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from modelog import DriftDetected, ModelPromoted, NotConnected, PromotionRequested, Registry
+from modelog import DriftDetected, ModelPromoted, PromotionRequested, Registry
 from modelog.envelope import encode
 
 from tests.sdk.reading import LIMIT_SECONDS, failing, publish_requests, requested, take, versions
@@ -179,20 +179,6 @@ async def test_a_cancelled_loop_ends_at_whichever_step_it_is_cancelled(registry:
         task.cancel()
         await asyncio.wait([task], timeout=LIMIT_SECONDS)
         assert task.cancelled()
-
-
-@pytest.mark.parametrize("member", [True, False])
-async def test_a_missing_topic_is_named_in_the_error(env: dict[str, str], group: str, member: bool) -> None:
-    missing = Registry(env["MODELOG_KAFKA_SERVERS"], prefix="missing.", kafka={"request_timeout_ms": 1000})
-    async with missing as registry:
-        with pytest.raises(NotConnected, match=r"missing.model.promoted from .* UnknownTopic"):
-            await take(registry.subscribe(ModelPromoted, group=group if member else None), 1)
-
-
-async def test_a_missing_broker_is_named_in_the_error(group: str) -> None:
-    async with Registry("127.0.0.1:1") as registry:
-        with pytest.raises(NotConnected, match=r"127\.0\.0\.1:1"):
-            await take(registry.subscribe(ModelPromoted, group=group), 1)
 
 
 def test_a_subscription_without_a_type_is_refused() -> None:

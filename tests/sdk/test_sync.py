@@ -14,7 +14,7 @@ from tests.sdk.reading import failing, requested, versions
 
 def test_it_has_every_method_with_the_same_arguments() -> None:
     methods = [name for name, it in vars(Registry).items() if not name.startswith("_") and callable(it)]
-    assert methods == ["publish", "trained", "subscribe", "download"]
+    assert methods == ["connect", "close", "publish", "trained", "subscribe", "serving", "download"]
     for name in [*methods, "__init__"]:
         assert list(parameters(SyncRegistry, name)) == list(parameters(Registry, name))
 
@@ -39,7 +39,7 @@ def test_a_run_is_published_and_read(sync_registry: SyncRegistry, tmp_path: Path
 def test_a_skipped_record_is_counted(sync_registry: SyncRegistry, prefix: str) -> None:
     sender = sync_registry.registry._sender
     assert sender
-    sync_registry.loop.wait(sender.send(f"{prefix}promotion.requested", b"fraud", b"{", []))
+    sync_registry.loop.wait(sender.send, f"{prefix}promotion.requested", b"fraud", b"{", [])
     messages = sync_registry.subscribe(PromotionRequested, group=None, until="now")
     assert (list(messages), messages.skipped) == ([], 1)
 

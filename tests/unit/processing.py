@@ -14,7 +14,8 @@ from modelog.policy import DEFAULT
 from shared.bus.dead_letters import DeadLetter
 from shared.bus.open_records import OpenRecords
 from shared.bus.processor import Handler, Processor
-from shared.domain.command import CausedCommand
+from shared.domain.command import CausedCommand, Undecided
+from shared.domain.looking import LookFirst
 from shared.runtime.runtime import Context
 from tests.examples import NOON, trained
 
@@ -33,16 +34,31 @@ class Service:
         self.causes: set[UUID] = set()
         self.offsets_parked: set[int] = set()
         self.fails: Callable[[list[str]], Exception | None] = lambda _: None
+        self.looks_first: Callable[[Any], bool] = lambda _: False
         self.open = OpenRecords()
         context = Context(NOON, DEFAULT, {})
         handlers = {event: Handler(command, look_up)}
-        self.processor = Processor("test", handlers, self.answer, cast(Any, self), self, context)
+        self.processor = Processor("test", handlers, self.answer, cast(Any, self), self, context, look=self.look)
 
-    async def answer(self, commands: list[CausedCommand[Any]]) -> None:
+    async def answer(self, commands: list[CausedCommand[Any]]) -> Sequence[Undecided[Any]]:
         runs = [f"{caused.command.model}/{getattr(caused.command, 'run', 'fact')}" for caused in commands]
         if error := self.fails(runs):
             raise error
-        self.batches.append(runs)
+        undecided: dict[str, list[Undecided[Any]]] = {}
+        for caused in commands:
+            model = caused.command.model
+            if model in undecided:
+                undecided[model].append(Undecided(caused))
+            elif self.looks_first(caused.command):
+                undecided[model] = [Undecided(caused, LookFirst("sha256:0"))]
+        left = [id(other.caused) for several in undecided.values() for other in several]
+        if decided := [run for run, caused in zip(runs, commands, strict=True) if id(caused) not in left]:
+            self.batches.append(decided)
+        return [other for several in undecided.values() for other in several]
+
+    async def look(self, command: Any, _look: LookFirst, _context: Context) -> Any:
+        """A look that sees everything at once."""
+        return command.model_copy(update={"description": "seen"})
 
     async def park(self, letters: Sequence[DeadLetter], _: datetime) -> None:
         self.parked |= {letter.record.key.decode(): letter.reason for letter in letters}

@@ -4,11 +4,13 @@ import pytest
 from modelog.policy import DEFAULT, Limits, Policy
 
 from services.validation.checks import bytes_as_promised, check_all, format_known, metric_within, metrics_finite
+from shared.domain.looking import BytesSeen
+from tests.looking import missing
 
 
 def test_every_check_has_its_name_and_the_required_metrics_follow_by_name() -> None:
     policy = Policy(required={"recall": Limits(), "auc": Limits()})
-    findings = check_all(policy, {"auc": 0.9}, "pickle", [], None)
+    findings = check_all(policy, {"auc": 0.9}, "pickle", BytesSeen(""), None)
     assert [finding.check for finding in findings] == [
         "bytes as promised",
         "format known",
@@ -21,13 +23,19 @@ def test_every_check_has_its_name_and_the_required_metrics_follow_by_name() -> N
 
 
 def test_the_bytes_are_as_promised_where_there_is_no_problem() -> None:
-    finding = bytes_as_promised([])
+    finding = bytes_as_promised(BytesSeen("", looked_at=3, blobs=3))
     assert (finding.passed, finding.observed) == (True, "all there")
-    assert finding.sentence
+    assert finding.sentence == "the manifest and every blob of it are in the store"
+
+
+def test_a_finding_says_how_many_of_many_blobs_were_looked_at() -> None:
+    finding = bytes_as_promised(BytesSeen("", looked_at=1000, blobs=1500))
+    assert (finding.passed, finding.observed) == (True, "all of 1000 of 1500 blobs there")
+    assert finding.sentence == "the manifest and 1000 of 1500 blobs of it are in the store"
 
 
 def test_problems_with_the_bytes_are_counted_and_joined() -> None:
-    finding = bytes_as_promised(["a is gone", "b is gone"])
+    finding = bytes_as_promised(BytesSeen("", missing("a is gone", "b is gone"), 3, 3))
     assert (finding.passed, finding.observed, finding.sentence) == (False, "2 problems", "a is gone; b is gone")
 
 
@@ -75,4 +83,4 @@ def test_a_finding_names_what_the_policy_requires_of_a_metric(limits: Limits, re
 
 
 def test_the_default_policy_requires_no_metric() -> None:
-    assert all(finding.passed for finding in check_all(DEFAULT, {}, "pickle", [], None))
+    assert all(finding.passed for finding in check_all(DEFAULT, {}, "pickle", BytesSeen(""), None))

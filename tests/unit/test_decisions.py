@@ -15,8 +15,10 @@ from services.retirement.decision import Retire, retirement
 from services.retraining.decision import Consider, retraining
 from services.validation.decision import Judge, validation
 from shared.domain.decider import Decider
+from shared.domain.looking import BytesSeen
 from shared.domain.stages import ARCHIVED
 from tests.examples import RETRAINING, after, digest, drifted, trained, uri
+from tests.looking import decided
 
 DECIDERS: Sequence[Decider[Any, Any]] = (registration, validation, promotion, retraining, retirement)
 NUMBERS = st.integers(1, 3)
@@ -30,7 +32,7 @@ def register(run: int, score: int = 5) -> Asked:
 
 
 def judge(version: int) -> Asked:
-    return validation, Judge("fraud", version, digest(1), (), DEFAULT)
+    return validation, Judge("fraud", version, BytesSeen(digest(1)), DEFAULT)
 
 
 def promote(version: int, stage: str, automatic: bool, policy: Policy = DEFAULT) -> Asked:
@@ -60,7 +62,7 @@ def history(asked: Sequence[Asked]) -> list[Fact]:
     """What the services answer to these commands, in this order."""
     facts: list[Fact] = []
     for decider, command in asked:
-        facts += decider.decide(decider.after(decider.initial, facts), command)
+        facts += decided(decider, decider.after(decider.initial, facts), command)
     return facts
 
 
@@ -107,7 +109,7 @@ def test_what_a_promotion_replaces_is_what_served_before(asked: Any) -> None:
 def test_a_decision_answers_only_what_its_decider_declares(asked: Any) -> None:
     facts: list[Fact] = []
     for decider, command in asked:
-        answer = decider.decide(decider.after(decider.initial, facts), command)
+        answer = decided(decider, decider.after(decider.initial, facts), command)
         assert {type(fact) for fact in answer} <= set(decider.answers)
         facts += answer
 
@@ -145,11 +147,11 @@ def test_an_answer_of_nothing_stays_an_answer_of_nothing(asked: Any, last: Any) 
     facts: list[Fact] = []
     silent: list[Asked] = []
     for decider, command in [*asked, last]:
-        answer = decider.decide(decider.after(decider.initial, facts), command)
+        answer = decided(decider, decider.after(decider.initial, facts), command)
         registered = {fact.version for fact in facts if isinstance(fact, ModelRegistered)}
         known = not isinstance(command, Judge) or command.version in registered
         if not answer and known:
             silent.append((decider, command))
         facts += answer
         for quiet, again in silent:
-            assert quiet.decide(quiet.after(quiet.initial, facts), again) == []
+            assert decided(quiet, quiet.after(quiet.initial, facts), again) == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from modelog import ModelValidated, Registry, SyncRegistry
-from modelog.client import SERVICES
+from modelog.groups import SERVICES
 
 FOLDERS = {path.parent.name for path in Path(__file__).parents[2].glob("services/*/app.py")}
 
@@ -21,8 +21,9 @@ def test_a_group_of_the_name_of_a_service_is_refused(group: str) -> None:
 
 
 @pytest.mark.parametrize("group", ["promotion-ci", "Promotion", "my.promotion", "deployer"])
-def test_another_name_is_taken(group: str) -> None:
-    assert Registry().subscribe(ModelValidated, group=group)
+async def test_another_name_is_taken(group: str) -> None:
+    async with Registry() as registry:
+        assert registry.subscribe(ModelValidated, group=group)
 
 
 def test_a_registry_without_async_refuses_it_too() -> None:

@@ -1,12 +1,13 @@
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from modelog.events import Fact
 from modelog.policy import DEFAULT, Policy
 
 from services.promotion.decision import Promote, promotion
-from tests.examples import promoted, registered, rejected, retired, validated
+from shared.domain.looking import BytesProblem, BytesSeen, LookFirst
+from tests.examples import digest, promoted, registered, rejected, retired, validated
 from tests.spec import given
 
 PROMOTE = Promote("fraud", 7, "production", "ada", "better recall", DEFAULT)
@@ -111,3 +112,51 @@ def test_a_policy_that_promotes_nothing_by_itself_leaves_it_to_people() -> None:
 def test_a_person_may_promote_what_is_worse_than_the_champion() -> None:
     facts = [registered(1), validated(1), registered(2, metrics={"f1": 0.8}), validated(2), promoted(1)]
     given(promotion, facts).when(promote(2)).then(answered(2, replaces=1, metrics={"f1": 0.8}))
+
+
+GONE = BytesProblem("missing object", "expected 'a' at blobs/a, found no object there: upload the bytes again")
+OTHER = BytesProblem("size differs", "expected 'b' with 3 bytes, found 4: upload the bytes again")
+
+
+def test_before_a_version_serves_its_bytes_are_looked_at() -> None:
+    state = given(promotion, versions(7)).state
+    assert promotion.decide(state, promote()) == LookFirst(digest(7))
+    assert promotion.decide(state, promote(seen=BytesSeen(digest(7)))) == [answered()]
+
+
+def test_a_look_at_other_bytes_than_the_log_names_is_none() -> None:
+    assert promotion.decide(given(promotion, versions(7)).state, promote(seen=BytesSeen(digest(6)))) == LookFirst(
+        digest(7)
+    )
+
+
+@pytest.mark.parametrize(("facts", "command"), [
+    ([], promote()),
+    (versions(7), promote(stage="moon")),
+    (versions(7), promote(automatic=True, policy=Policy(promote_to=None))),
+    ([*versions(7), retired(7)], promote()),
+    ([registered(7)], promote()),
+    ([*versions(7), promoted(7)], promote()),
+])  # fmt: skip
+def test_what_is_refused_for_another_reason_needs_no_look(facts: list[Fact], command: Promote) -> None:
+    assert not isinstance(promotion.decide(given(promotion, facts).state, command), LookFirst)
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+def test_a_version_whose_bytes_are_not_as_promised_is_refused_with_every_reason(automatic: bool) -> None:
+    story = given(promotion, versions(7)).when(promote(automatic=automatic), GONE, OTHER)
+    story.then_refused("missing object", "size differs", sentence="fraud/7 cannot be downloaded: expected 'a' at")
+    story.then_refused("missing object", "size differs", sentence="found 4: upload the bytes again")
+
+
+def test_a_rollback_to_a_version_whose_bytes_are_gone_is_refused_and_the_stage_keeps_its_version() -> None:
+    story = given(promotion, [*versions(6, 7), promoted(6), promoted(7, replaces=6)]).when(promote(6), GONE)
+    story.then_refused("missing object")
+    assert story.state.serving["production"] == 7
+    story.when(promote(6)).then(answered(6, replaces=7, leaves="archived"))
+
+
+def test_a_refusal_says_how_many_blobs_were_looked_at_where_that_is_not_every_blob() -> None:
+    seen = BytesSeen(digest(7), (GONE,), looked_at=1000, blobs=1500)
+    (refusal,) = cast(Any, promotion.decide(given(promotion, versions(7)).state, promote(seen=seen)))
+    assert refusal.sentence.endswith("upload the bytes again; 1000 of 1500 blobs were looked at")

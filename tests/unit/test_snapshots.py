@@ -61,7 +61,7 @@ def test_a_description_does_not_change_a_shape_and_a_property_of_that_name_does(
 def test_a_small_state_is_stored_each_so_many_facts(facts: int, due: bool) -> None:
     pool: Any = None
     history = History(registration.initial, 1_000 + facts, snapshot_version=1_000)
-    assert Snapshots(pool, registration).is_due(history) == due
+    assert Snapshots(pool, registration, b"key").is_due(history) == due
 
 
 def test_a_large_state_is_stored_when_the_new_facts_are_worth_its_bytes() -> None:
@@ -72,6 +72,6 @@ def test_a_large_state_is_stored_when_the_new_facts_are_worth_its_bytes() -> Non
     large = History(Runs(10_000, manifests))
     facts = -(-large.nbytes // SNAPSHOT_BYTES_PER_FACT)
     assert facts > SNAPSHOT_FACTS
-    snapshots = Snapshots(pool, registration)
+    snapshots = Snapshots(pool, registration, b"key")
     assert not snapshots.is_due(History(large.state, facts - 1))
     assert snapshots.is_due(History(large.state, facts))

@@ -7,12 +7,14 @@ from modelog.policy import DEFAULT, Limits, Policy
 from modelog.values import Finding
 
 from services.validation.decision import Judge, validation
+from shared.domain.looking import BytesSeen
 from tests.examples import digest, promoted, registered, rejected, validated
+from tests.looking import missing
 from tests.spec import Spec, given
 
 
 def judge(version: int = 1, problems: tuple[str, ...] = (), policy: Policy = DEFAULT) -> Judge:
-    return Judge("fraud", version, digest(version), problems, policy)
+    return Judge("fraud", version, BytesSeen(digest(version), missing(*problems)), policy)
 
 
 def verdict(story: Spec) -> Any:

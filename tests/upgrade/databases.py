@@ -58,9 +58,9 @@ select line from line as l (line) order by line collate "C"
 async def empty_database(servers: Addresses) -> AsyncIterator[tuple[str, asyncpg.Connection]]:
     """A database with nothing in it: its address, and a connection of its owner."""
     async with disposable(servers, "upgrade", set_up=False) as sandbox:
-        connection = await asyncpg.connect(sandbox.addresses.postgres)
+        connection = await asyncpg.connect(sandbox.addresses.owner)
         try:
-            yield sandbox.addresses.postgres, connection
+            yield sandbox.addresses.owner, connection
         finally:
             await connection.close()
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 from weakref import WeakSet
 
 from pydantic import JsonValue
 
+from modelog.addresses import check_addresses
 from modelog.envelope import Message, decode, encode
+from modelog.environment import exported, variables
 from modelog.errors import MissingExtra
 from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTrained
+from modelog.groups import check_group
+from modelog.home import Home, closed, keep, refuse_pickle
+from modelog.kafka_settings import kafka_arguments
 from modelog.values import Artifact, Code, Dataset, Experiment, Framework
 
 if TYPE_CHECKING:
@@ -26,23 +30,22 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Event)
 
-SERVICES = frozenset(
-    {"ingestion", "validation", "promotion", "retraining", "retirement", "relay", "views", "parked"}
-    | {"catalogue", "access", "api", "dashboard"}  # planned
-)
-"""The services of modelog: another member of the group of a service would take messages from it."""
-
 Files = Path | str | Mapping[str, Path | str]
 
 
 class Registry:
     """Publishes reports and requests, subscribes to all events, uploads and downloads artifacts.
 
-    Arguments that are left out are read from the environment: MODELOG_KAFKA_SERVERS, MODELOG_TOPIC_PREFIX and, for
-    files, MODELOG_S3_*. `source` names this system and `actor` who uses it: an opaque id, never a name or an address,
-    because what is in the log cannot be erased. It is not verified, so no decision depends on it. `kafka` goes to
-    aiokafka unchanged, for brokers that want TLS or a password:
-    `kafka={"security_protocol": "SASL_SSL", "ssl_context": …, "sasl_mechanism": …}`.
+    Open it by `async with`, or by `connect()` and `close()`. It belongs to the process and the event loop that it was
+    opened in; elsewhere its methods raise RuntimeError, as they do when it is closed.
+
+    Arguments that are left out are read from the variables MODELOG_KAFKA_*, MODELOG_TOPIC_PREFIX and, for files,
+    MODELOG_S3_*. Without MODELOG_KAFKA_SERVERS in the environment, those in the file `.modelog/env` of a checkout are
+    used, in the working folder or above it; with `servers`, only the environment is. `kafka` goes to aiokafka
+    unchanged: `kafka={"security_protocol": "SASL_SSL", "ssl_context": …, "sasl_mechanism": …}`.
+
+    `source` names this system and `actor` who uses it: an opaque id, never a name or an address, because what is in the
+    log cannot be erased. It is not verified, so no decision depends on it.
     """
 
     def __init__(
@@ -55,35 +58,68 @@ class Registry:
         store: Store | None = None,
         kafka: Mapping[str, Any] | None = None,
     ) -> None:
-        servers = servers or os.environ.get("MODELOG_KAFKA_SERVERS", "localhost:9092")
-        self._kafka = {"bootstrap_servers": servers, "client_id": source, **(kafka or {})}
-        self._prefix = os.environ.get("MODELOG_TOPIC_PREFIX", "") if prefix is None else prefix
+        self._variables = variables() if servers is None else exported()
+        self._kafka: dict[str, Any] = {"bootstrap_servers": "localhost:9092", "client_id": source}
+        self._kafka |= kafka_arguments(self._variables)
+        self._kafka |= {} if servers is None else {"bootstrap_servers": servers}
+        self._kafka |= kafka or {}
+        self._prefix = self._variables.get("MODELOG_TOPIC_PREFIX", "") if prefix is None else prefix
         self._source = source
         self._actor = actor
         self._store = store
+        self._home: Home | None = None
         self._sender: Sender | None = None
         self._subscriptions: WeakSet[Subscription[Any]] = WeakSet()
 
+    def __repr__(self) -> str:
+        return self._text(is_open=self._home is not None)
+
+    def __reduce__(self) -> NoReturn:
+        refuse_pickle(self)
+
     async def __aenter__(self) -> Registry:
+        return await self.connect()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def connect(self) -> Registry:
+        """Open it, and return it; an open registry stays as it is. The first event connects it with Kafka."""
+        if self._home is not None:
+            self._home.check()
+            return self
         try:
             from modelog._kafka.sender import Sender
         except ImportError as missing:
             raise MissingExtra("a Registry needs aiokafka, found none: pip install 'modelog[kafka]'") from missing
-        self._sender = Sender(self._kafka)
+        self._home = Home()
+        self._sender = Sender(self._kafka, self._home)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        for subscription in list(self._subscriptions):
-            await subscription.close()
-        if self._sender is not None:
-            await self._sender.close()
-            self._sender = None
+    async def close(self) -> None:
+        """Publish what is under way, and end the subscriptions; a closed registry stays as it is."""
+        if self._home is None:
+            return
+        is_here = self._home.is_here
+        if is_here:
+            self._home.check()
+        sender, subscriptions = self._sender, list(self._subscriptions)
+        self._home, self._sender, self._subscriptions = None, None, WeakSet()
+        if not is_here:
+            keep((sender, subscriptions))
+            return
+        for subscription in subscriptions:
+            await subscription.shut()
+        if sender is not None:
+            await sender.close()
 
-    async def publish(self, event: E, *, id: str | None = None, actor: str | None = None) -> Message[E]:
+    async def publish(self, event: E, *, id: str | uuid.UUID | None = None, actor: str | None = None) -> Message[E]:
         """Publish a report or a request, and return it as others will read it; all replicas have it by then.
 
         A message with an `id` of your own may be published again: modelog answers it once. `actor` replaces the
-        registry's. Raise ValueError for a fact or an event that is too large, NotPublished if no broker acknowledges.
+        registry's. All is checked before it is sent: raise ValueError for a fact, for an event that is too large or
+        that modelog would not read, and for an id, source or actor that is empty, above 500 characters or has control
+        characters; raise NotPublished if no broker acknowledges.
         """
         if isinstance(event, Fact):
             raise ValueError(
@@ -91,10 +127,12 @@ class Registry:
                 "publish a request such as promotion.requested"
             )
         if self._sender is None:
-            raise RuntimeError("the registry is closed: open it with `async with Registry() as registry`")
+            raise closed()
+        check_addresses(event)
         key, value, headers = encode(event, source=self._source, id=id, actor=actor or self._actor)
+        message = decode(key, value, headers, strict=True)  # first: an error after the sending would be misleading
         await self._sender.send(self._prefix + event.type, key, value, headers)
-        return cast("Message[E]", decode(key, value, headers))
+        return cast("Message[E]", message)
 
     async def trained(
         self,
@@ -130,7 +168,7 @@ class Registry:
             {
                 "model": model,
                 "run": run,
-                "artifact": Artifact(uri=uri) if files is None else await asyncio.to_thread(self._upload, files),
+                "artifact": Artifact() if files is not None else Artifact(uri=uri),
                 "metrics": metrics or {},
                 "parameters": parameters or {},
                 "datasets": tuple(datasets),
@@ -146,12 +184,19 @@ class Registry:
                 "answers": answers,
             }
         )
+        check_addresses(event)
+        encode(event, source=self._source, actor=self._actor)  # a mistake is shown before the files are uploaded
+        if files is not None:
+            event = event.model_copy(update={"artifact": await asyncio.to_thread(self._upload, files)})
         return await self.publish(event)
 
     def subscribe(
         self, *types: type[E], group: str | None, since: Since = "earliest", until: Literal["now"] | None = None
     ) -> Subscription[E]:
-        """Messages of these types, at least once and in order for each model: `async for message in …`.
+        """Messages of these types, at least once: `async for message in …`.
+
+        They are in order for each model and type: by (epoch, sequence). Over several types there is no order, because
+        each type is a topic: a fact may come after a later fact of another type. Sort a read that has an end.
 
         A `group` shares the messages among its members and continues where it stopped; its name gets the topics'
         prefix, so registries on the same Kafka have different groups. `since` is where a new group begins. Without a
@@ -160,25 +205,44 @@ class Registry:
         in the subscription's `skipped` and passed over.
 
         A fact that is older than another of its model and type, which this subscription has given out, is passed over;
-        the same fact may come again. Facts are ordered by (epoch, sequence): a restored log begins another epoch. What
+        the same fact may come again. A restored log begins another epoch. What
         follows an open transaction in its partition comes when the transaction ends, and what it took back never comes.
 
         Raise ValueError without a type, for a group with an end, and for a group of the name of a service of modelog.
+        The loop raises NotConnected, MissingTopic or AccessDenied within seconds when it cannot begin, and MissingTopic
+        when a topic is deleted; else it waits for brokers that restart. It ends when the registry is closed.
         """
         if not types:
             raise ValueError("expected at least one type of event, found none: name one, for example ModelPromoted")
-        if group is not None and until is not None:
-            raise ValueError("a group has no end, because its other members continue: leave out `group` or `until`")
-        if group in SERVICES:
-            raise ValueError(
-                f"expected a group of your own, found {group!r}, which is that of a service of modelog and would take "
-                f"messages from it: use another name, for example my-{group}"
-            )
+        check_group(group, until)
+        return self._subscription(types, group=group, since=since, until=until)
+
+    async def serving(self, model: str, stage: str = "production") -> Message[ModelPromoted] | None:
+        """The promotion of the version that serves this stage, or None if none does, as the topic says now.
+
+        It reads the promotions that are in the partition of the model, from the first. Raise NotConnected, MissingTopic
+        or AccessDenied when they cannot be read.
+        """
+        from modelog._kafka.order import serving
+
+        promotions = self._subscription([ModelPromoted], group=None, since="earliest", until="now", key=model.encode())
+        return await serving(promotions, stage)
+
+    def _subscription(
+        self,
+        types: Sequence[type[E]],
+        *,
+        group: str | None,
+        since: Since,
+        until: Literal["now"] | None,
+        key: bytes | None = None,
+    ) -> Subscription[E]:
+        home = self._opened()
         from modelog._kafka.subscription import Subscription
 
         topics = {self._prefix + event.type: event for event in types}
         member = None if group is None else self._prefix + group
-        subscription = Subscription(self._kafka, topics, group=member, since=since, until=until)
+        subscription = Subscription(self._kafka, topics, group=member, since=since, until=until, home=home, key=key)
         self._subscriptions.add(subscription)
         return subscription
 
@@ -194,7 +258,28 @@ class Registry:
         return self._artifacts().upload(files)
 
     def _artifacts(self) -> Store:
+        self._opened()
         from modelog.store import Store
 
-        self._store = self._store or Store.from_env()
+        self._store = self._store or Store.from_env(self._variables)
         return self._store
+
+    def _opened(self) -> Home:
+        if self._home is None:
+            raise closed()
+        self._home.check_process()
+        return self._home
+
+    def _text(self, *, is_open: bool, name: str = "Registry") -> str:
+        """Its repr; what `kafka` says of a password is not in it."""
+        servers = self._kafka["bootstrap_servers"]
+        prefix = f", prefix {self._prefix!r}" if self._prefix else ""
+        text = servers if isinstance(servers, str) else ",".join(servers)
+        return f"<{name} {text}{prefix}, {'open' if is_open else 'closed'}>"
+
+    def _again(self) -> Registry:
+        """The same, closed: for a forked process."""
+        again = object.__new__(type(self))
+        again.__dict__.update(self.__dict__)
+        again._home, again._sender, again._subscriptions = None, None, WeakSet()
+        return again

@@ -1,13 +1,12 @@
-"""CloudEvents 1.0 on Kafka: binary mode out, binary and structured in.
+"""CloudEvents 1.0 on Kafka: binary mode out, every form in.
 
 Format: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md with the
 extensions `partitionkey`, `sequence` (the log's position), `epoch` (of the log), `correlationid`, `causationid`,
-`traceparent` and `actor`.
+`traceparent`, `actor` and `schemaversion` (of reports and requests; absent is 1).
 """
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Iterable
@@ -16,49 +15,40 @@ from datetime import datetime, timezone
 from functools import cached_property
 from hashlib import sha1
 from typing import Generic, TypeVar
+from unicodedata import category
 
-from pydantic import ValidationError
-
-from modelog.digest import digest_of
+from modelog.contents import NOTHING, Notes, read_leniently, read_strictly
+from modelog.digest import digests_of
 from modelog.events import BY_TYPE, Event, Fact
-from modelog.untrusted import NotRead, has_nul, is_deeper, printable, problems
+from modelog.modes import (
+    MAX_ATTRIBUTE_CHARS,
+    MAX_EVENT_BYTES,
+    MAX_FACT_BYTES,
+    Unreadable,
+    attribute_problem,
+    content,
+    time_of,
+    too_large,
+)
+from modelog.untrusted import has_nul, is_deeper
+
+__all__ = ["FIRST_EPOCH", "MAX_ATTRIBUTE_CHARS", "MAX_DEPTH", "MAX_EVENT_BYTES", "MAX_FACT_BYTES", "SCHEMA_VERSION"]
+__all__ += ["Header", "Message", "Unreadable", "cause_of", "decode", "derive_id", "encode", "encode_binary", "subject"]
 
 Header = tuple[str, bytes]
 E = TypeVar("E", bound=Event, covariant=True)
 
-MAX_EVENT_BYTES = 1024 * 1024
-"""Of a report or a request, as JSON."""
 MAX_DEPTH = 64
 """Of a report or a request: arrays and objects inside each other, with the event itself. States, pages and views of the
 log put what they were sent into further objects, and pydantic reads 200 levels."""
-MAX_ATTRIBUTE_CHARS = 500
-"""Of each attribute of an envelope."""
-MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
-"""Of a fact, as JSON: it carries the content of the report and what was measured."""
-
+SCHEMA_VERSION = 1
+"""Of reports and requests as this code knows them; a new field raises it. It is sent as `schemaversion` from 2 on."""
 FIRST_EPOCH = 1
 """Of facts that were published before there were epochs."""
-
-STRUCTURED = b"application/cloudevents+json"
-ATTRIBUTES = ["id", "source", "type", "subject", "time", "sequence", "epoch"]
-ATTRIBUTES += ["correlationid", "causationid", "traceparent", "actor"]
-HEADERS = [(f"ce_{name}", name) for name in ATTRIBUTES]
 
 # Version 5 and the variant of RFC 4122 in a UUID, and its other bits.
 VERSION_BITS = 5 << 76 | 2 << 62
 OTHER_BITS = ~(15 << 76 | 3 << 62)
-
-
-class Unreadable(ValueError):
-    """A record that is no event; the sentence has what was expected, what was found and what to do.
-
-    `cause` is that of a message with its source and id, where both can be read: the log shows with it whether the
-    record was answered when it could be read.
-    """
-
-    def __init__(self, sentence: str, cause: uuid.UUID | None = None) -> None:
-        super().__init__(printable(sentence))
-        self.cause = cause
 
 
 @dataclass(frozen=True)
@@ -69,6 +59,7 @@ class Message(Generic[E]):
     An actor is an opaque id, never a name or an address: what is in the log cannot be erased. Publishers set it and it
     is not verified, so no decision may depend on it. `sequence` is the position of a fact in the log; a restored log
     gives positions out again, in another `epoch`, so facts are ordered by (epoch, sequence); without an epoch, it is 1.
+    `notes` are what the record has and the event has not: metrics without a value, unknown fields of a newer sender.
     """
 
     event: E
@@ -81,16 +72,31 @@ class Message(Generic[E]):
     traceparent: str | None = None
     actor: str | None = None
     epoch: int | None = None
+    notes: Notes = NOTHING
+
+    def __repr__(self) -> str:
+        """Short, because notebooks show it: the fields have everything."""
+        place = "" if self.sequence is None else f" sequence={self.sequence}"
+        return f"Message({self.event.type} {subject(self.event)}{place})"
 
     @cached_property
     def cause(self) -> uuid.UUID:
         """The id of this message for its answers: in CloudEvents, source and id together are unique."""
         return cause_of(self.source, self.id)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """The digest of its content: another message with its cause and another digest is a conflict."""
-        return digest_of(self.event)
+        return self._digests[0]
+
+    @property
+    def earlier_digest(self) -> str | None:
+        """What older versions of modelog wrote as its digest, if that is another."""
+        return self._digests[1]
+
+    @cached_property
+    def _digests(self) -> tuple[str, str | None]:
+        return digests_of(self.event)
 
 
 def cause_of(source: str, id: str) -> uuid.UUID:
@@ -143,146 +149,119 @@ def encode(
     event: Event,
     *,
     source: str,
-    id: str | None = None,
+    id: str | uuid.UUID | None = None,
     time: datetime | None = None,
     actor: str | None = None,
     **extensions: str | int | None,
 ) -> tuple[bytes, bytes, list[Header]]:
-    """The Kafka key, value and headers of `event`; raise ValueError if Kafka or the log cannot store it."""
-    value = event.model_dump_json().encode()
+    """The Kafka key, value and headers of `event`; raise ValueError if Kafka, the log or a header cannot hold it."""
+    attributes = {"id": str(uuid.uuid4()) if id is None else id, "source": source, "actor": actor, **extensions}
+    texts = {name: _attribute(name, value) for name, value in attributes.items() if value is not None}
+    if SCHEMA_VERSION > 1 and not isinstance(event, Fact):
+        texts["schemaversion"] = str(SCHEMA_VERSION)
+    return encode_binary(
+        event.type,
+        _json(event),
+        subject=subject(event),
+        time=time or datetime.now(timezone.utc),
+        key=event.model,
+        **texts,
+    )
+
+
+def _attribute(name: str, value: str | int | uuid.UUID) -> str:
+    """An attribute as text that every reader takes; raise ValueError if it has none."""
+    text = str(value) if isinstance(value, (int, uuid.UUID)) else value
+    if not isinstance(text, str):
+        raise ValueError(f"expected text as {name}, found {type(value).__name__}: send text")
+    if not text or len(text) > MAX_ATTRIBUTE_CHARS:
+        raise ValueError(f"expected 1 to {MAX_ATTRIBUTE_CHARS} characters as {name}, found {len(text)}: change it")
+    if wrong := [char for char in text if category(char) in ("Cc", "Cs")]:
+        raise ValueError(f"expected {name} without control characters, found {wrong[0]!r} in {text[:60]!r}: remove it")
+    return text
+
+
+def _json(event: Event) -> bytes:
+    if unknown := sorted(vars(event).keys() - type(event).model_fields.keys()):
+        raise ValueError(f"{event.type} has the unknown field {unknown[0]}: remove it")
+    try:
+        value = event.model_dump_json().encode()
+    except ValueError as error:
+        raise ValueError(f"{event.type} cannot be written as JSON: {error}") from error
     if has_nul(value):
         raise ValueError(f"{event.type} contains the NUL character, which the log cannot store: remove it")
     if len(value) > MAX_EVENT_BYTES:
         raise ValueError(f"{event.type} is {len(value)} bytes of JSON, at most {MAX_EVENT_BYTES} are read: send less")
     if not isinstance(event, Fact) and is_deeper(value, MAX_DEPTH):
         raise ValueError(f"{event.type} has more than {MAX_DEPTH} levels of lists and objects: flatten it")
-    return encode_binary(
-        event.type,
-        value,
-        id=id or str(uuid.uuid4()),
-        source=source,
-        subject=subject(event),
-        time=time or datetime.now(timezone.utc),
-        key=event.model,
-        actor=actor,
-        **extensions,
-    )
+    return value
 
 
-def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> Message[Event]:
-    """The event in a Kafka record, in binary or structured mode; raise Unreadable with the reason if it is no event.
+def decode(
+    key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]], *, strict: bool = False
+) -> Message[Event]:
+    """The event in a Kafka record, in any form of CloudEvents; raise Unreadable with the reason if it is no event.
 
-    Headers, attributes and fields that are unknown are ignored. Optional attributes are cut to MAX_ATTRIBUTE_CHARS.
+    Headers and attributes that are unknown are ignored. Optional attributes are cut to MAX_ATTRIBUTE_CHARS. Unknown
+    fields are ignored too, but `strict` refuses them in a report or request whose schema version is not newer.
     """
-    found = {name.lower(): content for name, content in headers if content is not None}
-    is_structured = found.get("content-type", b"").lower().startswith(STRUCTURED)
-    attributes = {} if is_structured else {name: _text(found[header]) for header, name in HEADERS if header in found}
+    attributes: dict[str, str] = {}
     try:
-        data = _checked(value)
-        if is_structured:
-            found_attributes, data = _structured(data)
-            attributes.update(found_attributes)
-            if not data:
-                raise Unreadable("expected a CloudEvent with the field `data`, found none: put the event's data there")
-        if "traceparent" in found:
-            attributes.setdefault("traceparent", _text(found["traceparent"]))
-        event = _event(attributes, data)
+        data = content(value, headers, attributes)
+        event, notes = _event(attributes, data, strict)
         if key is not None and key != event.model.encode():
             raise Unreadable(
                 f"expected the model {event.model!r} as the record's key, found {key[:60]!r}: "
                 "the key orders the events of a model, send them with it"
             )
     except Unreadable as reason:
-        if _attribute_problem(attributes) is None:
+        if attribute_problem(attributes) is None:
             reason.cause = cause_of(attributes["source"], attributes["id"])
         raise
-    return _message(event, attributes)
+    return _message(event, attributes, notes)
 
 
-def _checked(value: bytes | None) -> bytes:
-    if isinstance(value, NotRead):
-        raise Unreadable(value.reason)
-    if not value:
-        raise Unreadable("expected an event as JSON, found an empty value: send the event's data")
-    if len(value) > MAX_FACT_BYTES:
-        raise _too_large(MAX_FACT_BYTES, value)
-    if has_nul(value):
-        raise Unreadable("expected text that Postgres can store, found the NUL character \\u0000: remove it")
-    return value
-
-
-def _too_large(limit: int, found: bytes) -> Unreadable:
-    return Unreadable(f"expected at most {limit} bytes, found {len(found)}: send less, or refer to it by address")
-
-
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace").replace("\0", "\ufffd")
-
-
-def _structured(value: bytes) -> tuple[dict[str, str], bytes]:
-    try:
-        envelope = json.loads(value.decode())  # from bytes, json would read UTF-16 too, where NUL has other bytes
-        has_data = isinstance(envelope, dict) and "data" in envelope
-        data = json.dumps(envelope["data"]).encode() if has_data else b""
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"expected a CloudEvent as JSON in UTF-8, found {error}") from None
-    if not isinstance(envelope, dict):
-        raise Unreadable("expected a CloudEvent as a JSON object, found another value: send an object")
-    plain = {name: envelope[name] for name in ATTRIBUTES if isinstance(envelope.get(name), (str, int))}
-    return {name: _text(str(content).encode("utf-8", "replace")) for name, content in plain.items()}, data
-
-
-def _attribute_problem(attributes: dict[str, str]) -> str | None:
-    for name in ("id", "source"):
-        text = attributes.get(name)
-        if not text:
-            return f"expected the header `ce_{name}`, found none: without it a repeated message cannot be recognised"
-        if len(text) > MAX_ATTRIBUTE_CHARS:
-            return f"expected at most {MAX_ATTRIBUTE_CHARS} characters in `ce_{name}`, found {len(text)}"
-    return None
-
-
-def _event(attributes: dict[str, str], data: bytes) -> Event:
+def _event(attributes: dict[str, str], data: bytes, strict: bool) -> tuple[Event, Notes]:
     type = attributes.get("type")
     if not type:
         raise Unreadable("expected the event's type in the header `ce_type`, found none: send a CloudEvent")
     if type not in BY_TYPE:
         raise Unreadable(f"expected a type out of {', '.join(BY_TYPE)}, found {type[:60]!r}")
-    if not issubclass(BY_TYPE[type], Fact):
+    is_fact = issubclass(BY_TYPE[type], Fact)
+    if not is_fact:
         if len(data) > MAX_EVENT_BYTES:
-            raise _too_large(MAX_EVENT_BYTES, data)
+            raise too_large(MAX_EVENT_BYTES, data)
         if is_deeper(data, MAX_DEPTH):
             raise Unreadable(f"expected at most {MAX_DEPTH} levels of lists and objects, found more: flatten it")
-    if (problem := _attribute_problem(attributes)) is not None:
+    if (problem := attribute_problem(attributes)) is not None:
         raise Unreadable(problem)
-    try:
-        return BY_TYPE[type].model_validate_json(data)
-    except ValidationError as error:
-        raise Unreadable(f"expected {type} as in its schema, found {problems(error)}") from None
+    if is_fact or not strict:
+        return read_leniently(BY_TYPE[type], data)
+    is_newer = "schemaversion" in attributes and _schema_version(attributes["schemaversion"]) > SCHEMA_VERSION
+    return read_strictly(BY_TYPE[type], data, is_newer=is_newer)
 
 
-def _message(event: Event, attributes: dict[str, str]) -> Message[Event]:
+def _schema_version(text: str) -> int:
+    if (version := _whole(text)) is None or version == 0:
+        raise Unreadable(f"expected a whole number from 1 on in `ce_schemaversion`, found {text[:60]!r}: leave it out")
+    return version
+
+
+def _message(event: Event, attributes: dict[str, str], notes: Notes) -> Message[Event]:
     return Message(
         event=event,
         id=attributes["id"],
         source=attributes["source"],
-        time=_time(attributes.get("time", "")),
+        time=time_of(attributes.get("time", "")),
         sequence=_whole(attributes.get("sequence", "")),
         epoch=_whole(attributes.get("epoch", "")),
         correlation=attributes.get("correlationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
         causation=attributes.get("causationid", "")[:MAX_ATTRIBUTE_CHARS] or None,
         traceparent=attributes.get("traceparent", "")[:MAX_ATTRIBUTE_CHARS] or None,
         actor=attributes.get("actor", "")[:MAX_ATTRIBUTE_CHARS] or None,
+        notes=notes,
     )
 
 
 def _whole(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return time.astimezone(timezone.utc) if time.tzinfo else None
-    except (ValueError, OverflowError):
-        return None

@@ -17,3 +17,18 @@ class NotPublished(TransientError):
 
 class NotConnected(TransientError):
     """The first attempt to read failed; once it has read, a subscription waits for its brokers."""
+
+
+class MissingTopic(NotConnected):
+    """A topic is not there, because the prefix is wrong, it was not created, or it was deleted."""
+
+
+class AccessDenied(Exception):
+    """Kafka refuses this user: the login is wrong, or the user may not use the topic or the group."""
+
+
+class Interrupted(SystemExit, KeyboardInterrupt):
+    """Ctrl-C while a subscription waited for a message: a program that does not catch it ends without a traceback.
+
+    It is a KeyboardInterrupt for those who catch that; its exit status is 130, as of a program that Ctrl-C ended.
+    """

@@ -9,16 +9,21 @@ treat a reason that you do not know as text.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, FiniteFloat, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
+from typing_extensions import Self
 
+from modelog.given import metrics, parameters, tags
+from modelog.unknown import unknown_fields
 from modelog.values import (
     Artifact,
     Code,
     Dataset,
     Digest,
+    Drift,
     Experiment,
     File,
     Finding,
@@ -29,7 +34,7 @@ from modelog.values import (
     Name,
     Value,
     Version,
-    Window,
+    refusal,
 )
 
 
@@ -44,11 +49,20 @@ class Event(Value):
         cls.type = re.sub(r"(?<!^)(?=[A-Z])", ".", cls.__name__).lower()
 
 
-class Report(Event):
+class Sent(Event):
+    """What comes from elsewhere: a mapping that a program gives is checked as strictly as named arguments."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Self:
+        """The event with the fields of a mapping; raise ValidationError for those that are unknown."""
+        return super().model_validate(cls.given(obj) if isinstance(obj, Mapping) else obj, **how)
+
+
+class Report(Sent):
     """What happened elsewhere."""
 
 
-class Request(Event):
+class Request(Sent):
     """What somebody asks modelog to do."""
 
     by: Name
@@ -57,6 +71,13 @@ class Request(Event):
 
 class Fact(Event):
     """What modelog decided, logged and published; it never changes."""
+
+    @classmethod
+    def given(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields, which modelog itself gives: their values are plain already."""
+        if not data.keys() <= cls.model_fields.keys():
+            raise refusal(cls, ((at, sentence, None) for at, sentence in unknown_fields(cls, data)))
+        return dict(data)
 
 
 class Run(Value):
@@ -82,6 +103,12 @@ class ModelTrained(Run, Report):
     """A training run ended and left these bytes: register them."""
 
     artifact: Artifact
+
+    @classmethod
+    def given_field(cls, name: str, value: Any, is_text: bool) -> Any:
+        """Parameters come back as they are, numbers in tags are texts, and metrics without a value are left out."""
+        own = {"metrics": metrics, "parameters": parameters, "tags": tags}.get(name)
+        return own(value) if own and isinstance(value, Mapping) else super().given_field(name, value, is_text)
 
 
 class ModelRegistered(Run, Fact):
@@ -169,6 +196,10 @@ PromotionRefusal = Literal[
     "already serves",
     "worse than the champion",
     "left to people",
+    "missing object",
+    "size differs",
+    "digest differs",
+    "unreadable object",
 ]
 
 
@@ -180,19 +211,6 @@ class PromotionRefused(Fact):
     by: Name
     reasons: tuple[PromotionRefusal | Name, ...]
     sentence: str
-
-
-class Drift(Value):
-    """What a monitor measured: `drift.detected` reports it, `drift.recorded` repeats it."""
-
-    version: Version
-    detector: Name
-    score: FiniteFloat
-    threshold: FiniteFloat
-    drifted: bool
-    features: Items[Name] = ()
-    window: Window | None = None
-    report: str | None = None
 
 
 class DriftDetected(Drift, Report):

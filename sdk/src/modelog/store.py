@@ -13,11 +13,14 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import ValidationError
 
+from modelog import environment
 from modelog._s3.digests import CHUNK_BYTES, etag, part_bytes
 from modelog._s3.downloading import download
 from modelog._s3.errors import (
@@ -35,10 +38,12 @@ from modelog._s3.errors import (
 from modelog._s3.uploading import upload
 from modelog.manifest import Manifest, manifest_key
 from modelog.paths import registered_path_problems
+from modelog.s3_settings import DEFAULT_BUCKET, Addressing, S3Settings
 from modelog.untrusted import problems
 from modelog.values import Artifact, File
 
 if TYPE_CHECKING:
+    from minio import Minio
     from urllib3 import BaseHTTPResponse
 
 __all__ = ["CHUNK_BYTES", "MAX_CONNECTIONS", "Absent", "Damaged", "Denied", "Store", "Unavailable"]
@@ -52,38 +57,38 @@ MAX_CONNECTIONS = 32
 class Store:
     """A bucket. Safe to use from several threads; nothing is sent before the first call."""
 
-    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str) -> None:
-        """`endpoint` is `http://host:port` or `https://…`; raise ImportError if the S3 client is not installed."""
-        try:
-            from minio import Minio
-            from urllib3 import PoolManager, Retry, Timeout
-        except ImportError as error:
-            raise ImportError("expected the S3 client minio, found none: pip install 'modelog[s3]'") from error
-        scheme, _, address = endpoint.rstrip("/").partition("://")
-        if scheme not in ("http", "https") or not address:
-            raise ValueError(f"expected an endpoint like http://host:port, found {endpoint!r}")
-        self.endpoint, self.bucket = endpoint, bucket
-        self.client = Minio(
-            address,
-            access_key,
-            secret_key,
-            secure=scheme == "https",
-            region="us-east-1",
-            http_client=PoolManager(
-                maxsize=MAX_CONNECTIONS,
-                timeout=Timeout(connect=5, read=60),
-                retries=Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
-                cert_reqs="CERT_REQUIRED",
-            ),
+    def __init__(
+        self,
+        endpoint: str,
+        access_key: str = "",
+        secret_key: str = "",
+        bucket: str = DEFAULT_BUCKET,
+        *,
+        region: str | None = None,
+        session_token: str | None = None,
+        addressing: Addressing = "auto",
+        ca_file: str | None = None,
+        public_endpoint: str | None = None,
+    ) -> None:
+        """See `modelog.s3_settings.S3Settings`; raise ValueError, and ImportError if the S3 client is not installed."""
+        settings = S3Settings(
+            endpoint, access_key, secret_key, bucket, region, session_token, addressing, ca_file, public_endpoint
         )
+        self.endpoint, self.bucket, self.public_endpoint = settings.endpoint, bucket, public_endpoint
+        self._new_client = partial(settings.client, MAX_CONNECTIONS)
+        self._clients = {os.getpid(): self._new_client()}
+
+    @property
+    def client(self) -> Minio:
+        """The client of this process: in a forked process, the connections are the parent's."""
+        process = os.getpid()
+        return self._clients.get(process) or self._clients.setdefault(process, self._new_client())
 
     @classmethod
-    def from_env(cls) -> Store:
-        """The store of MODELOG_S3_ENDPOINT, _ACCESS_KEY, _SECRET_KEY and _BUCKET; LookupError if any is missing."""
-        names = [f"MODELOG_S3_{name}" for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "BUCKET")]
-        if missing := [name for name in names if not os.environ.get(name)]:
-            raise LookupError(f"expected the store's address in the environment, found no {', '.join(missing)}: set it")
-        return cls(*(os.environ[name] for name in names))
+    def from_env(cls, variables: Mapping[str, str] | None = None) -> Store:
+        """The store of the MODELOG_S3_… variables, of these or of this process; LookupError without an address."""
+        settings = S3Settings.from_variables(environment.variables() if variables is None else variables)
+        return cls(**asdict(settings))
 
     def uri(self, manifest: str) -> str:
         """The address of a manifest, `s3://bucket/manifests/sha256/<hex>`."""
@@ -191,8 +196,11 @@ class Store:
                 raise Absent(f"{expected} no such object") from error
             if denies and is_lasting(code, status) and self._answers():
                 raise denied(f"{expected} {code or f'status {status}'}", code, status) from error
+            found, message = code or error, str(getattr(error, "message", ""))
+            if "region" in message:  # which it is, and that MODELOG_S3_REGION names another
+                found = f"{code} ({message})"
             raise Unavailable(
-                f"{expected} {code or error}: check its address, the bucket {self.bucket} and the keys, then try again",
+                f"{expected} {found}: check its address, the bucket {self.bucket} and the keys, then try again",
                 code,
                 status,
             ) from error

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeVar
+from collections.abc import Iterable, Mapping
+from reprlib import Repr
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from modelog.given import NotPlain, field
+from modelog.unknown import Place, inner_types, text_fields, unknown_fields
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,198}[A-Za-z0-9])?")
 
@@ -35,10 +50,74 @@ Metrics = dict[Name, float]
 """Name to value. NaN and infinities are allowed, so that validation can name the metric that is not finite."""
 
 
+SHORT = Repr()
+"""How a field is shown: a text of 40 characters at most, of an object the first three items."""
+SHORT.maxstring, SHORT.maxother, SHORT.maxdict, SHORT.maxlist, SHORT.maxtuple = 40, 60, 3, 3, 3
+
+
+class _Text(str):
+    """A text that is its own repr."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class Value(BaseModel):
-    """A frozen value; unknown fields are ignored, so an old reader can read a newer writer."""
+    """A frozen value.
+
+    Unknown fields are ignored in JSON, so an old reader can read a newer writer, and refused where a program makes the
+    value: there they are mistakes that would be lost.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+    if not TYPE_CHECKING:  # a type checker knows the fields
+
+        def __init__(self, /, **data: Any) -> None:
+            super().__init__(**type(self).given(data))
+
+        __init__.__pydantic_base_init__ = True  # so that pydantic does not call it for JSON
+
+    def __repr_args__(self) -> Iterable[tuple[str, Any]]:
+        """What is not the default, cut where it is long; `model_dump()` has everything."""
+        for name, field_info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if field_info.is_required() or value != field_info.get_default(call_default_factory=True):
+                yield name, _Text(SHORT.repr(value))
+
+    @classmethod
+    def given(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields as a program gives them, as plain values; raise ValidationError for those that are unknown."""
+        may_be_unknown = inner_types(cls) or not data.keys() <= cls.model_fields.keys()
+        if may_be_unknown and (unknown := list(unknown_fields(cls, data))):
+            raise refusal(cls, ((at, sentence, None) for at, sentence in unknown))
+        texts, plain = text_fields(cls), (str, type(None))
+        try:
+            return {
+                name: value if type(value) in plain else cls.given_field(name, value, name in texts)
+                for name, value in data.items()
+            }
+        except NotPlain as error:
+            raise refusal(cls, [(error.place, str(error), error.value)]) from None
+        except RecursionError:
+            raise refusal(
+                cls, [((), "expected fewer lists and objects inside each other: flatten them", None)]
+            ) from None
+
+    @classmethod
+    def given_field(cls, name: str, value: Any, is_text: bool) -> Any:
+        """The value of a field as a plain value; a number in a field of text becomes text."""
+        value = field(value, (name,))
+        return str(value) if is_text and type(value) in (int, float) else value
+
+
+def refusal(of: type[BaseModel], problems: Iterable[tuple[Place, str, object]]) -> ValidationError:
+    """The error for the problems of a value: of each the place, the sentence and what was found."""
+    listed = [
+        InitErrorDetails(type=PydanticCustomError("refused", sentence), loc=at, input=found)
+        for at, sentence, found in problems
+    ]
+    return ValidationError.from_exception_data(of.__name__, listed)
 
 
 class File(Value):
@@ -98,6 +177,22 @@ class Window(Value):
 
     start: AwareDatetime
     end: AwareDatetime
+
+
+class Drift(Value):
+    """What a monitor measured: `drift.detected` reports it, `drift.recorded` repeats it.
+
+    Score and threshold may be infinite or NaN, as the divergence of a category that was never seen before is.
+    """
+
+    version: Version
+    detector: Name
+    score: float
+    threshold: float
+    drifted: bool
+    features: Items[Name] = ()
+    window: Window | None = None
+    report: str | None = None
 
 
 class Finding(Value):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, UnknownTopicOrPartitionError
+from aiokafka.protocol.metadata import MetadataRequest
 from async_timeout import timeout  # asyncio's wait_for loses a cancellation now and then before Python 3.12
 
 from modelog._kafka.consumer import MAX_FETCH_BYTES, Consumer
@@ -33,7 +34,10 @@ CLOSE_TIMEOUT_SECONDS = 10.0
 
 
 class Reader:
-    """A consumer of some topics. `positions` outlives it: without a group, it is where the next reader continues."""
+    """A consumer of some topics, or of a partition of each.
+
+    `positions` outlives it: without a group, it is where the next reader continues.
+    """
 
     def __init__(
         self,
@@ -42,13 +46,16 @@ class Reader:
         group: str | None,
         since: Since,
         positions: dict[TopicPartition, int],
+        only: Collection[TopicPartition] = (),
     ) -> None:
+        self._topics = list(topics)
+        self._only = only
         self._group = group
         self._since = since
         self._positions = positions
         self._anchored: set[TopicPartition] = set()
         self._consumer = Consumer(
-            *topics,
+            *([] if only else self._topics),
             **kafka,
             group_id=group,
             auto_offset_reset=since,
@@ -62,6 +69,8 @@ class Reader:
     async def open(self) -> None:
         """Join the group; the caller closes the reader, also when this fails."""
         async with timeout(REQUEST_TIMEOUT_SECONDS):
+            if self._only:
+                self._consumer.assign(self._only)
             await self._consumer.start()
             await self._anchor()
 
@@ -105,8 +114,14 @@ class Reader:
         if self._group is None:
             self._positions[partition] = record.offset + 1
         else:
-            async with timeout(REQUEST_TIMEOUT_SECONDS):
-                await self._consumer.commit({partition: record.offset + 1})
+            committing = asyncio.ensure_future(self._consumer.commit({partition: record.offset + 1}))
+            try:
+                async with timeout(REQUEST_TIMEOUT_SECONDS):
+                    while not (await asyncio.wait([committing], timeout=POLL_SECONDS))[0]:
+                        await self._check_topics()  # aiokafka tries again until the topic is there
+            finally:
+                committing.cancel()
+            await committing
 
     async def ends(self) -> dict[TopicPartition, int]:
         """The offset after the last record of each assigned partition, and before the first open transaction."""
@@ -118,8 +133,16 @@ class Reader:
         return any([await self._consumer.position(partition) < end for partition, end in ends.items()])
 
     async def has_more(self) -> bool:
-        """Whether records are not read yet."""
+        """Whether records are not read yet; raise UnknownTopicOrPartitionError if a topic was deleted."""
+        await self._check_topics()
         return await self.behind(await self.ends())
+
+    async def _check_topics(self) -> None:
+        client = self._consumer._client
+        question = MetadataRequest(self._topics, allow_auto_topic_creation=False)
+        answer = await client.send(client.get_random_node(), question)
+        if missing := [topic for code, topic, *_ in answer.topics if code == UnknownTopicOrPartitionError.errno]:
+            raise UnknownTopicOrPartitionError(", ".join(missing))
 
     async def close(self) -> None:
         """Leave the group."""

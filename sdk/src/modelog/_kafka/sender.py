@@ -11,8 +11,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from async_timeout import timeout  # asyncio's wait_for loses a cancellation now and then before Python 3.12
 
+from modelog._kafka.brokers import DENIED, addresses, denied, partitions_of
 from modelog.envelope import MAX_EVENT_BYTES, Header
-from modelog.errors import NotPublished
+from modelog.errors import NotConnected, NotPublished
+from modelog.home import Home, closed
 
 logger = logging.getLogger("modelog")
 
@@ -27,28 +29,56 @@ CANCEL_TIMEOUT_SECONDS = 1.0
 class Sender:
     """Sends with acks=all. It connects on the first send: an application that only reads opens no producer."""
 
-    def __init__(self, kafka: Mapping[str, Any]) -> None:
+    def __init__(self, kafka: Mapping[str, Any], home: Home) -> None:
         self._kafka = kafka
+        self._home = home
         self._lock = asyncio.Lock()
         self._producer: AIOKafkaProducer | None = None
+        self._seen: set[str] = set()
+        self._is_closed = False
 
     async def send(self, topic: str, key: bytes, value: bytes, headers: list[Header]) -> None:
-        """Return when all replicas in sync have the record; raise NotPublished if that takes too long."""
+        """Return when all replicas in sync have the record.
+
+        Raise NotPublished if that takes too long or the topic is missing, AccessDenied if Kafka refuses this user.
+        """
+        self._home.check()
         producer = None
         try:
             async with timeout(ACK_TIMEOUT_SECONDS):  # an idempotent producer has no limit of its own
-                async with self._lock:
-                    producer = self._producer = self._producer or await self._connect()
+                producer = await self._producer_of(topic)
                 await producer.send_and_wait(topic, value, key, headers=headers)
+        except NotConnected as error:
+            raise NotPublished(str(error)) from error
+        except DENIED as error:
+            await self._forget(producer)
+            raise denied(self._kafka, error) from error
         except (asyncio.TimeoutError, KafkaError) as error:
             # A producer whose sequence was refused never recovers (aiokafka #1017): the next send makes another.
-            if producer is not None and self._producer is producer:
-                await self.close()
+            await self._forget(producer)
+            self._seen.discard(topic)
             found = str(error) or type(error).__name__
             raise NotPublished(
-                f"expected {self._kafka['bootstrap_servers']} to acknowledge a record on {topic}, found {found}: "
+                f"expected {addresses(self._kafka)} to acknowledge a record on {topic}, found {found}: "
                 "check that the brokers run and the topic exists, then publish it again"
             ) from error
+
+    async def _producer_of(self, topic: str) -> AIOKafkaProducer:
+        async with self._lock:
+            if topic not in self._seen:
+                await partitions_of(self._kafka, [topic])
+                self._seen.add(topic)
+            producer = self._producer or await self._connect()
+            if self._is_closed:  # meanwhile
+                await close_producer(producer)
+                raise closed()
+            self._producer = producer
+            return producer
+
+    async def _forget(self, producer: AIOKafkaProducer | None) -> None:
+        if producer is not None and self._producer is producer:
+            self._producer = None
+            await close_producer(producer)
 
     async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -62,7 +92,8 @@ class Sender:
         return producer
 
     async def close(self) -> None:
-        """Send what is under way, then disconnect."""
+        """Send what is under way, then disconnect for good."""
+        self._is_closed = True
         producer, self._producer = self._producer, None
         if producer is not None:
             await close_producer(producer)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from functools import partial
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, NoReturn, TypeVar, cast
+from weakref import ReferenceType, ref
 
 from aiokafka import TopicPartition, errors
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
 
+from modelog._kafka.brokers import DENIED, addresses, denied, partitions_of
+from modelog._kafka.order import Latest
 from modelog._kafka.reader import Reader, Record, Since
-from modelog.envelope import FIRST_EPOCH, Message, Unreadable, decode
-from modelog.errors import NotConnected
+from modelog.envelope import Message, Unreadable, decode
+from modelog.errors import MissingTopic, NotConnected
 from modelog.events import Event, Fact
+from modelog.home import Home, keep, refuse_pickle
 
 logger = logging.getLogger("modelog")
 
@@ -26,21 +29,13 @@ MAX_FAILURES = 3
 """After so many failed commits, or polls without the records that exist, in a row, the reader is replaced."""
 RECONNECT_SECONDS = 1.0
 """From a failure to the next attempt to connect."""
-MAX_MODELS = 100_000
-"""Whose latest fact on each topic is remembered, those read last: about 30 MB."""
 
-FATAL = (
-    errors.AuthenticationFailedError,
-    errors.AuthenticationMethodNotSupported,
-    errors.GroupAuthorizationFailedError,
-    errors.InvalidGroupIdError,
-    errors.InvalidTopicError,
-    errors.SaslAuthenticationFailed,
-    errors.TopicAuthorizationFailedError,
-    errors.UnsupportedCodecError,
-    errors.UnsupportedSaslMechanismError,
-)
-"""Errors that come again however often the call is repeated."""
+FATAL = (errors.InvalidGroupIdError, errors.InvalidTopicError, errors.UnsupportedCodecError)
+"""Errors that come again however often the call is repeated, as those that are DENIED."""
+
+
+class _Shut(Exception):
+    """The registry was closed meanwhile."""
 
 
 class Subscription(Generic[E]):
@@ -50,6 +45,9 @@ class Subscription(Generic[E]):
     again. To commit it all the same, enter the subscription: `async with registry.subscribe(…) as messages` commits the
     last message unless it is left by an exception. `skipped` counts the records that were passed over, because they
     cannot be read or their type is unknown.
+
+    It ends when its registry is closed; a read with an end raises RuntimeError then, because it is not complete. One
+    loop at a time reads it: for another loop, task or process, subscribe again.
     """
 
     def __init__(
@@ -60,21 +58,43 @@ class Subscription(Generic[E]):
         group: str | None,
         since: Since,
         until: Literal["now"] | None,
+        home: Home,
+        key: bytes | None = None,
     ) -> None:
         self.skipped = 0
+        self._kafka = kafka
         self._topics = topics
-        self._name = f"{', '.join(topics)} from {kafka['bootstrap_servers']}"
+        self._group = group
+        self._since = since
         self._until = until
+        self._home = home
+        self._key = key
         self._ends: dict[TopicPartition, int] | None = None
-        positions: dict[TopicPartition, int] = {}
-        self._new_reader = partial(Reader, kafka, topics, group, since, positions)
+        self._positions: dict[TopicPartition, int] = {}
         self._reader: Reader | None = None
+        self._opening: asyncio.Task[Reader] | None = None
         self._current: Record | None = None
-        self._latest = Latest(MAX_MODELS)
+        self._latest = Latest()
         self._failures = 0
         self._has_connected = False
         self._entered = False
         self._closing = asyncio.Lock()
+        self._iteration: ReferenceType[AsyncGenerator[Message[E], None]] | None = None
+        self._turn: object = None
+        self._is_shut = False
+        self._is_complete = False
+
+    def __repr__(self) -> str:
+        types = ", ".join(event.type for event in self._topics.values())
+        return f"<Subscription to {types}{'' if self._group is None else f', group {self._group!r}'}>"
+
+    def __reduce__(self) -> NoReturn:
+        refuse_pickle(self)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it ends with what was there when it began."""
+        return self._until is not None
 
     async def __aenter__(self) -> Subscription[E]:
         self._entered = True
@@ -85,7 +105,28 @@ class Subscription(Generic[E]):
             await self._commit()
         await self.close()
 
-    async def __aiter__(self) -> AsyncGenerator[Message[E], None]:
+    def check(self) -> None:
+        """Raise RuntimeError if it cannot be read, here or any more."""
+        self._home.check_process()
+        if self._is_shut:
+            raise RuntimeError("this subscription ended with its registry: open the registry, and subscribe again")
+        if self._is_complete:
+            raise RuntimeError("this subscription was read to its end: subscribe again")
+        running: Any = None if self._iteration is None else self._iteration()
+        if running is not None and running.ag_frame is not None:  # neither given up nor ended
+            raise RuntimeError("this subscription is being read by another loop: subscribe once for each")
+
+    def __aiter__(self) -> AsyncGenerator[Message[E], None]:
+        self.check()
+        messages = self._messages()
+        self._iteration = ref(messages)
+        return messages
+
+    async def _messages(self) -> AsyncGenerator[Message[E], None]:
+        self._home.check()
+        turn = self._turn = object()
+        if not self._entered:
+            await self.close()  # a loop that was left by `break` closes its reader a moment later
         try:
             while not await self._ended():
                 self._current = await self._ask(lambda reader: reader.next_record(self._ends))
@@ -94,16 +135,31 @@ class Subscription(Generic[E]):
                 elif (message := self._read(self._current)) is not None:
                     yield message
                 await self._commit()
+            self._is_complete = True
+        except _Shut:
+            if self._until is not None:
+                raise RuntimeError("the registry was closed before this subscription was read to its end") from None
         finally:
-            if not self._entered:
+            if self._turn is turn and not self._entered:
                 await self.close()
 
     async def close(self) -> None:
         """Leave the group, without committing the current message."""
+        if not self._home.is_here:
+            keep(self._reader)
+            self._reader = self._current = None
+            return
         async with self._closing:
             reader, self._reader, self._current = self._reader, None, None
             if reader is not None:
                 await reader.close()
+
+    async def shut(self) -> None:
+        """Leave the group for good: the registry is closed."""
+        self._is_shut = True
+        if self._opening is not None:
+            self._opening.cancel()
+        await self.close()
 
     async def _ended(self) -> bool:
         if self._until is None:
@@ -121,35 +177,66 @@ class Subscription(Generic[E]):
 
     async def _ask(self, question: Callable[[Reader], Awaitable[T]]) -> T | None:
         """The reader's answer, or None after a transient failure: the next question goes to a new reader."""
+        self._home.check()
         try:
+            if self._is_shut:
+                raise _Shut
             if self._failures >= MAX_FAILURES:
                 raise KafkaError(f"{self._failures} times in a row a commit failed or records did not come")
-            if self._reader is None:
-                self._reader = self._new_reader()
-                await self._reader.open()
-                self._has_connected = True
-            return await question(self._reader)
+            return await question(self._reader or await self._open())
+        except DENIED as error:
+            raise denied(self._kafka, error) from error
         except FATAL:
             raise
-        except (asyncio.TimeoutError, KafkaError) as error:
-            if not self._has_connected:
+        except (asyncio.TimeoutError, KafkaError, NotConnected) as error:
+            if self._is_shut:
+                raise _Shut from None
+            name = f"{', '.join(self._topics)} from {addresses(self._kafka)}"
+            if isinstance(error, MissingTopic) or not self._has_connected:
+                if isinstance(error, NotConnected):
+                    raise
                 raise NotConnected(
-                    f"expected to read {self._name}, found {_text(error)}: "
-                    "check that the brokers run and the topics exist"
+                    f"expected to read {name}, found {_text(error)}: check that the brokers run and the topics exist"
                 ) from error
-            logger.warning("reading %s starts again: %s", self._name, _text(error))
+            logger.warning("reading %s starts again: %s", name, _text(error))
             self._failures = 0
             await self.close()
             await asyncio.sleep(RECONNECT_SECONDS)
             return None
 
+    async def _open(self) -> Reader:
+        opening = self._opening = asyncio.ensure_future(self._opened())
+        try:
+            await asyncio.wait([opening])
+        except asyncio.CancelledError:
+            opening.cancel()
+            await asyncio.wait([opening])
+            raise
+        finally:
+            self._opening = None
+        if opening.cancelled():  # by `shut`
+            raise _Shut
+        reader = opening.result()
+        self._has_connected = True
+        return reader
+
+    async def _opened(self) -> Reader:
+        counts = await partitions_of(self._kafka, self._topics)
+        only = [] if self._key is None else [_partition(topic, self._key, count) for topic, count in counts.items()]
+        self._reader = Reader(self._kafka, self._topics, self._group, self._since, self._positions, only)
+        await self._reader.open()
+        return self._reader
+
     async def _commit(self) -> None:
+        self._home.check()
         record, self._current = self._current, None
         if record is None or self._reader is None:
             return
         try:
             await self._reader.commit(record)
             self._failures = 0
+        except DENIED as error:
+            raise denied(self._kafka, error) from error
         except FATAL:
             raise
         except (asyncio.TimeoutError, KafkaError) as error:
@@ -157,6 +244,8 @@ class Subscription(Generic[E]):
             logger.warning("%s will be delivered again, its commit failed: %s", _place(record), _text(error))
 
     def _read(self, record: Record) -> Message[E] | None:
+        if self._key is not None and record.key != self._key:
+            return None
         try:
             message = decode(record.key, record.value, record.headers)
             expected = self._topics[record.topic]
@@ -172,29 +261,10 @@ class Subscription(Generic[E]):
         return cast("Message[E]", message)
 
 
-class Latest:
-    """The latest fact of each model and type that was given out.
-
-    A relay sends a range of facts again after it was replaced, and a relay that does not know yet that it was replaced
-    sends old ones.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._places: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
-
-    def is_newer(self, message: Message[Any]) -> bool:
-        """Whether a newer fact than this was given out; if not, this is the latest from now on."""
-        if message.sequence is None:
-            return False
-        key, place = (message.event.type, message.event.model), (message.epoch or FIRST_EPOCH, message.sequence)
-        if self._places.get(key, place) > place:
-            return True
-        self._places[key] = place
-        self._places.move_to_end(key)
-        if len(self._places) > self._most:
-            self._places.popitem(last=False)
-        return False
+def _partition(topic: str, key: bytes, count: int) -> TopicPartition:
+    """Where producers put the records of this key."""
+    numbers = list(range(count))
+    return TopicPartition(topic, DefaultPartitioner()(key, numbers, numbers))
 
 
 def _place(record: Record) -> str:

@@ -2,7 +2,8 @@
 -- _streams, _expected, _counts: an element for each stream, no stream twice. _stream … _meta: an element for each fact,
 -- the facts of a stream in order of version. Returns the accepted streams with their new version and the position of
 -- their last fact; a stream that is missing from the answer has moved. The same ids at the expected versions are a
--- repeat after a lost acknowledgement, and accepted.
+-- repeat after a lost acknowledgement, and accepted. Whoever calls it, only facts of known kinds get in, each with its cause
+-- and with the version that follows; log.fault_in_append says what is wrong.
 create or replace function log.append(
   _streams text[], _expected int[], _counts int[],
   _stream text[], _version int[], _kind text[], _id uuid[], _data jsonb[], _meta jsonb[]
@@ -10,9 +11,13 @@ create or replace function log.append(
 language plpgsql security definer set search_path = log, pg_temp as $$
 #variable_conflict use_column
 declare
+  fault constant text := log.fault_in_append(_streams, _expected, _counts, _stream, _version, _kind, _id, _data, _meta);
   accepted text[];
   moved    text[];
 begin
+  if fault is not null then
+    raise exception 'these facts are refused: %', fault using errcode = 'LOG03';
+  end if;
   -- Heads are locked in order of name, new ones before old ones, so that two appends never wait for each other.
   with fresh as (
     insert into stream (stream, version)

@@ -3,7 +3,8 @@
 --
 --   answered  `cause` of _causes has an answer of _source in `stream`; `digest` is of the content that was answered
 --   restart   the last fact that the decider knows of `stream` is not in the log: a failover or a restore lost it
---   snapshot  the stored state (`data`, `blocks`) at `version`, of a stream of which nothing is known, or no more
+--   snapshot  the stored state (`data`, `blocks`) at `version`, of a stream of which nothing is known, or no more;
+--             `digest` is its MAC
 --   fact      the next fact, with `data` if its kind is in _kinds
 --   more      `stream` and those after it may have more: at about _max_bytes the answer ends
 --
@@ -54,7 +55,7 @@ begin
             offset 0
            ) c
       left join lateral (
-           select s.version, e.position, e.id, s.state, s.blocks
+           select s.version, e.position, e.id, s.state, s.blocks, s.mac
              from log.state_snapshot s
              join log.event e on e.stream = s.stream and e.version = s.version
                              and e.position = (s.state ->> 'position')::bigint and e.id = (s.state ->> 'id')::uuid
@@ -65,7 +66,7 @@ begin
            select 'restart', c.stream, null::int, null::bigint, null::uuid, null, null::uuid, null, null, null::bytea[]
             where c.version > 0 and not c.is_known
             union all
-           select 'snapshot', c.stream, s.version, s.position, s.id, null, null, null, s.state::text, s.blocks
+           select 'snapshot', c.stream, s.version, s.position, s.id, null, null, encode(s.mac, 'hex'), s.state::text, s.blocks
             where s.version is not null
             union all (
            select 'fact', c.stream, e.version, e.position, e.id, e.kind, null, null,
