@@ -38,7 +38,8 @@ async def decide_all(
 ) -> tuple[S, list[Entry], list[Undecided[Any]]]:
     """The state and the entries after the commands of one stream, each cause answered once.
 
-    A command whose decision must look at bytes first is not decided, nor are those behind it: they are returned.
+    A command whose decision must look at bytes first is not decided, nor are those behind it: they are returned, each
+    with the look that it needs as far as this state tells, so that all of them are decided together the next time.
     `answered` are causes that were answered before, with the digest of what was answered. Other content with the same
     cause is answered by MessageConflicted, whatever the state is.
     """
@@ -49,8 +50,7 @@ async def decide_all(
         if cause.id not in answered:
             facts = decider.decide(state, caused.command)
             if isinstance(facts, LookFirst):
-                behind = (Undecided(other) for other in commands[number + 1 :])
-                return state, entries, [Undecided(caused, facts), *behind]
+                return state, entries, [Undecided(other, _look(decider, state, other)) for other in commands[number:]]
             state = decider.after(state, facts)
         elif cause.conflicts_with(answered[cause.id]) and cause.conflict.id not in answered:
             cause = cause.conflict
@@ -61,6 +61,11 @@ async def decide_all(
             answered[cause.id] = cause.digest
             entries += _entries(decider, caused.command.model, facts, cause)
     return state, entries, []
+
+
+def _look(decider: Decider[S, Any], state: S, caused: CausedCommand[Any]) -> LookFirst | None:
+    facts = decider.decide(state, caused.command)
+    return facts if isinstance(facts, LookFirst) else None
 
 
 def _entries(decider: Decider[Any, Any], model: str, facts: Sequence[Fact], cause: Cause) -> list[Entry]:

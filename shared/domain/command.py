@@ -82,7 +82,7 @@ class CausedCommand(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Undecided(Generic[C]):
-    """A command that is not decided yet: first comes `look`, or another command of its model where that is None."""
+    """A command that is not decided yet: first come `look`, if it is not None, and the commands before it."""
 
     caused: CausedCommand[C]
     look: LookFirst | None = None
