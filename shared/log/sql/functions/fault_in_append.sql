@@ -24,8 +24,8 @@ begin
              u.version = s.expected + u.n - s.before and u.n > s.before and u.n <= s.before + s.facts
              and u.kind in (select kind from log.kind)
              and u.data ->> 'model' = u.stream
-             -- The text is at most 40 times as long as what is stored: 1e300 takes 8 bytes.
-             and (pg_column_size(u.data) <= _max_data_bytes / 40 or octet_length(u.data::text) <= _max_data_bytes)
+             -- Numbers like 1e300 print in 47 times the bytes that they take here.
+             and (pg_column_size(u.data) <= _max_data_bytes / 64 or octet_length(u.data::text) <= _max_data_bytes)
              and (u.meta ->> 'cause')::uuid is not null
              and jsonb_typeof(u.meta -> 'source') = 'string' and jsonb_typeof(u.meta -> 'schema') = 'number'
              and pg_column_size(u.meta) <= _max_meta_bytes
