@@ -74,7 +74,10 @@ def clients(cluster: Cluster, kafka: SecuredKafka) -> dict[str, str]:
 async def pipeline(
     cluster: Cluster, clients: Variables, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Honest]:
-    registry = Registry(prefix=cluster.prefix, source="/pipelines", kafka=kafka_arguments(clients))
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in clients.items():
+            environment.setenv(name, value)
+        registry = Registry(source="/pipelines")
     async with honest(cluster, tmp_path_factory.mktemp("files"), registry) as pipeline:
         yield pipeline
 
@@ -104,10 +107,10 @@ async def test_a_version_that_was_replaced_is_retired(pipeline: Honest) -> None:
 
 async def test_what_nobody_can_read_is_parked(cluster: Cluster, clients: Variables) -> None:
     async with AIOKafkaProducer(**kafka_arguments(clients)) as producer:
-        await producer.send_and_wait(f"{cluster.prefix}model.trained", b"?", key=b"junk")
+        await producer.send_and_wait(f"{cluster.prefix}model.trained", b"junk", key=b"fraud")
 
     async def listed() -> bool:
-        return "junk" in (await asyncio.to_thread(operations, cluster.env, "parked")).stdout
+        return "'junk'" in (await asyncio.to_thread(operations, cluster.env, "parked")).stdout
 
     await until(listed, "the record in the list of parked records", seconds=60, every=1)
 
