@@ -223,8 +223,11 @@ class Store:
                 raise Absent(f"{expected} no such object") from error
             if denies and is_lasting(code, status) and self._answers():
                 raise denied(f"{expected} {code or f'status {status}'}", code, status) from error
+            found, message = code or error, str(getattr(error, "message", ""))
+            if "region" in message:  # which it is, and that MODELOG_S3_REGION names another
+                found = f"{code} ({message})"
             raise Unavailable(
-                f"{expected} {code or error}: check its address, the bucket {self.bucket} and the keys, then try again",
+                f"{expected} {found}: check its address, the bucket {self.bucket} and the keys, then try again",
                 code,
                 status,
             ) from error
