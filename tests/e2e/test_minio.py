@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from minio.credentials import AssumeRoleProvider
 from minio.credentials.credentials import Credentials
+from minio.credentials.providers import AssumeRoleProvider
 from modelog import Registry
 from modelog.store import Store, Unavailable
 
@@ -48,7 +48,7 @@ def keys(minio: Minio) -> Credentials:
     """Temporary keys with their session token, as STS gives them."""
     trusting = urllib3.PoolManager(ssl_context=ssl.create_default_context(cafile=minio.authority))
     role = AssumeRoleProvider(
-        minio.endpoint,
+        sts_endpoint=minio.endpoint,
         access_key=minio.keys[0],
         secret_key=minio.keys[1],
         duration_seconds=SESSION_SECONDS,

@@ -19,7 +19,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from modelog import Registry
-from modelog.errors import AccessDenied, NotConnected
+from modelog.errors import AccessDenied, NotPublished
 from modelog.events import DriftDetected, ModelPromoted, RetirementRequested
 from modelog.kafka_settings import kafka_arguments
 
@@ -32,6 +32,7 @@ from stack.servers import erase
 from stack.waiting import until
 from tests.e2e.cluster import Cluster, new_cluster
 from tests.e2e.honest import PROMOTED, Honest, honest
+from tests.e2e.process import ServiceProcess
 
 Variables = Mapping[str, str]
 ROOT = Path(__file__).parents[2]
@@ -164,14 +165,27 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-@pytest.mark.parametrize("program", [["operations", "setup"], ["services", "relay"]], ids=" ".join)
-def test_a_wrong_login_ends_a_process_with_a_sentence(cluster: Cluster, program: list[str], wrong: str) -> None:
-    ended = run(cluster.env | WRONG[wrong], *program)
-    (sentence,) = [line for line in ended.stderr.splitlines() if line.startswith("Kafka at ")]
+def test_a_wrong_login_ends_an_operation_with_a_sentence(cluster: Cluster, wrong: str) -> None:
+    ended = operations(cluster.env | WRONG[wrong], "parked")
     assert ended.returncode == 1
+    (sentence,) = ended.stderr.splitlines()
     assert "MODELOG_KAFKA" in sentence
-    assert "Traceback" not in ended.stderr
-    assert "hush-hush" not in ended.stderr.replace("user 'hush-hush'", "")
+    assert WRONG[wrong].get("MODELOG_KAFKA_PASSWORD", "?") not in sentence
+
+
+async def test_a_service_with_a_wrong_login_is_not_ready_and_names_it(cluster: Cluster) -> None:
+    env = os.environ | cluster.env | WRONG["password"]
+    process = ServiceProcess([sys.executable, "-m", "services", "promotion"], env, cluster.logs / "wrong.log")
+    try:
+
+        async def named() -> bool:
+            return "MODELOG_KAFKA" in str(await asyncio.to_thread(process.components))
+
+        await until(named, f"a reason that names the variables ({process.log})", seconds=60)
+        assert not await asyncio.to_thread(process.is_ready)
+    finally:
+        await asyncio.to_thread(process.kill)
+    assert "hush-hush" not in process.log.read_text()
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -181,7 +195,7 @@ async def test_a_wrong_login_of_the_sdk_is_an_error_with_a_sentence(
     for name, value in {**clients, **WRONG[wrong]}.items():
         monkeypatch.setenv(name, value)
     async with Registry() as registry:
-        with pytest.raises((AccessDenied, NotConnected), match="MODELOG_KAFKA"):
+        with pytest.raises((AccessDenied, NotPublished), match="MODELOG_KAFKA"):
             await registry.publish(DRIFT)
 
 
