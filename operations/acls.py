@@ -69,7 +69,7 @@ def acls(prefix: str, services: str, clients: Iterable[str]) -> list[Acl]:
                 needed.append(Acl(user, "topic", prefix + kind, ("read",), "facts, which only modelog writes"))
             else:
                 needed.append(Acl(user, "topic", prefix + kind, ("write",), "reports and requests"))
-        needed.append(Acl(user, "group", f"{user}-", ("read",), "groups of its own", True))
+        needed.append(Acl(user, "group", f"{prefix}{user}-", ("read",), "groups of its own", True))
     return needed
 
 

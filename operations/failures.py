@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -10,33 +11,26 @@ from modelog.store import Unavailable
 
 from operations.logins import LoginRefused
 from shared.log.migrations import MigrationChanged
+from shared.runtime import postgres_url
+from shared.runtime.kafka_problem import kafka_problem
 from shared.runtime.settings import Settings
-
-START = "start it with `make up`, or check the address in the environment"
 
 
 def explain(error: BaseException, settings: Settings) -> str | None:
     """A sentence about a server that does not answer or refuses, or None where the error is a bug in modelog."""
-    url = urlsplit(settings.postgres_url.get_secret_value())
-    postgres, database = url.netloc.rpartition("@")[2], url.path.removeprefix("/")
     reason = str(error) or type(error).__name__
     match error:
         case KafkaError():
-            return f"Kafka does not answer at {settings.kafka_servers} ({reason}): {START}."
+            return f"{_of_kafka(settings) or f'Kafka fails at {settings.kafka_servers} ({reason})'}."
         case Unavailable() | MigrationChanged() | LoginRefused():
             return f"{reason}."
-        case asyncpg.InvalidAuthorizationSpecificationError():
-            return f"Postgres at {postgres} refuses to log in ({reason}): check the user and the password."
-        case asyncpg.InvalidCatalogNameError():
-            return f"Postgres at {postgres} has no database {database!r}: create it, or name another."
-        case asyncpg.InvalidParameterValueError() | asyncpg.UndefinedTableError() | asyncpg.InvalidSchemaNameError():
-            return f"The database {database!r} is not set up ({reason}): run `python -m operations setup`."
-        case asyncpg.InsufficientPrivilegeError():
-            return (
-                f"Postgres at {postgres} refuses {url.username!r} something ({reason}): run it as the database's owner."
-            )
-        case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
-            return f"Postgres at {postgres} fails: {reason}."
-        case OSError():  # the clients of Kafka and S3 have errors of their own
-            return f"Postgres does not answer at {postgres} ({reason}): {START}."
-    return None
+        case ValueError() if not isinstance(error, asyncpg.InterfaceError):
+            return None
+    # The clients of Kafka and S3 have errors of their own, so an OSError is that of Postgres.
+    return postgres_url.refusal(error, settings.postgres_owner["dsn"])
+
+
+def _of_kafka(settings: Settings) -> str | None:
+    """Why no broker answers; asked in a thread, because the caller may be in an event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(kafka_problem(settings.kafka))).result()

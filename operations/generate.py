@@ -1,4 +1,4 @@
-"""Write the files that follow from the code: schemas, samples, and the README's table of events."""
+"""Write the files that follow from the code: schemas, samples, the README's table of events, the tables of settings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from modelog.events import EVENTS, Event, Fact, Report, Request
 from modelog.schemas import schema
 
 from operations.samples import as_text, missing_samples
+from operations.settings_table import with_settings
 from services import component, names
 from shared.deciding.service import Service
 
@@ -37,8 +38,9 @@ def generate() -> None:
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file below `root`, with the text that it should have."""
     schemas = {root / "sdk/schemas" / f"{event.type}.json": as_text(schema(event)) for event in EVENTS}
-    readme = root / "README.md"
-    return schemas | missing_samples(root) | {readme: with_table(readme.read_text("utf-8"))}
+    readme, guide = root / "README.md", root / "docs/operations.md"
+    pages = {readme: with_table(readme.read_text("utf-8")), guide: with_settings(guide.read_text("utf-8"))}
+    return schemas | missing_samples(root) | pages
 
 
 def with_table(text: str) -> str:

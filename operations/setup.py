@@ -24,7 +24,7 @@ from operations.logins import check_logins, set_up_logins
 from operations.topics import set_up_topics
 from shared.artifacts.store import ArtifactStore
 from shared.log.migrations import migrate
-from shared.runtime.errors import is_transient
+from shared.runtime.errors import REFUSED, is_transient
 from shared.runtime.settings import Settings, settings
 
 STARTING_SECONDS = 60.0
@@ -76,7 +76,8 @@ def main() -> None:
 
 def _may_be_starting(error: Exception) -> bool:
     """Whether the server may answer later; an object store that refuses the keys has started."""
-    return is_transient(error) and not (isinstance(error, Unavailable) and error.status == HTTPStatus.FORBIDDEN)
+    refused = isinstance(error, REFUSED) or (isinstance(error, Unavailable) and error.status == HTTPStatus.FORBIDDEN)
+    return is_transient(error) and not refused
 
 
 def _print_reason(details: RetryDetails) -> None:

@@ -85,7 +85,7 @@ class Sandbox:
             await connection.close()
 
     async def _remove_topics(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.servers.kafka)
+        admin = AIOKafkaAdminClient(**self.settings.kafka)
         await admin.start()
         try:
             names = [name for name in await admin.list_topics() if name.startswith(self.addresses.topic_prefix)]

@@ -53,6 +53,11 @@ BROKER: Mapping[str, object] = {
 }
 
 
+def is_secured(home: Path) -> bool:
+    """Whether the data in this folder was made for a broker with access control."""
+    return (home / "secured").exists()
+
+
 class Kafka(Server):
     """A broker and its controller in one process, open to every user of this machine."""
 
@@ -83,10 +88,10 @@ class Kafka(Server):
             if self.secured:
                 marker.touch()
             self._format()
-        elif marker.exists() != self.secured:
+        elif is_secured(self.home) != self.secured:
             raise StackError(
-                f"The topics in {data} were made {'with' if marker.exists() else 'without'} access control: "
-                "set MODELOG_STACK_KAFKA as it was then, or erase all data with `make down ARGS=--erase`."
+                f"The topics in {data} were made {'without' if self.secured else 'with'} access control: "
+                "leave out MODELOG_STACK_KAFKA, or erase all data with `make down ARGS=--erase`."
             )
 
     def _format(self) -> None:

@@ -33,8 +33,11 @@ def free_port() -> int:
 
 def kept_port(file: Path) -> int:
     """The port in this file if it is still free, else a new port, which is written there."""
-    if file.exists() and is_free(port := int(file.read_text())):
-        return port
+    try:
+        if is_free(port := int(file.read_text())):
+            return port
+    except (FileNotFoundError, ValueError):  # a full disk leaves an empty file
+        pass
     port = free_port()
     file.write_text(str(port))
     return port

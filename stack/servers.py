@@ -1,7 +1,7 @@
 """The three servers of this machine: started together, and each can be stopped, killed and started again."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Self
@@ -66,6 +66,12 @@ class Servers:
     def pid(self, name: Name) -> int | None:
         """The process of this server, while it runs."""
         return self._all[name].pid
+
+    def repair(self) -> Iterator[str]:
+        """Start again what has ended or does not answer; a sentence for each. Raise StackError where that fails."""
+        for server in self._all.values():
+            if sentence := server.repair():
+                yield sentence
 
     def __enter__(self) -> Self:
         try:

@@ -4,16 +4,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from signal import SIGHUP
 
 import psutil
 
 from stack import compose
 from stack.addresses import Addresses
 from stack.checkout import (
+    CLIENTS_ENV,
     DATA,
     ENV,
     FOLDER,
     LOCK,
+    REPAIR,
     ROOT,
     SERVICES_LOG,
     STACK_LOG,
@@ -21,37 +24,71 @@ from stack.checkout import (
     forget,
     read_env,
     read_record,
+    read_repair,
     write_env,
     write_record,
 )
 from stack.daemon import STOP_SECONDS
 from stack.jars import one_process_at_a_time
 from stack.probes import services_are_ready
-from stack.selection import Source, select
+from stack.selection import Source, check_given, select
 from stack.servers import erase as erase_data
 from stack.terminal import StackError, print_line
+from stack.waiting import wait_until
+
+REPAIR_SECONDS = 300.0
+"""For a start of everything that the daemon keeps, each with a limit of its own."""
 
 
 def up(*, servers_only: bool) -> None:
-    """Start everything unless it runs already, return when it is ready, and print the addresses."""
+    """Start everything, or repair what has ended of it; return when it is ready, and print the addresses."""
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     with one_process_at_a_time(LOCK):
         record = read_record()
-        if record and ENV.exists() and (record.source == "docker" or record.process):
+        if record and record.source == "docker" and ENV.exists():
             print_line("Already up.")
-        else:
-            forget()
-            source = select(os.environ)
-            if source == "docker":
-                write_record(Record(source, pid=0, started=0))
-                write_env(compose.up(servers_only=servers_only).env)
-            else:
-                start_daemon(source, servers_only=servers_only)
+        elif not (record and record.process and ENV.exists() and repaired(record.process)):
+            if record and not record.process:
+                print_line("The process that kept everything running had ended: all is started again.")
+            start(servers_only=servers_only)
         env = read_env()
     port = env.get("MODELOG_HEALTH_PORT")
     if port and not services_are_ready(port):
         raise StackError(f"The services do not answer, see {SERVICES_LOG}. Run `make down`, then `make up`.")
     print(card(env))
+
+
+def repaired(daemon: psutil.Process) -> bool:
+    """Let the daemon start again what has ended, and name it; False if it has ended itself meanwhile.
+
+    The daemon of an older commit does not know SIGHUP, and ends with all that it started.
+    """
+    REPAIR.unlink(missing_ok=True)
+    daemon.send_signal(SIGHUP)
+    try:
+        wait_until(lambda: REPAIR.exists() or not daemon.is_running(), "an answer", seconds=REPAIR_SECONDS)
+    except TimeoutError:
+        raise StackError("The process that keeps everything running does not answer: run `make down` first.") from None
+    if (repair := read_repair()) is None:
+        return False
+    for sentence in repair.sentences or ([] if repair.failure else ["Already up."]):
+        print_line(sentence)
+    if repair.failure:
+        raise StackError(f"{repair.failure} Run `make down`, then `make up`.")
+    return True
+
+
+def start(*, servers_only: bool) -> None:
+    """Start everything, where it comes from."""
+    forget()
+    source = select(os.environ)
+    if source == "docker":
+        write_record(Record(source, pid=0, started=0))
+        write_env(compose.up(servers_only=servers_only).env)
+    else:
+        if source == "given":
+            check_given(os.environ)
+        start_daemon(source, servers_only=servers_only)
 
 
 def start_daemon(source: Source, *, servers_only: bool) -> None:
@@ -116,6 +153,9 @@ def card(env: Mapping[str, str]) -> str:
         "s3": f"{masked.s3_endpoint}   bucket {masked.s3_bucket}   key {masked.s3_access_key}",
         "health": f"http://127.0.0.1:{env['MODELOG_HEALTH_PORT']}/readyz" if "MODELOG_HEALTH_PORT" in env else "",
         "addresses": f"{ENV.relative_to(ROOT)} (with the secrets)",
+        "clients": f"{CLIENTS_ENV.relative_to(ROOT)} (what pipelines and deployers need)"
+        if CLIENTS_ENV.exists()
+        else "",
         "logs": f"{STACK_LOG.relative_to(ROOT)}, {SERVICES_LOG.relative_to(ROOT)}",
     }
     lines = (f"  {name:<10} {text}" for name, text in addresses.items() if text)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Self
+from weakref import WeakValueDictionary
 
 from modelog.manifest import blob_key, manifest
-from modelog.store import CHUNK_BYTES, Absent, Unavailable
+from modelog.store import CHUNK_BYTES, Absent, Denied, Unavailable
 from modelog.values import File
 
 from shared.artifacts.recently_seen import blob_question, manifest_question
@@ -25,6 +27,8 @@ class Presence(Resource):
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self.artifacts = artifacts
+        self._looking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Each version is looked at by one task; the others wait, and find it known."""
 
     @classmethod
     def open(cls, runtime: Runtime) -> Self:
@@ -35,6 +39,11 @@ class Presence(Resource):
         """That of the store."""
         return await self.artifacts.problem()
 
+    def known(self, digest: str) -> BytesSeen | None:
+        """What `look` would return, if every byte was found as promised within the last minute."""
+        seen = self.artifacts.seen.get(("version", digest))
+        return seen if isinstance(seen, BytesSeen) else None
+
     async def look(self, digest: str, files: Sequence[File] | None = None) -> BytesSeen:
         """Read the manifest, and ask for size and ETag of its blobs; raise Unavailable if the store cannot be asked.
 
@@ -42,8 +51,11 @@ class Presence(Resource):
         within the last minute is not looked at again, a problem is. A blob whose ETag has changed since this process
         first saw it is read. After ten problems the other blobs are not looked at.
         """
-        if files is None and isinstance(seen := self.artifacts.seen.get(("version", digest)), BytesSeen):
-            return seen
+        lock = self._looking.setdefault(digest, asyncio.Lock())
+        async with lock:
+            return (self.known(digest) if files is None else None) or await self._look(digest, files)
+
+    async def _look(self, digest: str, files: Sequence[File] | None) -> BytesSeen:
         listed, problem = await self._listed(digest, files)
         problems = [problem] if problem else []
         blobs = list({(file.sha256, file.size): file for file in listed}.values())
@@ -85,6 +97,8 @@ class Presence(Resource):
         except Absent:
             sentence = f"expected a manifest at {uri}, found none: register the bytes again"
             return BytesProblem("missing object", sentence)
+        except Denied as error:
+            return BytesProblem("unreadable object", str(error))
         except ValueError as error:
             return BytesProblem("digest differs", str(error))
 
@@ -111,6 +125,8 @@ class Presence(Resource):
             size, etag = self.artifacts.store.head(key)
         except Absent:
             return _missing(file)
+        except Denied as error:
+            return _unreadable(file, error)
         if size != file.size:
             sentence = f"expected {shown(file.path)} with {file.size} bytes at {key}, found {size}"
             return BytesProblem("size differs", f"{sentence}: upload the bytes again")
@@ -127,6 +143,8 @@ class Presence(Resource):
                     sha256.update(chunk)
         except Absent:
             return _missing(file)
+        except Denied as error:
+            return _unreadable(file, error)
         if sha256.hexdigest() == file.sha256:
             return None
         sentence = f"expected {shown(file.path)} with sha256 {file.sha256} at {key}, found other bytes in its place"
@@ -136,6 +154,10 @@ class Presence(Resource):
 def _missing(file: File) -> BytesProblem:
     sentence = f"expected {shown(file.path)} at {blob_key(file.sha256)}, found no object there: upload the bytes again"
     return BytesProblem("missing object", sentence)
+
+
+def _unreadable(file: File, error: Denied) -> BytesProblem:
+    return BytesProblem("unreadable object", f"{shown(file.path)} cannot be read: {error}")
 
 
 def _evenly(blobs: Sequence[File], most: int) -> Sequence[File]:

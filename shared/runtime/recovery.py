@@ -7,10 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
+from aiokafka.errors import KafkaConnectionError
 
 from shared.runtime.errors import is_transient
+from shared.runtime.kafka_problem import kafka_problem
 from shared.runtime.runtime import Runtime
-from shared.runtime.waiting import sleep_until_stopped, stray_cancellations_raised
+from shared.runtime.waiting import run_until_stopped, sleep_until_stopped, stray_cancellations_raised
 
 logger = structlog.get_logger()
 
@@ -35,11 +37,20 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
                 raise
             if time.monotonic() - began > MAX_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            detail = f"{type(error).__name__}: {error}"
+            detail = await _detail(error, runtime)
             runtime.health.report(name, False, f"interrupted, next attempt in {pause:g} s: {detail}")
             logger.warning("interrupted", component=name, error=detail, next_attempt_seconds=pause)
             await sleep_until_stopped(runtime.stopping, pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+
+async def _detail(error: Exception, runtime: Runtime) -> str:
+    """The cause, which aiokafka does not raise where it cannot connect."""
+    if isinstance(error, KafkaConnectionError):
+        sentence = await run_until_stopped(runtime.stopping, kafka_problem(runtime.settings.kafka))
+        if sentence is not None:
+            return sentence
+    return f"{type(error).__name__}: {error}"
 
 
 def _is_cancelled() -> bool:

@@ -15,8 +15,10 @@ import structlog
 from modelog.errors import TransientError
 from modelog.policy import Policy
 
+from shared.runtime.errors import REFUSED, Unusable, is_transient
 from shared.runtime.health import Health
 from shared.runtime.postgres import connect
+from shared.runtime.postgres_url import refusal
 from shared.runtime.settings import Settings
 from shared.runtime.stream_locks import StreamLocks
 from shared.runtime.waiting import retry, run_until_stopped
@@ -108,13 +110,30 @@ async def run(components: Sequence[Component], settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for stop in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stop, stopping.set)
-    address = health.serve(settings.health_host, settings.health_port)
+    try:
+        address = health.serve(settings.health_host, settings.health_port)
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or "no name of a host"
+        raise Unusable(
+            f"MODELOG_HEALTH_HOST and _PORT: expected {settings.health_host}:{settings.health_port} to be free for "
+            f"/livez, /readyz and /metrics, found {found}: name another, or the port 0 for any"
+        ) from None
     for component in components:
         health.report(component.name, False, "starting, waits for Postgres")
         logger.info("started", component=component.name, **component.describe(), health=address)
+
+    async def open_or_report() -> asyncpg.Pool:
+        try:
+            return await _open(settings)
+        except Exception as error:
+            reason = refusal(error, settings.postgres["dsn"]) or str(error)
+            for component in components:
+                health.report(component.name, False, f"starting, waits for Postgres: {reason}")
+            raise
+
     beating = asyncio.create_task(beat_forever(health))
     try:
-        if pool := await run_until_stopped(stopping, retry(lambda: _open(settings), within_seconds=None)):
+        if pool := await run_until_stopped(stopping, retry(open_or_report, within_seconds=None)):
             runtime = Runtime(settings, pool, policy, health, stopping)
             try:
                 async with asyncio.TaskGroup() as group:
@@ -128,10 +147,16 @@ async def run(components: Sequence[Component], settings: Settings) -> None:
 
 
 async def _open(settings: Settings) -> asyncpg.Pool:
+    """Connect to Postgres; raise a transient error where it may work later, and Unusable where somebody must act."""
     try:
         pool = await connect(**settings.postgres, role=settings.postgres_role)
-    except (asyncpg.InvalidParameterValueError, asyncpg.InvalidCatalogNameError) as error:
+    except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:  # of the role
         raise NotSetUp(f"found {error}: run `python -m operations setup`") from error
+    except Exception as error:
+        sentence = refusal(error, settings.postgres["dsn"])
+        if sentence is None or (is_transient(error) and not isinstance(error, (*REFUSED, ValueError))):
+            raise
+        raise Unusable(sentence.removesuffix("."), status=1) from None
     try:
         # What setup makes last of all that this version needs.
         if await pool.fetchval("select to_regproc('log.move_cursor') is not null"):

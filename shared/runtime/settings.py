@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated, Any, Literal, Self
 
 from modelog.environment import variables
 from modelog.kafka_settings import kafka_arguments
 from modelog.policy import DEFAULT, Policy
 from modelog.s3_settings import DEFAULT_BUCKET, S3Settings
 from modelog.store import Store
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-PREFIX = "MODELOG_"
+from shared.runtime.errors import Unusable
+from shared.runtime.postgres_url import check_url, login
+from shared.runtime.settings_sentences import PREFIX, check_prefix, listed, sentences, unknown
+from shared.runtime.terminal import escaped
+
 SNAPSHOTS = b"modelog snapshot"
 
 
@@ -57,7 +71,7 @@ class Settings(BaseModel):
     """The client's secret."""
     kafka_oauth_scope: str | None = None
     """The scope that is asked for, if any."""
-    topic_prefix: str = ""
+    topic_prefix: Annotated[str, AfterValidator(check_prefix)] = ""
     """Put before every topic and every consumer group, so that several registries share a Kafka."""
     topic_partitions: int = Field(default=12, ge=1)
     """Of a topic that is made; existing topics are left as they are."""
@@ -80,7 +94,7 @@ class Settings(BaseModel):
     """Its password, where that URL has none."""
 
     s3_endpoint: str = ""
-    """`https://host:port`; without it, S3 at AWS in the region that is named."""
+    """`https://host:port`; needed unless `MODELOG_S3_REGION` is set, which is S3 at AWS then."""
     s3_access_key: SecretStr | None = None
     """The access key; without it, keys are looked for in the usual places of AWS: environment, file, role."""
     s3_secret_key: SecretStr | None = None
@@ -96,14 +110,14 @@ class Settings(BaseModel):
     s3_ca_file: Path | None = None
     """Certificates in PEM of the authorities that are trusted; without it, those of the system."""
     s3_public_endpoint: str | None = None
-    """The endpoint as it is reached from outside."""
+    """The endpoint as it is reached from outside; nothing uses it yet."""
     snapshot_secret: SecretStr | None = Field(default=None, validation_alias="snapshot_key")
     """Authenticates the snapshots in Postgres; without it, a key is derived from the S3 secret key."""
 
     policy: Path | None = None
     """A JSON file with the policy that replaces the default policy."""
-    foreign_buckets: str = "*"
-    """The buckets whose objects a `model.trained` may name, with commas; `*` is every bucket that our keys can read."""
+    foreign_buckets: str = ""
+    """The buckets whose objects a `model.trained` may name, with commas: by default none, and with `*` every bucket."""
     health_host: str = "127.0.0.1"
     """Where `/livez`, `/readyz` and `/metrics` answer."""
     health_port: int = Field(default=0, ge=0, le=65535)
@@ -113,29 +127,22 @@ class Settings(BaseModel):
 
     @field_validator("postgres_url", "postgres_owner_url", "postgres_reader_url")
     @classmethod
-    def _is_url(cls, url: SecretStr | None) -> SecretStr | None:
-        """A password with / ? # or @ in it would be read as the host, and printed by whoever cannot find that host."""
-        if url is None:
-            return None
-        try:
-            parts = urlsplit(url.get_secret_value())
-        except ValueError:
-            parts = urlsplit("")
-        cut = "@" in parts.path or parts.fragment or (parts.netloc and "@" in parts.query and "@" not in parts.netloc)
-        if parts.scheme not in {"postgres", "postgresql"} or cut or parts.netloc.count("@") > 1:
-            raise ValueError(
-                "expected postgresql://user:password@host:port/database, found another text: "
-                "write / ? # @ and : in the password as %2F %3F %23 %40 and %3A"
-            )
+    def _is_url(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is not None:
+            assert info.field_name
+            check_url(url.get_secret_value(), f"{PREFIX}{info.field_name.removesuffix('_url').upper()}_PASSWORD")
         return url
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
-        for login in ("OWNER", "READER"):
-            url, password = (getattr(self, f"postgres_{login.lower()}_{part}") for part in ("url", "password"))
+        for name in ("OWNER", "READER"):
+            url, password = (getattr(self, f"postgres_{name.lower()}_{part}") for part in ("url", "password"))
             if password and not url:
-                raise ValueError(f"MODELOG_POSTGRES_{login}_PASSWORD is set and MODELOG_POSTGRES_{login}_URL is not")
-        assert self.kafka and self.s3  # noqa: PT018  or they raise what is wrong
+                raise ValueError(f"MODELOG_POSTGRES_{name}_PASSWORD is set and MODELOG_POSTGRES_{name}_URL is not")
+        try:
+            assert self.kafka and self.s3  # noqa: PT018  or they raise what is wrong
+        except LookupError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @classmethod
@@ -143,6 +150,11 @@ class Settings(BaseModel):
         """The settings of these `MODELOG_…` variables; an empty variable is not set. Raise ValidationError."""
         given = {name.upper(): value for name, value in variables.items() if value}
         return cls.model_validate({k.removeprefix(PREFIX).lower(): v for k, v in given.items() if k.startswith(PREFIX)})
+
+    @classmethod
+    def variable_names(cls) -> list[str]:
+        """The names of the fields as variables have them, without `MODELOG_` and in lower case."""
+        return [str(field.validation_alias or name) for name, field in cls.model_fields.items()]
 
     @cached_property
     def kafka(self) -> dict[str, Any]:
@@ -157,19 +169,19 @@ class Settings(BaseModel):
     @property
     def postgres(self) -> dict[str, Any]:
         """The login of the services, as `asyncpg.connect` and `shared.runtime.postgres.connect` take it."""
-        return _login(self.postgres_url, self.postgres_password)
+        return login(_plain(self.postgres_url), _secret(self.postgres_password))
 
     @property
     def postgres_owner(self) -> dict[str, Any]:
         """The login of the database's owner; without an own, that of the services."""
         url = self.postgres_owner_url
-        return self.postgres if url is None else _login(url, self.postgres_owner_password)
+        return self.postgres if url is None else login(_plain(url), _secret(self.postgres_owner_password))
 
     @property
     def postgres_reader(self) -> dict[str, Any] | None:
         """The login that may only read, if there is to be one."""
         url = self.postgres_reader_url
-        return None if url is None else _login(url, self.postgres_reader_password)
+        return None if url is None else login(_plain(url), _secret(self.postgres_reader_password))
 
     @property
     def snapshot_key(self) -> bytes | None:
@@ -193,39 +205,38 @@ class Settings(BaseModel):
         return None if self.foreign_buckets == "*" else frozenset(self.foreign_buckets.replace(",", " ").split())
 
     def read_policy(self) -> Policy:
-        """The policy in force; end the process with a sentence when its file has none."""
+        """The policy in force; raise Unusable when its file has none."""
         try:
             return DEFAULT if self.policy is None else Policy.model_validate_json(self.policy.read_bytes())
-        except (OSError, ValueError) as error:
-            sys.exit(f"MODELOG_POLICY: expected a policy in {self.policy}, found {error}")
+        except OSError as error:
+            found = error.strerror or type(error).__name__
+        except ValidationError as error:
+            found = listed(error)
+        raise Unusable(f"MODELOG_POLICY: expected the path of a policy in JSON, found {found}: correct it")
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process; end it with a sentence when something is missing."""
+    """The settings of this process; end it with a sentence and status 2 when something is missing or wrong."""
     try:
         return Settings.from_variables(variables())
     except ValidationError as error:
-        _stop(error)
+        found = [*sentences(error), *unknown_variables()]
     except ValueError as error:
-        sys.exit(f"{error}.")
+        found = [str(error)]
+    for sentence in found:
+        print(escaped(sentence), file=sys.stderr)
+    sys.exit(2)
 
 
-def _stop(error: ValidationError) -> NoReturn:
-    for problem in error.errors(include_url=False, include_input=False):
-        names = "".join(f"{PREFIX}{part}: ".upper() for part in problem["loc"])
-        print(names + problem["msg"].removeprefix("Value error, "), file=sys.stderr)
-    sys.exit("Set what is named above, or run `make up`, which writes it to .modelog/env.")
+def unknown_variables() -> list[str]:
+    """A sentence for each variable `MODELOG_…` of this process that is no setting: a misspelt name is not used."""
+    return unknown([name for name in os.environ if name.startswith(PREFIX)], Settings.variable_names())
 
 
 def _plain(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
-def _login(url: SecretStr, password: SecretStr | None) -> dict[str, Any]:
-    """The URL, and the password where the URL has none; the arguments of asyncpg are stronger than its URL."""
-    parts = urlsplit(url.get_secret_value())
-    login = {"dsn": url.get_secret_value()}
-    if password is not None and not parts.password and "password" not in parse_qs(parts.query):
-        login["password"] = password.get_secret_value()
-    return login
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()

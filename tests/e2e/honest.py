@@ -62,10 +62,10 @@ class Honest:
 
 
 @asynccontextmanager
-async def honest(cluster: Cluster, folder: Path) -> AsyncIterator[Honest]:
-    """A pipeline for the time of the block."""
+async def honest(cluster: Cluster, folder: Path, registry: Registry | None = None) -> AsyncIterator[Honest]:
+    """A pipeline for the time of the block, with a client of its own or the cluster's."""
     file = folder / "model.pkl"
     file.write_bytes(b"\x80\x04N.")
     artifact = await asyncio.to_thread(cluster.settings.store().upload, file)
-    async with cluster.registry() as registry:
-        yield Honest(cluster, registry, artifact)
+    async with registry or cluster.registry() as opened:
+        yield Honest(cluster, opened, artifact)

@@ -48,7 +48,7 @@ async def _settled(cluster: Cluster) -> int:
 
 async def lags(cluster: Cluster) -> dict[str, int]:
     """The number of records that each service has not answered yet."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.settings.kafka_servers)
+    admin = AIOKafkaAdminClient(**cluster.settings.kafka)
     await admin.start()
     consumer = _consumer(cluster)
     await consumer.start()
@@ -95,7 +95,7 @@ async def records(cluster: Cluster, names: list[str]) -> list[ConsumerRecord]:
 
 
 def _consumer(cluster: Cluster) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(bootstrap_servers=cluster.settings.kafka_servers, isolation_level="read_committed")
+    return AIOKafkaConsumer(**cluster.settings.kafka, isolation_level="read_committed")
 
 
 async def _until(consumer: AIOKafkaConsumer, ends: Offsets) -> AsyncIterator[ConsumerRecord]:

@@ -22,7 +22,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of what is generated in the checkout."""
     for folder in (SCHEMAS, GOLDEN, PUBLISHED):
         shutil.copytree(generate.ROOT / folder, tmp_path / folder)
-    shutil.copy(generate.ROOT / "README.md", tmp_path)
+    (tmp_path / "docs").mkdir()
+    for page in ("README.md", "docs/operations.md"):
+        shutil.copy(generate.ROOT / page, tmp_path / page)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""README's table of events is generated, and the pages name files that are there."""
+"""README's table of events and the tables of settings are generated, and the pages name files that are there."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from operations.generate import with_table
+from operations.settings_table import with_settings
+from shared.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -15,6 +17,15 @@ PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "sdk").
 def test_the_table_of_events_is_generated_from_the_code() -> None:
     text = README.read_text("utf-8")
     assert text == with_table(text), "run `make generate`"
+
+
+def test_the_tables_of_settings_are_generated_from_the_class() -> None:
+    text = (ROOT / "docs/operations.md").read_text("utf-8")
+    assert text == with_settings(text), "run `make generate`"
+    for name in Settings.variable_names():
+        assert f"| `MODELOG_{name.upper()}`" in text
+    for row in re.findall(r"^\| `MODELOG_.*$", text, re.MULTILINE):
+        assert row.split("|")[3].strip().endswith("."), "the docstring of a setting is a sentence"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

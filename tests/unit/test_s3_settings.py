@@ -36,6 +36,8 @@ class Server:
         """Of each request: its access key, its region and its session token."""
         self.keys: dict[str, str] | None = None
         self.asked = 0
+        self.region = ""
+        """The region of the bucket, which AWS names to whoever signs for another."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -48,7 +50,9 @@ class Server:
                     found = re.search(r"Credential=([^/]+)/[^/]+/([^/]+)/", self.headers["Authorization"])
                     assert found
                     outer.signed.append((found[1], found[2], self.headers["x-amz-security-token"]))
-                self.send_response(200 if content else 404)
+                self.send_response(301 if outer.region else 200 if content else 404)
+                if outer.region:
+                    self.send_header("x-amz-bucket-region", outer.region)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -187,3 +191,10 @@ def test_what_cannot_be_used_is_a_sentence_without_secrets(given: Mapping[str, s
 
 def test_the_settings_print_no_secret() -> None:
     assert SECRET not in repr(S3Settings("https://h", SECRET, SECRET, session_token=SECRET))
+
+
+def test_a_bucket_of_another_region_is_named(server: Server) -> None:
+    server.region = "eu-central-1"
+    store = Store.from_env(variables(ENDPOINT=server.url, BUCKET="bucket", **KEYS))
+    with pytest.raises(Unavailable, match=r"found PermanentRedirect \(Moved Permanently; use region eu-central-1\)"):
+        store.head("key")

@@ -17,6 +17,7 @@ from modelog.envelope import Message, decode, encode
 from modelog.environment import exported, variables
 from modelog.errors import MissingExtra
 from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTrained
+from modelog.groups import check_group
 from modelog.home import Home, closed, keep, refuse_pickle
 from modelog.kafka_settings import kafka_arguments
 from modelog.values import Artifact, Code, Dataset, Experiment, Framework
@@ -28,12 +29,6 @@ if TYPE_CHECKING:
     from modelog.store import Store
 
 E = TypeVar("E", bound=Event)
-
-SERVICES = frozenset(
-    {"ingestion", "validation", "promotion", "retraining", "retirement", "relay", "views", "parked"}
-    | {"catalogue", "access", "api", "dashboard"}  # planned
-)
-"""The services of modelog: another member of the group of a service would take messages from it."""
 
 Files = Path | str | Mapping[str, Path | str]
 
@@ -219,13 +214,7 @@ class Registry:
         """
         if not types:
             raise ValueError("expected at least one type of event, found none: name one, for example ModelPromoted")
-        if group is not None and until is not None:
-            raise ValueError("a group has no end, because its other members continue: leave out `group` or `until`")
-        if group in SERVICES:
-            raise ValueError(
-                f"expected a group of your own, found {group!r}, which is that of a service of modelog and would take "
-                f"messages from it: use another name, for example my-{group}"
-            )
+        check_group(group, until)
         return self._subscription(types, group=group, since=since, until=until)
 
     async def serving(self, model: str, stage: str = "production") -> Message[ModelPromoted] | None:

@@ -91,7 +91,8 @@ def parameter(value: Any, at: Place) -> JsonValue:
 
     Tuples and arrays become lists, paths, dates and UUIDs texts. An object of JSON has no order of its names.
     """
-    given, value = value, scalar(value)
+    given = value.value if isinstance(value, Enum) else value
+    value = scalar(given)
     if isinstance(value, float):
         return _float(given, value, at)
     if isinstance(value, str):
@@ -120,8 +121,7 @@ def _float(given: Any, value: float, at: Place) -> float:
         raise NotPlain(at, given, f"expected a number that JSON has, found {value}: leave it out or send it as text")
     if value == 0 and str(value) == "-0.0":
         raise NotPlain(at, given, "expected a number that comes back as it is, found -0.0, which comes back as 0.0")
-    is_exact = Decimal(repr(value)) == given if isinstance(given, Decimal) else value == given
-    if not is_exact:
+    if Decimal(repr(value)) != given if isinstance(given, Decimal) else isinstance(given, Real) and value != given:
         raise NotPlain(at, given, f"expected a number that a float can be, found {given}: send a float or a text")
     return value
 

@@ -18,8 +18,8 @@ PREFIX = "MODELOG_KAFKA_"
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
-SERVER = re.compile(r"([^\s@/:\[\]]+|\[[^\s@/\[\]]+\])(:\d{1,5})?")
-"""A host, or an IPv6 address in brackets, with a port; without, it is aiokafka's 9092."""
+SERVER = re.compile(r"([^\s@/:\[\]]*|\[[^\s@/\[\]]+\])(:(?P<port>\d{1,5}))?")
+"""A host, or an IPv6 address in brackets, with a port or without."""
 
 TLS = ("CA_FILE", "CERTIFICATE_FILE", "KEY_FILE", "KEY_PASSWORD")
 PASSWORD = ("USERNAME", "PASSWORD")
@@ -51,9 +51,15 @@ def kafka_arguments(variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _addresses(servers: str) -> str:
-    if not all(SERVER.fullmatch(server.strip()) for server in servers.split(",")):
+    if not all(server.strip() and is_server(server.strip()) for server in servers.split(",")):
         raise ValueError(f"{PREFIX}SERVERS: expected host:port, several with commas, found another text: correct it")
     return servers
+
+
+def is_server(text: str) -> bool:
+    """Whether this is `host:port` with a port that exists; an empty host is one too."""
+    found = SERVER.fullmatch(text)
+    return found is not None and int(found["port"] or 1) in range(1, 65536)
 
 
 def _known(given: Mapping[str, str], name: str, values: tuple[str, ...]) -> str | None:
@@ -124,13 +130,7 @@ def _tls(given: Mapping[str, str]) -> ssl.SSLContext:
         _refuse(given, ("KEY_FILE", "KEY_PASSWORD"), "CERTIFICATE_FILE is not set")
         return context
     names = f"{PREFIX}CERTIFICATE_FILE" + (f" and {PREFIX}KEY_FILE" if key else "")
-    try:
-        context.load_cert_chain(certificate, key, password=lambda: password or "")  # without it, OpenSSL asks the user
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{names}: expected the path of a certificate and its key in PEM, found {_reason(error)}: "
-            f"correct it, or set {PREFIX}KEY_PASSWORD if the key has a password"
-        ) from None
+    load_certificate(context, certificate, key, password, names)
     return context
 
 
@@ -141,6 +141,19 @@ def tls_context(ca_file: str | None, variable: str) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         found = _reason(error)
         raise ValueError(f"{variable}: expected the path of certificates in PEM, found {found}: correct it") from None
+
+
+def load_certificate(
+    context: ssl.SSLContext, certificate: str, key: str | None, password: str | None, names: str
+) -> None:
+    """Use this client certificate, whose key is in a file of its own or in the same; ValueError begins with `names`."""
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: password or "")  # without it, OpenSSL asks the user
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{names}: expected the path of a certificate and its key in PEM, found {_reason(error)}: "
+            "correct it, or name the key's password if it has one"
+        ) from None
 
 
 def _reason(error: Exception) -> str:

@@ -34,7 +34,7 @@ HEADERS = [(f"ce_{name}", name) for name in ATTRIBUTES]
 REQUIRED = frozenset({"ce_type", "ce_id", "ce_source", "ce_specversion"})
 """Each shows that a record is in binary mode, if its content type is not of CloudEvents."""
 
-TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,6})\d*)?([Zz]|[+-]\d\d:\d\d)")
+TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):([0-5]\d|60)(?:\.(\d{1,6})\d*)?([Zz]|[+-]\d\d:\d\d)")
 
 
 class Unreadable(ValueError):

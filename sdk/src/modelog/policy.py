@@ -34,6 +34,8 @@ LOWER = [
 class Limits(Value):
     """The smallest and the largest value of a metric; both are optional."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
     least: FiniteFloat | None = None
     most: FiniteFloat | None = None
 

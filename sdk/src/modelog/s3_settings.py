@@ -20,6 +20,7 @@ Addressing = Literal["auto", "path", "virtual"]
 
 DEFAULT_BUCKET = "modelog"
 DEFAULT_REGION = "us-east-1"
+BUCKET = re.compile(r"[A-Za-z\d][\w.:-]{1,61}[A-Za-z\d]", re.ASCII)
 REGION = re.compile(r"[A-Za-z\d]([A-Za-z\d-]{0,61}[A-Za-z\d])?")
 REGION_OF_AWS = re.compile(r"(?:^|\.)s3[.-](?:dualstack\.)?([a-z]{2,4}(?:-[a-z]+)+-\d+)\.amazonaws\.com(?:\.cn)?$")
 """The region in a host of AWS, such as s3.eu-central-1.amazonaws.com."""
@@ -83,6 +84,8 @@ class S3Settings:
             )
         if self.region and self._region_in_host not in (None, self.region):
             raise ValueError(f"{PREFIX}REGION and {PREFIX}ENDPOINT name different regions: correct either of them")
+        if not BUCKET.fullmatch(self.bucket):
+            raise ValueError(f"{PREFIX}BUCKET: expected 3 to 63 letters, digits, dots and hyphens, found another text")
         if self.ca_file:
             if not self._is_secure:
                 raise ValueError(

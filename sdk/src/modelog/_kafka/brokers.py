@@ -123,7 +123,9 @@ def missing_sentence(missing: Collection[str], there: Collection[str], servers: 
 def denied(kafka: Mapping[str, Any], error: Exception) -> AccessDenied:
     """The error for a user that Kafka refuses."""
     name = kafka.get("sasl_plain_username") or ("with a token" if kafka.get("sasl_mechanism") else "without a login")
-    found = f"{type(error).__name__} ({error})" if str(error) else type(error).__name__
+    found = str(error) or type(error).__name__
+    if isinstance(error, errors.UnsupportedSaslMechanismError):
+        found = f"that it does not offer {kafka.get('sasl_mechanism')}"
     if isinstance(error, (errors.TopicAuthorizationFailedError, errors.GroupAuthorizationFailedError)):
         advice = "ask an administrator to allow the topic and the group (`python -m operations acls` prints the rules)"
     else:

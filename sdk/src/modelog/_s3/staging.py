@@ -1,0 +1,111 @@
+"""A folder beside the target of a download, for the time of the download; what a killed process left is removed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+
+ALIVE, OLD = "alive", "old"
+"""In the folder: a file that its process holds locked, and what was at the target while another is put there."""
+MAX_NAME_BYTES = 200
+"""Of the target's name, that the name of the folder beside it repeats."""
+MAX_ATTEMPTS = 100
+
+
+@contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """A new folder beside the target, in which only this process writes. At the end it is removed with what it holds.
+
+    What killed downloads into the same target left is removed before. If the block fails, the folders above the target
+    that were made for it are removed, too.
+    """
+    parents = [folder for folder in target.parents if not folder.exists()]
+    try:
+        clear(target)
+        folder, lock = _made(target)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+            shutil.rmtree(folder, ignore_errors=True)  # Windows removes no open file
+    except BaseException:
+        for parent in parents:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def clear(target: Path) -> None:
+    """Remove what killed downloads left; what was taken from the target and not replaced is put back."""
+    with suppress(FileNotFoundError):
+        for folder in list(target.parent.iterdir()):
+            if re.fullmatch(re.escape(_prefix(target)) + "[a-z0-9_]{8}", folder.name) and not folder.is_symlink():
+                _clear(folder, target)
+
+
+def _clear(folder: Path, target: Path) -> None:
+    try:
+        lock = os.open(folder / ALIVE, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        with suppress(OSError):  # killed before it made the file: the folder is empty
+            folder.rmdir()
+        return
+    try:
+        if not _is_locked_by_us(lock):
+            return
+        if (folder / OLD).exists() and not os.path.lexists(target):
+            (folder / OLD).rename(target)
+        shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        pass  # no locks here, or another process clears the same folder
+    finally:
+        os.close(lock)
+
+
+def _made(target: Path) -> tuple[Path, int]:
+    for _ in range(MAX_ATTEMPTS):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Another process may clear the folder before it is locked: then another folder is made.
+        with suppress(FileNotFoundError):
+            folder = Path(mkdtemp(prefix=_prefix(target), dir=target.parent))
+            lock = os.open(folder / ALIVE, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                locked = _is_locked_by_us(lock)
+            except OSError:
+                locked = True  # a file system without locks
+            if locked and os.path.samestat(os.fstat(lock), (folder / ALIVE).stat()):
+                return folder, lock
+            os.close(lock)
+    raise FileNotFoundError(f"expected to make a folder beside {target}, found it removed {MAX_ATTEMPTS} times")
+
+
+def _is_locked_by_us(file: int) -> bool:
+    """Lock an open file, until it is closed or the process ends; False if another has it. Raise OSError."""
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except PermissionError:
+            return False
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _prefix(target: Path) -> str:
+    name = os.fsencode(target.name)
+    short = target.name if len(name) <= MAX_NAME_BYTES else hashlib.sha256(name).hexdigest()
+    return f".{short}.modelog-"
