@@ -6,6 +6,7 @@ import subprocess
 from stack.addresses import Addresses
 from stack.checkout import FOLDER, ROOT
 from stack.ports import kept_port
+from stack.postgres import OWNER, READER, SERVICE
 from stack.secret import kept_secret, write_privately
 from stack.terminal import StackError
 
@@ -16,15 +17,18 @@ SETTINGS = FOLDER / "compose.env"
 def up(*, servers_only: bool) -> Addresses:
     """Start the containers, wait until all are healthy, and return their addresses on this machine."""
     kafka, postgres, s3 = (kept_port(FOLDER / f"compose-{name}-port") for name in SERVERS)
-    names = ("postgres", "postgres-app", "postgres-ask", "s3")
-    owner, service, reader, secret = (kept_secret(FOLDER / f"compose-{name}-secret") for name in names)
+    # The owner's is that of the time when there was no other login.
+    owner, app, ask, secret = (
+        kept_secret(FOLDER / f"compose-{name}-secret")
+        for name in ("postgres", f"postgres-{SERVICE}", f"postgres-{READER}", "s3")
+    )
     settings = {
         "MODELOG_KAFKA_PORT": kafka,
         "MODELOG_POSTGRES_PORT": postgres,
         "MODELOG_S3_PORT": s3,
         "MODELOG_POSTGRES_OWNER_PASSWORD": owner,
-        "MODELOG_POSTGRES_PASSWORD": service,
-        "MODELOG_POSTGRES_READER_PASSWORD": reader,
+        "MODELOG_POSTGRES_PASSWORD": app,
+        "MODELOG_POSTGRES_READER_PASSWORD": ask,
         "MODELOG_S3_ACCESS_KEY": "modelog",
         "MODELOG_S3_SECRET_KEY": secret,
     }
@@ -32,9 +36,9 @@ def up(*, servers_only: bool) -> Addresses:
     compose("up", "--detach", "--wait", "--build", *(SERVERS if servers_only else []))
     return Addresses(
         kafka=f"127.0.0.1:{kafka}",
-        postgres=f"postgresql://modelog_app:{service}@127.0.0.1:{postgres}/modelog",
-        postgres_owner=f"postgresql://modelog:{owner}@127.0.0.1:{postgres}/modelog",
-        postgres_reader=f"postgresql://modelog_ask:{reader}@127.0.0.1:{postgres}/modelog",
+        postgres=f"postgresql://{SERVICE}:{app}@127.0.0.1:{postgres}/modelog",
+        postgres_owner=f"postgresql://{OWNER}:{owner}@127.0.0.1:{postgres}/modelog",
+        postgres_reader=f"postgresql://{READER}:{ask}@127.0.0.1:{postgres}/modelog",
         s3_endpoint=f"http://127.0.0.1:{s3}",
         s3_access_key="modelog",
         s3_secret_key=secret,
