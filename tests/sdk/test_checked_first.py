@@ -74,7 +74,14 @@ async def test_what_is_refused_was_not_sent(registry: Registry) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    "wrong", [{"parameters": {"p": float("nan")}}, {"tags": {"a": None}}, {"description": "x" * 2**20}, {"run": ""}]
+    "wrong",
+    [
+        {"features": "age"},
+        {"parameters": {"p": float("nan")}},
+        {"tags": {"a": None}},
+        {"description": "x" * 2**20},
+        {"run": ""},
+    ],
 )
 async def test_a_mistake_is_found_before_the_files_are_uploaded(
     registry: Registry, store: Store, tmp_path: Any, wrong: dict[str, Any]
@@ -82,7 +89,7 @@ async def test_a_mistake_is_found_before_the_files_are_uploaded(
     content = uuid.uuid4().bytes
     (tmp_path / "model.bin").write_bytes(content)
     before = list(store.client.list_objects(store.bucket, recursive=True))
-    with pytest.raises(ValueError, match=r"run|parameters.p|tags.a|bytes of JSON"):
+    with pytest.raises(ValueError, match=r"features|run|parameters.p|tags.a|bytes of JSON"):
         await registry.trained("fraud", **{"run": "r1", "files": tmp_path, **wrong})
     assert [found.object_name for found in store.client.list_objects(store.bucket, recursive=True)] == [
         found.object_name for found in before
