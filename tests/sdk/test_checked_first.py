@@ -12,7 +12,6 @@ from modelog.envelope import MAX_ATTRIBUTE_CHARS, decode, encode
 from modelog.store import Store
 
 from tests.sdk.envelopes import REQUEST, trained
-from tests.sdk.reading import requested
 
 LONGEST = "x" * MAX_ATTRIBUTE_CHARS
 WRONG = ["", LONGEST + "x", "a\nb", "a\0b", "\x7f", "\x85", "\ud800"]
@@ -94,9 +93,3 @@ async def test_a_mistake_is_found_before_the_files_are_uploaded(
     assert [found.object_name for found in store.client.list_objects(store.bucket, recursive=True)] == [
         found.object_name for found in before
     ]
-
-
-@pytest.mark.integration
-async def test_a_message_may_have_a_uuid_as_its_id(registry: Registry) -> None:
-    own = uuid.uuid4()
-    assert (await registry.publish(requested(7), id=own)).id == str(own)
