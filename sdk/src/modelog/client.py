@@ -7,10 +7,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsFloat, TypeVar, cast
 from weakref import WeakSet
-
-from pydantic import JsonValue
 
 from modelog.addresses import check_addresses
 from modelog.envelope import MAX_EVENT_BYTES, Message, decode, encode
@@ -141,8 +139,8 @@ class Registry:
         run: str,
         files: Files | None = None,
         uri: str | None = None,
-        metrics: Mapping[str, float] | None = None,
-        parameters: Mapping[str, JsonValue] | None = None,
+        metrics: Mapping[str, SupportsFloat | None] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         datasets: Sequence[Dataset] = (),
         features: Sequence[str] = (),
         code: Code | None = None,
@@ -151,7 +149,7 @@ class Registry:
         author: str | None = None,
         trained_at: datetime | None = None,
         description: str = "",
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | SupportsFloat] | None = None,
         experiment: Experiment | None = None,
         answers: uuid.UUID | str | None = None,
         follow_links: bool = False,
@@ -161,8 +159,12 @@ class Registry:
         `files` is a file, a folder or {path inside the artifact: local path}; `follow_links` also follows links out of
         the folder. `uri` is an `s3://bucket/prefix` that modelog can read instead. When it failed, or was refused for a
         reason that is gone, call it again: the same run with the same bytes is the same version, and the same bytes are
-        stored once. Each call sends a new message, because a message is answered only once. Raise what `publish` and
-        `Store.upload` raise.
+        stored once. Each call sends a new message, because a message is answered only once.
+
+        Numbers, arrays, tuples and paths of numpy, torch and others are sent as the plain values that they are, and a
+        metric that is None is left out, with a warning. Parameters come back as they were sent, but for the order of
+        names in them, or are refused here: NaN, infinities, -0.0, sets, names that are no text. All but the files is
+        checked before the files are uploaded. Raise what `publish` and `Store.upload` raise.
         """
         if (files is None) == (uri is None):
             raise ValueError("expected either files or a uri, found both or none: name the place of the run's bytes")
@@ -171,17 +173,17 @@ class Registry:
                 "model": model,
                 "run": run,
                 "artifact": Artifact() if files is not None else Artifact(uri=uri),
-                "metrics": metrics or {},
-                "parameters": parameters or {},
-                "datasets": tuple(datasets),
-                "features": tuple(features),
+                "metrics": {} if metrics is None else metrics,
+                "parameters": {} if parameters is None else parameters,
+                "datasets": datasets,
+                "features": features,
                 "code": code,
                 "framework": framework,
-                "dependencies": tuple(dependencies),
+                "dependencies": dependencies,
                 "author": author,
                 "trained_at": trained_at,
                 "description": description,
-                "tags": tags or {},
+                "tags": {} if tags is None else tags,
                 "experiment": experiment,
                 "answers": answers,
             }
