@@ -56,10 +56,10 @@ class Registry:
         store: Store | None = None,
         kafka: Mapping[str, Any] | None = None,
     ) -> None:
-        self._variables = variables() if servers is None else exported()
+        self._variables = exported() if servers else variables()
         self._kafka: dict[str, Any] = {"bootstrap_servers": "localhost:9092", "client_id": source}
         self._kafka |= kafka_arguments(self._variables)
-        self._kafka |= {} if servers is None else {"bootstrap_servers": servers}
+        self._kafka |= {"bootstrap_servers": servers} if servers else {}
         self._kafka |= kafka or {}
         self._prefix = self._variables.get("MODELOG_TOPIC_PREFIX", "") if prefix is None else prefix
         self._source = source
@@ -98,12 +98,12 @@ class Registry:
         """Publish what is under way, and end the subscriptions; a closed registry stays as it is."""
         if self._home is None:
             return
-        is_here = self._home.is_here
-        if is_here:
+        is_lost = self._home.is_lost
+        if not is_lost:
             self._home.check()
         sender, subscriptions = self._sender, list(self._subscriptions)
         self._home, self._sender, self._subscriptions = None, None, WeakSet()
-        if not is_here:
+        if is_lost:
             keep((sender, subscriptions))
             return
         for subscription in subscriptions:

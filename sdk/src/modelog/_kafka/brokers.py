@@ -20,6 +20,7 @@ from async_timeout import timeout
 from modelog.environment import origin
 from modelog.errors import AccessDenied, MissingTopic, NotConnected
 from modelog.events import BY_TYPE
+from modelog.untrusted import printable
 
 CONNECT_SECONDS = 8.0
 """For all servers together."""
@@ -162,7 +163,7 @@ def denied(kafka: Mapping[str, Any], error: Exception) -> AccessDenied:
         advice = "ask an administrator to allow the topic and the group (`python -m operations acls` prints the rules)"
     else:
         advice = "check MODELOG_KAFKA_SASL_MECHANISM, _USERNAME and _PASSWORD"
-    return AccessDenied(f"expected Kafka at {addresses(kafka)} to let in {name!r}, found {found}: {advice}")
+    return AccessDenied(printable(f"expected Kafka at {addresses(kafka)} to let in {name!r}, found {found}: {advice}"))
 
 
 def _not_connected(kafka: Mapping[str, Any], failures: list[Exception]) -> NotConnected:
@@ -170,7 +171,8 @@ def _not_connected(kafka: Mapping[str, Any], failures: list[Exception]) -> NotCo
     found, advice = "; ".join(found for found, _ in causes), " or ".join(dict.fromkeys(advice for _, advice in causes))
     servers = addresses(kafka)
     named = origin(servers)
-    return NotConnected(f"expected Kafka at {servers}, found {found}: {advice}" + (f" ({named})" if named else ""))
+    sentence = f"expected Kafka at {servers}, found {found}: {advice}" + (f" ({named})" if named else "")
+    return NotConnected(printable(sentence))
 
 
 def _cause(error: Exception) -> tuple[str, str]:
