@@ -1,5 +1,6 @@
 """The same servers and services from compose.yaml, where a Docker engine answers."""
 
+import os
 import subprocess
 
 from stack.addresses import Addresses
@@ -51,6 +52,9 @@ def down(*, erase: bool) -> None:
 
 def compose(*command: str) -> None:
     """Run Docker Compose, which prints its own progress and errors."""
-    done = subprocess.run(["docker", "compose", "--env-file", str(SETTINGS), *command], cwd=ROOT, check=False)
+    # Compose prefers the shell's variables, which may be those of other servers, to the file's.
+    lines = SETTINGS.read_text().splitlines() if SETTINGS.exists() else []
+    env = os.environ | dict(line.split("=", 1) for line in lines)
+    done = subprocess.run(["docker", "compose", "--env-file", str(SETTINGS), *command], cwd=ROOT, env=env, check=False)
     if done.returncode:
         raise StackError(f"docker compose {command[0]} failed, see above. MODELOG_STACK=native works without Docker.")

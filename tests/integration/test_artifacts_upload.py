@@ -73,7 +73,7 @@ def test_a_name_that_some_system_cannot_hold_is_refused_before_a_byte_is_sent(
     assert keys(store) == set()
 
 
-def test_names_that_some_system_takes_for_one_are_refused_before_a_byte_is_sent(
+def test_names_that_some_system_takes_for_the_same_are_refused_before_a_byte_is_sent(
     store: CountingStore, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=r"found 'vocab\.txt' and 'Vocab\.txt', which differ in case"):

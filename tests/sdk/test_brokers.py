@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import create_conn
 from aiokafka.errors import SaslAuthenticationFailed, TopicAuthorizationFailedError
-from modelog import ModelPromoted, NotConnected, NotPublished, PromotionRequested, Registry
+from aiokafka.protocol.metadata import MetadataRequest
+from modelog import ModelPromoted, NotConnected, NotPublished, PromotionRequested, Registry, SyncRegistry
 from modelog._kafka.brokers import denied, missing_sentence
 from modelog.errors import MissingTopic
 
@@ -136,6 +139,39 @@ def test_the_prefixes_that_are_there_are_named() -> None:
     assert "there are topics of that type with the prefix '', 'staging.'; check" in missing_sentence(
         ["test.model.promoted"], there, "kafka:9092"
     )
+
+
+@pytest.fixture
+def misnamed(tmp_path: Path) -> Iterator[str]:
+    """The address of a broker that gives clients another address, at which nothing listens."""
+    kafka: Any = pytest.importorskip("stack.kafka", reason="needs the stack", exc_type=ImportError)
+
+    async def brokers(host: str, port: int) -> list[Any]:
+        connection = await create_conn(host, port)
+        found: list[Any] = (await connection.send(MetadataRequest([]))).brokers
+        await connection.close()
+        return found
+
+    class Misnamed(kafka.Kafka):  # type: ignore[misc]
+        def settings(self, controller: str) -> dict[str, object]:
+            return {**super().settings(controller), "advertised.listeners": "PLAINTEXT://127.0.0.1:1"}
+
+        def ask(self) -> None:
+            assert asyncio.run(brokers("127.0.0.1", self.port))
+
+    broker = Misnamed(tmp_path, erase=True)
+    broker.start()
+    yield broker.address
+    broker.kill()
+
+
+@pytest.mark.integration
+def test_brokers_that_name_another_address_are_named(misnamed: str) -> None:
+    with SyncRegistry(misnamed) as registry, pytest.raises(NotConnected) as failure:
+        registry.serving("fraud")
+    assert f"expected the brokers 127.0.0.1:1, which Kafka at {misnamed} names" in str(failure.value)
+    assert "found that the connection is refused" in str(failure.value)
+    assert "correct `advertised.listeners`" in str(failure.value)
 
 
 @pytest.mark.integration

@@ -51,6 +51,7 @@ async def partitions_of(kafka: Mapping[str, Any], topics: Collection[str]) -> di
     """How many partitions each topic has; raise NotConnected, MissingTopic or AccessDenied with the cause."""
     connection = await _connected(kafka)
     try:
+        await _reach_brokers(kafka, connection)
         return await _look(connection, topics, addresses(kafka))
     except DENIED as error:
         raise denied(kafka, error) from error
@@ -62,23 +63,54 @@ async def partitions_of(kafka: Mapping[str, Any], topics: Collection[str]) -> di
 
 def addresses(kafka: Mapping[str, Any]) -> str:
     """The servers as text."""
-    servers = kafka["bootstrap_servers"]
+    servers = _servers(kafka)
     return servers if isinstance(servers, str) else ",".join(servers)
 
 
+def _servers(kafka: Mapping[str, Any]) -> str | list[str]:
+    servers: str | list[str] = kafka["bootstrap_servers"]
+    return servers
+
+
 async def _connected(kafka: Mapping[str, Any]) -> AIOKafkaConnection:
-    hosts = collect_hosts(kafka["bootstrap_servers"])
+    connection, failures = await _first(kafka, [(host, port) for host, port, _ in collect_hosts(_servers(kafka))])
+    if connection is None:
+        raise _not_connected(kafka, failures) from failures[0]
+    return connection
+
+
+async def _first(
+    kafka: Mapping[str, Any], hosts: Collection[tuple[str, int]]
+) -> tuple[AIOKafkaConnection | None, list[Exception]]:
+    """A connection with the first of these that answers, and what was wrong with those before it."""
     login = {name: kafka[name] for name in LOGIN if name in kafka}
     failures: list[Exception] = []
-    for host, port, _ in hosts:
+    for host, port in hosts:
         try:
             async with timeout(CONNECT_SECONDS / len(hosts)):
-                return await create_conn(host, port, **login)
+                return await create_conn(host, port, **login), failures
         except DENIED as error:
             raise denied(kafka, error) from error
         except (OSError, asyncio.TimeoutError, errors.KafkaError) as error:
             failures.append(error)
-    raise _not_connected(kafka, failures) from failures[0]
+    return None, failures
+
+
+async def _reach_brokers(kafka: Mapping[str, Any], connection: AIOKafkaConnection) -> None:
+    """Raise NotConnected if none of the addresses that the brokers give for themselves can be reached from here."""
+    async with timeout(CONNECT_SECONDS):
+        answer = await connection.send(MetadataRequest([], allow_auto_topic_creation=False))
+    brokers = [(host, port) for _, host, port, *_ in answer.brokers]
+    if not brokers or (connection.host, connection.port) in brokers:
+        return
+    reached, failures = await _first(kafka, brokers)
+    if reached is None:
+        named = ", ".join(f"{host}:{port}" for host, port in brokers)
+        raise NotConnected(
+            f"expected the brokers {named}, which Kafka at {addresses(kafka)} names, found {_cause(failures[0])[0]}: "
+            "correct `advertised.listeners` of the brokers, or the network"
+        ) from failures[0]
+    await asyncio.wait([reached.close()], timeout=CLOSE_SECONDS)
 
 
 async def _look(connection: AIOKafkaConnection, topics: Collection[str], servers: str) -> dict[str, int]:

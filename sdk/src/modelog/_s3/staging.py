@@ -75,15 +75,29 @@ def _made(target: Path) -> tuple[Path, int]:
         # Another process may clear the folder before it is locked: then another folder is made.
         with suppress(FileNotFoundError):
             folder = Path(mkdtemp(prefix=_prefix(target), dir=target.parent))
-            lock = os.open(folder / ALIVE, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                locked = _is_locked_by_us(lock)
-            except OSError:
-                locked = True  # a file system without locks
-            if locked and os.path.samestat(os.fstat(lock), (folder / ALIVE).stat()):
+            if (lock := _locked_inside(folder)) is not None:
                 return folder, lock
-            os.close(lock)
     raise FileNotFoundError(f"expected to make a folder beside {target}, found it removed {MAX_ATTEMPTS} times")
+
+
+def _locked_inside(folder: Path) -> int | None:
+    """The open file that says that this process uses the folder; None if another has cleared the folder."""
+    try:
+        lock = os.open(folder / ALIVE, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileNotFoundError:
+        return None
+    except BaseException:
+        folder.rmdir()
+        raise
+    try:
+        locked = _is_locked_by_us(lock)
+    except OSError:
+        locked = True  # a file system without locks
+    with suppress(FileNotFoundError):
+        if locked and os.path.samestat(os.fstat(lock), (folder / ALIVE).stat()):
+            return lock
+    os.close(lock)
+    return None
 
 
 def _is_locked_by_us(file: int) -> bool:
