@@ -16,6 +16,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from modelog import ModelPromoted, NotConnected, NotPublished, PromotionRequested, Registry, SyncRegistry
 from modelog._kafka.brokers import denied, missing_sentence
 from modelog.errors import MissingTopic
+from modelog.store import Store
 
 from tests.sdk.reading import LIMIT_SECONDS, requested, take
 
@@ -132,6 +133,13 @@ async def test_a_missing_topic_is_said_with_its_prefix_and_is_not_made(
         assert not [topic for topic in await admin.list_topics() if topic.startswith("missing.")]
     finally:
         await admin.close()
+
+
+async def test_a_run_whose_topic_is_out_of_reach_is_not_uploaded() -> None:
+    store = Store("http://127.0.0.1:1", "key", "secret", "bucket")  # it would be Unavailable
+    async with Registry("127.0.0.1:1", store=store) as registry:
+        with pytest.raises(NotPublished):
+            await registry.trained("fraud", run="r1", files=Path(__file__))
 
 
 def test_the_prefixes_that_are_there_are_named() -> None:

@@ -20,7 +20,7 @@ from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTra
 from modelog.groups import check_group
 from modelog.home import Home, closed, keep, refuse_pickle
 from modelog.kafka_settings import kafka_arguments
-from modelog.values import Artifact, Code, Dataset, Experiment, Framework
+from modelog.values import Artifact, Code, Dataset, Experiment, Framework, model_name
 
 if TYPE_CHECKING:
     from modelog._kafka.reader import Since
@@ -126,12 +126,11 @@ class Registry:
                 f"expected a report or a request, found the fact {event.type}: only modelog publishes facts, "
                 "publish a request such as promotion.requested"
             )
-        if self._sender is None:
-            raise closed()
+        sender = self._sending()
         check_addresses(event)
         key, value, headers = encode(event, source=self._source, id=id, actor=actor or self._actor)
         message = decode(key, value, headers, strict=True)  # first: an error after the sending would be misleading
-        await self._sender.send(self._prefix + event.type, key, value, headers)
+        await sender.send(self._prefix + event.type, key, value, headers)
         return cast("Message[E]", message)
 
     async def trained(
@@ -185,8 +184,9 @@ class Registry:
             }
         )
         check_addresses(event)
-        encode(event, source=self._source, actor=self._actor)  # a mistake is shown before the files are uploaded
+        encode(event, source=self._source, actor=self._actor)  # mistakes are shown before the files are uploaded
         if files is not None:
+            await self._sending().check(self._prefix + event.type)
             event = event.model_copy(update={"artifact": await asyncio.to_thread(self._upload, files)})
         return await self.publish(event)
 
@@ -205,8 +205,8 @@ class Registry:
         in the subscription's `skipped` and passed over.
 
         A fact that is older than another of its model and type, which this subscription has given out, is passed over;
-        the same fact may come again. A restored log begins another epoch. What
-        follows an open transaction in its partition comes when the transaction ends, and what it took back never comes.
+        the same fact may come again. A restored log begins another epoch. What follows an open transaction in its
+        partition comes when the transaction ends, and what it took back never comes.
 
         Raise ValueError without a type, for a group with an end, and for a group of the name of a service of modelog.
         The loop raises NotConnected, MissingTopic or AccessDenied within seconds when it cannot begin, and MissingTopic
@@ -220,12 +220,15 @@ class Registry:
     async def serving(self, model: str, stage: str = "production") -> Message[ModelPromoted] | None:
         """The promotion of the version that serves this stage, or None if none does, as the topic says now.
 
-        It reads the promotions that are in the partition of the model, from the first. Raise NotConnected, MissingTopic
-        or AccessDenied when they cannot be read.
+        It reads the promotions that are in the partition of the model, from the first, some 25,000 a second.
+        Raise ValueError for what is no name of a model; NotConnected, MissingTopic or AccessDenied when they cannot be
+        read.
         """
         from modelog._kafka.order import serving
 
-        promotions = self._subscription([ModelPromoted], group=None, since="earliest", until="now", key=model.encode())
+        promotions = self._subscription(
+            [ModelPromoted], group=None, since="earliest", until="now", key=model_name(model).encode()
+        )
         return await serving(promotions, stage)
 
     def _subscription(
@@ -263,6 +266,11 @@ class Registry:
 
         self._store = self._store or Store.from_env(self._variables)
         return self._store
+
+    def _sending(self) -> Sender:
+        if self._sender is None:
+            raise closed()
+        return self._sender
 
     def _opened(self) -> Home:
         if self._home is None:
