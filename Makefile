@@ -1,6 +1,6 @@
 # modelog: what this checkout can do. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk test-upgrade mutants check format bench bench-quick soak rebuild parked lock generate clean
+.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk test-upgrade test-minio mutants check format bench bench-quick soak rebuild parked lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -13,7 +13,7 @@ help: ## list the targets
 demo: $(READY) ## start everything, train a toy model and print every event as it passes
 	@$(PYTHON) -m examples.demo $(ARGS)
 
-up: $(READY) ## start Kafka, Postgres, S3 and every service; returns when all are ready
+up: $(READY) ## start Kafka, Postgres, S3 and every service, or what has ended of them; returns when all are ready
 	@$(PYTHON) -m stack up $(ARGS)
 
 down: $(READY) ## end what `make up` started; the data stays
@@ -22,20 +22,26 @@ down: $(READY) ## end what `make up` started; the data stays
 # Two workers on the servers of a single stack; a module stays in its worker. The longest groups come first.
 WORKERS := -n 2 --dist loadscope --no-loadscope-reorder
 
+QUICK := -m "not long and not minio"
+
 test: $(READY) ## run every test but the long ones: unit, sdk, integration, e2e
-	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests $(ARGS)
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 $(QUICK) tests $(ARGS)
 
 test-long: $(READY) ## run the long tests: storms, thousands of random cases, upgrades (up to 40 minutes)
 	@$(PYTHON) -m pytest -q --durations=10 -m long tests $(ARGS)
 
 test-unit: $(READY) ## run the tests that need nothing running
-	@$(PYTHON) -m pytest -q --durations=10 -m "not long" tests/unit $(ARGS)
+	@$(PYTHON) -m pytest -q --durations=10 $(QUICK) tests/unit $(ARGS)
 
 test-integration: $(READY) ## run the tests on real servers, the SDK's among them
-	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/integration tests/sdk $(ARGS)
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 $(QUICK) tests/integration tests/sdk $(ARGS)
 
 test-e2e: $(READY) ## run the tests on real servers and real services
-	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 -m "not long" tests/e2e $(ARGS)
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 $(QUICK) tests/e2e $(ARGS)
+
+test-minio: $(READY) ## run the tests of S3 in another region, with temporary keys and TLS (builds MinIO with Go, once)
+	@$(PYTHON) -m stack minio
+	@$(PYTHON) -m pytest -q -m minio tests $(ARGS)
 
 mutants: $(READY) ## change the pure modules in 1,900 places and print each change that no unit test notices
 	@$(PYTHON) -m tests.mutants $(ARGS)

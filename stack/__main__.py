@@ -1,9 +1,11 @@
-"""`python -m stack up` and `down`."""
+"""`python -m stack up`, `down` and `minio`."""
 
 import argparse
 import sys
 
+from stack.checkout import FOLDER
 from stack.daemon import run_daemon
+from stack.minio import build
 from stack.terminal import StackError, print_line
 from stack.up import down, up
 
@@ -14,6 +16,7 @@ def main() -> int:
     start = commands.add_parser("up", help="start everything, return when it is ready, and print the addresses")
     stop = commands.add_parser("down", help="end what `up` started; the data stays")
     stop.add_argument("--erase", action="store_true", help="delete the data too")
+    commands.add_parser("minio", help="build MinIO's server into the cache, for `make test-minio`")
     daemon = commands.add_parser("daemon", help="the process that `up` leaves in the background")
     for command in (start, daemon):
         command.add_argument("--servers-only", action="store_true", help="Kafka, Postgres and S3, without the services")
@@ -26,8 +29,13 @@ def main() -> int:
                 run_daemon(servers_only=arguments.servers_only)
             case "down":
                 down(erase=arguments.erase)
+            case "minio":
+                build()
     except StackError as error:
         print_line(str(error))
+        return 1
+    except OSError as error:  # a full disk, or a folder of another user
+        print_line(f"{error}. Data and logs are in {FOLDER}.")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,5 +1,6 @@
 """A certificate for servers of this machine, and the authority that signed it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,21 +17,21 @@ class Certificates:
     """The server's key, as PKCS 8, and its chain, in one file; readable by its owner only."""
 
 
-def kept_certificates(folder: Path) -> Certificates:
-    """The certificates in this folder, made when there are none yet, for a server that listens on 127.0.0.1."""
+def kept_certificates(folder: Path, names: Sequence[str] = NAMES) -> Certificates:
+    """The certificates in this folder, made when there are none yet, for a server with these names."""
     found = Certificates(folder / "ca.pem", folder / "server.pem")
     if not found.authority.exists():
         folder.mkdir(exist_ok=True)
-        _make(found)
+        _make(found, names)
     return found
 
 
-def _make(files: Certificates) -> None:
+def _make(files: Certificates, names: Sequence[str]) -> None:
     import trustme
     from cryptography.hazmat.primitives import serialization
 
     authority = trustme.CA()
-    issued = authority.issue_cert(*NAMES)
+    issued = authority.issue_cert(*names)
     key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -1,34 +1,22 @@
 """Kafka's jars: fetched once by Maven coordinates, kept in the user's cache, and checked at each use."""
 
-import fcntl
 import hashlib
-import os
 import shutil
-import stat
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
+from stack.cache import cache_directory, close_to_others, one_process_at_a_time
 from stack.terminal import StackError, print_line
 
 VERSION = "4.3.1"  # 4.4.0 is listed, but incomplete
 COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"  # without slf4j it logs nothing
 DIGEST = "929899bc0205a413e019af82b4ea9cd72ca842beec55d2912c6e09780eb2d3d6"
-ROOT_USER = 0
-OTHERS_WRITE = 0o022
-
-
-def cache_directory() -> Path:
-    """MODELOG_CACHE, else the user's cache."""
-    if chosen := os.environ.get("MODELOG_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "modelog")
 
 
 def kafka_jars() -> list[Path]:
     """Kafka's jars, with the bytes that are expected; fetched now if this machine does not have them so."""
-    folder = cache_directory().resolve() / f"kafka-{VERSION}-{DIGEST[:8]}"
+    folder = cache_directory() / f"kafka-{VERSION}-{DIGEST[:8]}"
     if jars := verified(folder):
         return jars
     try:
@@ -51,18 +39,6 @@ def verified(folder: Path) -> list[Path]:
     for path in (folder.parent, folder, *jars):
         close_to_others(path)
     return jars if digest(jars) == DIGEST else []
-
-
-def close_to_others(path: Path) -> None:
-    """Let nobody else write here; raise StackError where another user owns it."""
-    found = path.lstat()
-    if found.st_uid not in {os.geteuid(), ROOT_USER} or stat.S_ISLNK(found.st_mode):
-        raise StackError(f"{path} belongs to another user, or is a link: delete it, or set MODELOG_CACHE.")
-    if found.st_mode & OTHERS_WRITE:
-        try:
-            path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS_WRITE)
-        except OSError as reason:
-            raise StackError(f"Other users can write to {path} ({reason}): set MODELOG_CACHE.") from reason
 
 
 def fetch(folder: Path) -> None:
@@ -110,11 +86,3 @@ def digest(jars: Iterable[Path]) -> str:
 def short(reason: Exception) -> str:
     """The reason in a single line of at most 200 characters."""
     return " ".join(f"{type(reason).__name__}: {reason}".split())[:200]
-
-
-@contextmanager
-def one_process_at_a_time(file: Path) -> Iterator[None]:
-    """Lock this file for the time of the block, after any other process that has locked it."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

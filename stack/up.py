@@ -10,6 +10,7 @@ import psutil
 
 from stack import compose
 from stack.addresses import Addresses
+from stack.cache import one_process_at_a_time
 from stack.checkout import (
     CLIENTS_ENV,
     DATA,
@@ -29,7 +30,6 @@ from stack.checkout import (
     write_record,
 )
 from stack.daemon import STOP_SECONDS
-from stack.jars import one_process_at_a_time
 from stack.probes import services_are_ready
 from stack.selection import Source, check_given, select
 from stack.servers import erase as erase_data

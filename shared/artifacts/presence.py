@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Self
 from weakref import WeakValueDictionary
 
@@ -19,7 +19,7 @@ from shared.domain.sentences import shown
 from shared.runtime.runtime import Resource, Runtime
 
 MAX_LOOKED_AT = 1_000
-"""The most blobs of a version that are looked at, evenly from the first path to the last: half a second of requests."""
+"""The most blobs of a version that are looked at, evenly from the first path to the last: a second of requests."""
 
 
 class Presence(Resource):
@@ -59,16 +59,23 @@ class Presence(Resource):
         listed, problem = await self._listed(digest, files)
         problems = [problem] if problem else []
         blobs = list({(file.sha256, file.size): file for file in listed}.values())
-        outcomes = await self.artifacts.each(
-            self._blob_problem, _evenly(blobs, MAX_LOOKED_AT), bool, MAX_FAULTS - len(problems), LOOKS_AT_ONCE
-        )
+        chosen = _evenly(blobs, MAX_LOOKED_AT)
+        most = MAX_FAULTS - len(problems)
+        outcomes = await self.artifacts.each(self._blob_problem, chosen, bool, most, LOOKS_AT_ONCE)
         problems += filter(None, outcomes)
         seen = BytesSeen(digest, tuple(problems), len(outcomes), len(blobs))
         if problems:
             await self._raise_if_store_fails()
         else:
-            self.artifacts.seen.add(("version", digest), seen)
+            self._remember(seen, chosen)
         return seen
+
+    def _remember(self, seen: BytesSeen, blobs: Sequence[File]) -> None:
+        """For a minute since the first of its objects was looked at, perhaps for another version."""
+        memory = self.artifacts.seen
+        times = [memory.answered_at(*_questions(file)) for file in blobs]
+        at = min(memory.answered_at(manifest_question(seen.manifest)), *times)
+        memory.add(("version", seen.manifest), seen, at)
 
     async def _raise_if_store_fails(self) -> None:
         """A bucket that is not there, or that refuses our key, answers a HEAD like an object that is not there."""
@@ -103,8 +110,8 @@ class Presence(Resource):
             return BytesProblem("digest differs", str(error))
 
     async def _blob_problem(self, file: File) -> BytesProblem | None:
-        seen, question = self.artifacts.seen, ("size", file.sha256, file.size)
-        if blob_question(file) in seen or question in seen:
+        seen, (bytes_read, size_asked) = self.artifacts.seen, _questions(file)
+        if bytes_read in seen or size_asked in seen:
             return None
         etag = await self.artifacts.look(self._asked, file)
         if isinstance(etag, BytesProblem):
@@ -115,7 +122,7 @@ class Presence(Resource):
             if problem:
                 return problem
         self.artifacts.etags.add(blob_question(file), etag)
-        seen.add(question)
+        seen.add(size_asked)
         return None
 
     def _asked(self, file: File) -> str | BytesProblem:
@@ -149,6 +156,11 @@ class Presence(Resource):
             return None
         sentence = f"expected {shown(file.path)} with sha256 {file.sha256} at {key}, found other bytes in its place"
         return BytesProblem("digest differs", f"{sentence}: upload the bytes again")
+
+
+def _questions(file: File) -> tuple[Hashable, Hashable]:
+    """Whether the blob was read, and whether it has its size."""
+    return blob_question(file), ("size", file.sha256, file.size)
 
 
 def _missing(file: File) -> BytesProblem:

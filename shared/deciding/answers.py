@@ -71,7 +71,7 @@ def _look(decider: Decider[S, Any], state: S, caused: CausedCommand[Any]) -> Loo
 def _entries(decider: Decider[Any, Any], model: str, facts: Sequence[Fact], cause: Cause) -> list[Entry]:
     meta = _meta(decider.source, cause)
     ids = (derive_id(cause.id, f"{decider.name}/{model}/{step}") for step in range(len(facts)))
-    return [Entry(fact.type, id, _data(fact), meta) for id, fact in zip(ids, facts, strict=True)]
+    return [Entry(fact.type, id, as_stored(fact), meta) for id, fact in zip(ids, facts, strict=True)]
 
 
 def _conflicted(model: str, cause: Cause) -> Fact:
@@ -103,7 +103,7 @@ def _meta(source: str, cause: Cause) -> str:
     return orjson.dumps(meta).decode()
 
 
-def _data(fact: Fact) -> str:
+def as_stored(fact: Fact) -> str:
     """The fact as JSON; raise Unreadable if the topic could not hold it as Postgres will print it."""
     data = fact.model_dump_json()
     if len(data) > SURELY_FITS_CHARS and (printed := _max_printed_bytes(data)) > MAX_FACT_BYTES:

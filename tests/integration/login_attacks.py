@@ -75,6 +75,7 @@ ROWS = {
     "empty what was parked": "truncate log.parked",
     "delete what was sent again": "delete from log.parked_sent",
     "delete a schedule": "delete from log.schedule",
+    "rename a schedule": "update log.schedule set name = 'x'",
     "delete snapshots": "delete from log.state_snapshot",
     "read the migrations": "select * from modelog.migration",
     "change the migrations": "update modelog.migration set sha256 = 'x'",

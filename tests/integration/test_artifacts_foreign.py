@@ -102,7 +102,7 @@ async def test_a_foreign_path_that_is_unsafe_is_refused(store: CountingStore, fo
     assert (await refusal(store, uri=f"s3://{foreign.bucket}/run")).reasons == ("unsafe path",)
 
 
-async def test_foreign_paths_that_some_system_takes_for_one_are_refused(
+async def test_foreign_paths_that_some_system_takes_for_the_same_are_refused(
     store: CountingStore, foreign: CountingStore
 ) -> None:
     put(foreign, "run/Vocab.txt", b"1")

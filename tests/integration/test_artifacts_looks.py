@@ -115,6 +115,34 @@ async def test_what_was_found_is_not_looked_at_again_within_a_minute(
     assert proxy.counted == {"GET": 2, "HEAD": 2}
 
 
+async def test_a_version_is_known_no_longer_than_the_first_of_its_blobs(
+    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy
+) -> None:
+    old, new = await several(store, 2)
+    await Presence(artifacts).look(await listed(store, old))
+    for question, (at, answer) in artifacts.seen._seen.items():
+        artifacts.seen._seen[question] = at - 40, answer
+    digest = await listed(store, old, new)
+    seen = await Presence(artifacts).look(digest)
+    assert Presence(artifacts).known(digest) == seen
+    for question, (at, answer) in artifacts.seen._seen.items():
+        artifacts.seen._seen[question] = at - 30, answer
+    proxy.requests.clear()
+    assert Presence(artifacts).known(digest) is None
+    await Presence(artifacts).look(digest)
+    assert proxy.counted == {"GET": 1, "HEAD": 1}, "the other blob was looked at within the minute"
+
+
+async def test_a_version_that_several_ask_for_is_looked_at_once(
+    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy
+) -> None:
+    digest = await listed(store, *await several(store, 2))
+    presence = Presence(artifacts)
+    seen = await asyncio.gather(*(presence.look(digest) for _ in range(5)))
+    assert len(set(seen)) == 1
+    assert proxy.counted == {"GET": 1, "HEAD": 2}
+
+
 def test_a_minute_is_a_minute() -> None:
     assert store.SEEN_SECONDS == 60
 

@@ -33,7 +33,7 @@ def test_a_version_that_was_registered_with_such_names_is_still_downloaded(
     assert below(tmp_path / "served") == {path: b"1", path.upper(): b"2"}
 
 
-def test_names_that_this_system_takes_for_one_are_refused(
+def test_names_that_this_system_takes_for_the_same_are_refused(
     store: CountingStore, version: Version, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = NewFolder.create
@@ -119,7 +119,7 @@ def test_the_working_folder_a_file_and_a_mounted_file_system_are_not_replaced(
             store.download(digest, Path(into))
     with refused("found a file: name another folder"):
         store.download(digest, written(tmp_path, file=b"") / "file")
-    with refused("found that a file system is mounted at /proc: name one inside of it"):
+    with refused("found that a file system is mounted at /proc: name a folder inside of it"):
         store.download(digest, Path("/proc"))
     assert below(tmp_path) == {"file": b""}
 

@@ -14,6 +14,7 @@ import pytest
 
 from shared.runtime.health import Health
 from shared.runtime.settings import Settings
+from stack import compose
 
 yaml = pytest.importorskip("yaml", reason="the parser comes with the tools for mutants, and not on every Python")
 ROOT = Path(__file__).parents[2]
@@ -131,3 +132,26 @@ def test_what_the_dockerfile_copies_is_sent_to_its_build() -> None:
     sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert {"shared", "services", "operations", "sdk"} <= copied
     assert copied == sent
+
+
+@pytest.fixture
+def docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A program of this name that writes its environment; returns the file."""
+    program, written = tmp_path / "docker", tmp_path / "environment"
+    program.write_text(f"#!/bin/sh\nenv > {written}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(compose, "FOLDER", tmp_path)
+    monkeypatch.setattr(compose, "SETTINGS", tmp_path / "compose.env")
+    return written
+
+
+def test_make_up_sets_every_variable_that_compose_requires_whatever_the_shell_has(
+    docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELOG_POSTGRES_PASSWORD", "of other servers")
+    addresses = compose.up(servers_only=True)
+    env = dict(line.split("=", 1) for line in docker.read_text().splitlines() if "=" in line)
+    assert {name for text in texts(COMPOSE) for name in re.findall(r"\$\{(\w+):\?", text)} <= env.keys()
+    assert f"modelog_app:{env['MODELOG_POSTGRES_PASSWORD']}@" in addresses.postgres
+    assert f"modelog:{env['MODELOG_POSTGRES_OWNER_PASSWORD']}@" in addresses.postgres_owner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from services.promotion.decision import Promote, promotion
 from shared.deciding.answers import decide_all
 from shared.deciding.service import Service
 from shared.deciding.slices import Slices
-from shared.domain.command import Cause, CausedCommand
+from shared.domain.command import Cause, CausedCommand, Undecided
 from shared.domain.looking import BytesProblem, BytesSeen, LookFirst
 from shared.runtime.runtime import Context
 from tests.examples import NOON, digest, registered, retired, validated
@@ -81,3 +82,19 @@ def test_what_was_seen_lately_needs_no_look() -> None:
         "promotion.refused",
         LookFirst(digest(4)),
     ]
+
+
+async def test_commands_of_a_schedule_are_decided_when_their_bytes_were_looked_at() -> None:
+    service, asked = Service("promotion", promotion), list[list[int]]()
+
+    async def look(command: Promote, look: LookFirst, _: Context) -> Promote:
+        return replace(command, seen=BytesSeen(look.manifest))
+
+    async def answer(commands: Sequence[CausedCommand[Promote]]) -> list[Undecided[Promote]]:
+        asked.append([caused.command.version for caused in commands])
+        state = given(promotion, FACTS).state
+        return (await decide_all(promotion, state, commands, {}, Slices()))[2]
+
+    service.looks()(look)
+    await service._looking(answer, Context(NOON, DEFAULT, {}))([requested(9), requested(1), requested(2)])
+    assert asked == [[9, 1, 2], [1, 2]]

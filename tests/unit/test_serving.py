@@ -12,7 +12,7 @@ from modelog import Message, ModelPromoted
 from modelog._kafka.order import serving
 
 from shared.domain.stages import after_promotion
-from tests.sdk.test_serving import promoted
+from tests.sdk.promotions import promoted
 
 
 async def each(messages: list[Message[ModelPromoted]]) -> AsyncIterator[Message[ModelPromoted]]:

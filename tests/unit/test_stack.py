@@ -6,11 +6,13 @@ import psutil
 import pytest
 
 from stack import Addresses, StackError, account
-from stack.checkout import Record
-from stack.jars import cache_directory, digest
+from stack.cache import cache_directory
+from stack.checkout import Record, read_record
+from stack.jars import digest
 from stack.ports import LOWEST, free_port, is_free, kept_port
 from stack.secret import kept_secret, write_privately
-from stack.selection import select
+from stack.selection import check_given, hosts, select, wants_secured_kafka
+from stack.supervisor.identity import Identity, wait_for_earlier
 from stack.up import card
 
 GIVEN = {
@@ -140,3 +142,63 @@ def test_a_folder_of_another_user_is_not_used(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(StackError, match="belongs to another user"):
         account.reachable_home(tmp_path / "postgres")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("kafka-1:9092,kafka-2:9093", [("kafka-1", 9092), ("kafka-2", 9093)]),
+        ("kafka", [("kafka", 9092)]),
+        ("postgresql://ada:p%40ss@postgres/modelog?sslmode=verify-full", [("postgres", 5432)]),
+        ("https://s3.example.com", [("s3.example.com", 443)]),
+        ("http://[::1]:9000/", [("::1", 9000)]),
+    ],
+)
+def test_the_hosts_of_an_address(address: str, expected: list[tuple[str, int]]) -> None:
+    assert hosts(address) == expected
+
+
+def test_addresses_that_do_not_answer_are_named_with_what_to_do() -> None:
+    stale = {name: value.replace("//s3:8080", "//127.0.0.1:1") for name, value in GIVEN.items()}
+    stale |= {"MODELOG_KAFKA_SERVERS": "127.0.0.1:1", "MODELOG_POSTGRES_URL": "postgresql://a:hush@127.0.0.1:1/m"}
+    with pytest.raises(StackError, match=r"unset MODELOG_KAFKA_SERVERS MODELOG_POSTGRES_URL MODELOG_S3_ENDPOINT$"):
+        check_given(stale)
+
+
+def test_a_secured_kafka_is_asked_for_or_was_made_before(tmp_path: Path) -> None:
+    native = {"MODELOG_STACK": "native"}
+    assert not wants_secured_kafka(native, tmp_path)
+    assert wants_secured_kafka(native | {"MODELOG_STACK_KAFKA": "secured"}, tmp_path)
+    (tmp_path / "kafka").mkdir()
+    (tmp_path / "kafka" / "secured").touch()
+    assert wants_secured_kafka(native, tmp_path)
+    assert not wants_secured_kafka(native | {"MODELOG_STACK_KAFKA": "open"}, tmp_path)
+
+
+def test_a_secured_kafka_is_not_made_at_given_addresses(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="on this machine alone"):
+        wants_secured_kafka(GIVEN | {"MODELOG_STACK_KAFKA": "secured"}, tmp_path)
+
+
+def test_an_unknown_kind_of_kafka_is_answered_with_the_known_kinds(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="open or secured"):
+        wants_secured_kafka({"MODELOG_STACK_KAFKA": "safe"}, tmp_path)
+
+
+def test_a_process_of_an_earlier_start_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "process"
+    Identity.of(os.getpid()).write(file)
+    with pytest.raises(StackError, match=f"still runs as process {os.getpid()}"):
+        wait_for_earlier("Kafka", file, seconds=0.01)
+    Identity(os.getpid(), started=1.0).write(file)
+    wait_for_earlier("Kafka", file, seconds=0.01)
+
+
+@pytest.mark.parametrize("half", ["", "{", "[]", '{"pid": 1}'])
+def test_half_a_file_of_a_full_disk_stops_nothing(half: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.write_text(half)
+    monkeypatch.setattr("stack.checkout.RECORD", file)
+    wait_for_earlier("Kafka", file, seconds=0.01)
+    assert read_record() is None
+    assert is_free(kept_port(file))

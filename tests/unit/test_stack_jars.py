@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stack import StackError, jars
+from stack import cache as cache_module
 from stack.kafka import Kafka
 
 
@@ -68,7 +69,7 @@ def test_a_jar_behind_a_link_is_refused(cache: Path, tmp_path: Path) -> None:
 
 
 def test_jars_of_another_user_are_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jars, "ROOT_USER", 12345)
+    monkeypatch.setattr(cache_module, "ROOT_USER", 12345)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(StackError, match="belongs to another user"):
         jars.kafka_jars()

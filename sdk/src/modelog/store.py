@@ -36,7 +36,7 @@ from modelog._s3.errors import (
     is_lasting,
 )
 from modelog._s3.uploading import upload
-from modelog.manifest import Manifest, manifest_key
+from modelog.manifest import MAX_MANIFEST_BYTES, Manifest, manifest_key
 from modelog.paths import registered_path_problems
 from modelog.s3_settings import DEFAULT_BUCKET, Addressing, S3Settings
 from modelog.untrusted import problems
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHUNK_BYTES", "MAX_CONNECTIONS", "Absent", "Damaged", "Denied", "Store", "Unavailable"]
 
-MAX_MANIFEST_BYTES = 16 * CHUNK_BYTES
+MAX_READ_BYTES = 16 * CHUNK_BYTES
+"""The most bytes of a manifest that is read; that of a new version has at most 1 MiB."""
 MAX_CONNECTIONS = 32
 """Connections to the store that stay open for the next request."""
 
@@ -93,23 +94,30 @@ class Store:
         """The address of a manifest, `s3://bucket/manifests/sha256/<hex>`."""
         return f"s3://{self.bucket}/{manifest_key(manifest)}"
 
-    def upload(self, paths: Path | str | Mapping[str, Path | str], *, follow_links: bool = False) -> Artifact:
+    def upload(
+        self,
+        paths: Path | str | Mapping[str, Path | str],
+        *,
+        follow_links: bool = False,
+        max_listed_bytes: int = MAX_MANIFEST_BYTES,
+    ) -> Artifact:
         """Put a file, a folder or `{path inside: local path}` into the store; bytes that are there are not sent again.
 
         A link inside of a folder is followed if it leads to a file in the folder; with `follow_links` to any file or
         folder, as in the caches of Hugging Face. What a version does not keep (links, empty folders, executable bits)
         is logged in a line to the logger `modelog`.
 
-        Raise ValueError, mostly before the first byte is sent, if there is nothing to upload, a path is empty, a name
-        is not one that every system can hold and tell apart, a file is none or changes meanwhile, or the files are more
-        than a report can name (1 MiB of paths and digests) or above 1 TiB; Unavailable if the store fails.
+        Raise ValueError, mostly before the first byte is sent, if there is nothing to upload, a path is empty, some
+        system cannot hold a name or takes two for the same, a file is a pipe or changes meanwhile, the paths and
+        digests are more than a report can name (`max_listed_bytes` of JSON), or the files are above 1 TiB; Unavailable
+        if the store fails.
         """
-        return upload(self, paths, follow_links)
+        return upload(self, paths, follow_links, max_listed_bytes)
 
     def files(self, manifest: str) -> tuple[File, ...]:
         """The files of a manifest; raise Damaged if its bytes have another digest, Absent if there is none."""
         with self.reading(manifest_key(manifest)) as response:
-            content = response.read(MAX_MANIFEST_BYTES + 1, decode_content=False)
+            content = response.read(MAX_READ_BYTES + 1, decode_content=False)
         found = "sha256:" + hashlib.sha256(content).hexdigest()
         if found != manifest:
             raise Damaged(f"expected a manifest with the digest {manifest}, found {found}: register the version again")
@@ -121,7 +129,7 @@ class Store:
             raise Damaged(f"the manifest {manifest} names files that cannot be written: {'; '.join(unsafe)}")
         return files
 
-    def download(self, manifest: str, into: Path, *, max_bytes: int | None = None) -> list[Path]:
+    def download(self, manifest: str, into: Path | str, *, max_bytes: int | None = None) -> list[Path]:
         """Make `into` a folder of exactly the files of a manifest, and return their paths, in the manifest's order.
 
         The files are written to a folder beside `into`, every size and digest is checked, and then that folder takes
@@ -135,7 +143,7 @@ class Store:
         `max_bytes` (1 TiB), Damaged if a digest differs, Absent if the manifest or a blob is missing, Denied if it
         cannot be read, Unavailable if the store fails, OSError with ENOSPC if the disk has no room for the version.
         """
-        return download(self, manifest, into, max_bytes)
+        return download(self, manifest, Path(into), max_bytes)
 
     @contextmanager
     def reading(self, key: str, bucket: str | None = None) -> Iterator[BaseHTTPResponse]:

@@ -135,6 +135,8 @@ async def _look(connection: AIOKafkaConnection, topics: Collection[str], servers
 async def _described(connection: AIOKafkaConnection, topics: list[str] | None) -> list[Any]:
     async with timeout(CONNECT_SECONDS):
         answer = await connection.send(MetadataRequest(topics, allow_auto_topic_creation=False))
+    if not answer.brokers:  # aiokafka goes on after a token that was refused, as if it was accepted
+        raise errors.SaslAuthenticationFailed("no broker is shown to this client")
     described: list[Any] = answer.topics
     return described
 
@@ -161,6 +163,8 @@ def denied(kafka: Mapping[str, Any], error: Exception) -> AccessDenied:
         found = f"that it does not offer {kafka.get('sasl_mechanism')}"
     if isinstance(error, (errors.TopicAuthorizationFailedError, errors.GroupAuthorizationFailedError)):
         advice = "ask an administrator to allow the topic and the group (`python -m operations acls` prints the rules)"
+    elif kafka.get("sasl_mechanism") == "OAUTHBEARER":
+        advice = "check the token of MODELOG_KAFKA_TOKEN or _TOKEN_FILE, or the client of MODELOG_KAFKA_OAUTH_URL"
     else:
         advice = "check MODELOG_KAFKA_SASL_MECHANISM, _USERNAME and _PASSWORD"
     return AccessDenied(printable(f"expected Kafka at {addresses(kafka)} to let in {name!r}, found {found}: {advice}"))

@@ -42,7 +42,7 @@ def download(store: Store, manifest: str, into: Path, max_bytes: int | None = No
         if os.path.lexists(target):
             refuse_other_places(target, into)
             if former.is_the_version(target):
-                clear(target)
+                clear(target.parent)
                 return [into / file.path for file in files]
         with staging(target) as folder:
             refuse_full_disk(folder, files)
@@ -69,11 +69,14 @@ def refuse_above(max_bytes: int, files: Collection[File]) -> None:
 
 def refuse_other_places(target: Path, into: Path) -> None:
     """Raise ValueError if no folder can be put in the place of the target, whatever it holds."""
-    if not target.is_dir():
-        raise ValueError(f"expected a folder at {shown(into)}, found a file: name another folder, or remove the file")
+    with suppress(FileNotFoundError):  # another download replaces it
+        if not stat.S_ISDIR(target.stat().st_mode):
+            raise ValueError(
+                f"expected a folder at {shown(into)}, found a file: name another folder, or remove the file"
+            )
     if os.path.ismount(target):
         raise ValueError(
-            f"expected a folder, found that a file system is mounted at {shown(into)}: name one inside of it"
+            f"expected a folder, found that a file system is mounted at {shown(into)}: name a folder inside of it"
         )
     with suppress(FileNotFoundError):
         if Path.cwd().is_relative_to(target):

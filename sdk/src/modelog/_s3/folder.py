@@ -46,7 +46,7 @@ def contents(root: Path) -> Contents:
                     if not (OLD_STAGING.fullmatch(path) and _is_old_staging(Path(entry.path))):
                         waiting.append(path)
                 elif entry.is_file(follow_symlinks=False):
-                    found.files[path] = entry.stat(follow_symlinks=False)
+                    found.files[path] = Path(entry.path).stat(follow_symlinks=False)
                 else:
                     other = other or path
                 if len(found.files) + len(found.folders) > MAX_ENTRIES:
@@ -61,8 +61,8 @@ def folders_of(paths: Iterable[str]) -> Iterator[str]:
 
 
 def signature(found: os.stat_result) -> tuple[int, ...]:
-    """Another for a file whose bytes have changed, or that is another file."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    """Another for a file whose bytes have changed, or that is another file; the same for a file that is removed."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def opened_file(path: str | Path) -> BinaryIO:

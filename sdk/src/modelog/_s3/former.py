@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelog._s3.digests import hashed
-from modelog._s3.errors import Absent
+from modelog._s3.errors import Absent, Denied
 from modelog._s3.folder import Contents, contents, folders_of, opened_file, shown, signature
 from modelog.manifest import blob_key
 from modelog.values import File
@@ -75,7 +75,7 @@ class Former:
                 return False
         try:
             kept = sha256 in self._kept or self._store.head(blob_key(sha256))[0] == before.st_size
-        except Absent:
+        except (Absent, Denied):  # S3 denies what is not there to a key that may not list
             return False
         if kept:
             self._digests[signature(before)] = sha256

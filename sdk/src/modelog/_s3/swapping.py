@@ -39,11 +39,11 @@ def swap_in(new: Path, target: Path, check: Callable[[Path], None]) -> None:
     raise OSError(errno.EBUSY, f"expected to replace {target}, found it changed {MAX_ATTEMPTS} times: try again")
 
 
-def exchange(one: Path, other: Path) -> bool:
+def exchange(path: Path, other: Path) -> bool:
     """Exchange two names of a file system in a single step; False where the system cannot. Raise OSError."""
     if sys.platform not in ("linux", "darwin"):
         return False
-    names, libc = (os.fsencode(one), os.fsencode(other)), ctypes.CDLL(None, use_errno=True)
+    names, libc = (os.fsencode(path), os.fsencode(other)), ctypes.CDLL(None, use_errno=True)
     try:
         if sys.platform == "linux":
             failed = libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE)
@@ -52,7 +52,7 @@ def exchange(one: Path, other: Path) -> bool:
     except AttributeError:  # a C library without it
         return False
     if failed and (code := ctypes.get_errno()) not in UNKNOWN:
-        raise OSError(code, os.strerror(code), str(one), None, str(other))
+        raise OSError(code, os.strerror(code), str(path), None, str(other))
     return not failed
 
 
