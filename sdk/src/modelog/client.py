@@ -16,7 +16,7 @@ from modelog.environment import exported, variables
 from modelog.errors import MissingExtra
 from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTrained
 from modelog.groups import check_group
-from modelog.home import Home, closed, keep, refuse_pickle
+from modelog.home import Home, closed, described, keep, refuse_pickle
 from modelog.kafka_settings import kafka_arguments
 from modelog.values import Artifact, Code, Dataset, Experiment, Framework, model_name
 
@@ -70,7 +70,7 @@ class Registry:
         self._subscriptions: WeakSet[Subscription[Any]] = WeakSet()
 
     def __repr__(self) -> str:
-        return self._text(is_open=self._home is not None)
+        return described("Registry", self._kafka["bootstrap_servers"], self._prefix, is_open=self._home is not None)
 
     def __reduce__(self) -> NoReturn:
         refuse_pickle(self)
@@ -285,13 +285,6 @@ class Registry:
             raise closed()
         self._home.check_process()
         return self._home
-
-    def _text(self, *, is_open: bool, name: str = "Registry") -> str:
-        """Its repr; what `kafka` says of a password is not in it."""
-        servers = self._kafka["bootstrap_servers"]
-        prefix = f", prefix {self._prefix!r}" if self._prefix else ""
-        text = servers if isinstance(servers, str) else ",".join(servers)
-        return f"<{name} {text}{prefix}, {'open' if is_open else 'closed'}>"
 
     def _again(self) -> Registry:
         """The same, closed: for a forked process."""
