@@ -218,12 +218,12 @@ class Registry:
         when a topic is deleted; else it waits for brokers that restart. It ends when the registry is closed.
         """
         if not types:
-            raise ValueError("expected at least one type of event, found none: name one, for example ModelPromoted")
+            raise ValueError("expected at least one type of event, found none: name a type, for example ModelPromoted")
         check_group(group, until)
         return self._subscription(types, group=group, since=since, until=until)
 
     async def serving(self, model: str, stage: str = "production") -> Message[ModelPromoted] | None:
-        """The promotion of the version that serves this stage, or None if none does, as the topic says now.
+        """The promotion of the version that serves this stage, or None if none does, by the topic as it is now.
 
         It reads the promotions that are in the partition of the model, from the first, some 25,000 a second.
         Raise ValueError for what is no name of a model; NotConnected, MissingTopic or AccessDenied when they cannot be

@@ -24,7 +24,7 @@ class Home:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is the process, and not one that was forked from it."""
+        """Whether this is the process, and not a process that was forked from it."""
         return os.getpid() == self._process
 
     @property
