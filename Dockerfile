@@ -11,7 +11,8 @@ RUN python -m venv --without-pip /venv \
       --constraints requirements.lock --build-constraints requirements.lock -r pyproject.toml
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --no-create-home modelog
+RUN useradd --system --uid 10001 --no-create-home modelog \
+ && install --directory --owner modelog --mode 700 /var/spool/modelog
 COPY --from=built /venv /venv
 WORKDIR /modelog
 COPY shared shared

@@ -204,7 +204,7 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
 
 def _env(sandbox: Sandbox) -> dict[str, str]:
-    url = urlsplit(sandbox.addresses.postgres)
+    url = urlsplit(sandbox.addresses.owner)
     return {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
         "POSTGRES_DBNAME": url.path.removeprefix("/"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.log import Append, Entry
 
-KIND = "model.registered"
+KIND = "registration.refused"
 CAUSE = uuid.UUID(int=2**127)
 
 

@@ -122,7 +122,7 @@ def drift(history: History) -> None:
         model=history.model,
         version=history.some_version,
         detector="psi",
-        score=draw.choice([5e-324, 1.5e300, draw.random()]),
+        score=draw.choice([5e-324, 1.5e300, float("inf"), draw.random()]),
         threshold=0.2,
         drifted=draw.random() < 0.7,
         features=("feature_1",),

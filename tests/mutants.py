@@ -44,6 +44,7 @@ TESTS = (
     "test_envelope*",
     "test_formats*",
     "test_identity*",
+    "test_looking*",
     "test_manifest*",
     "test_paged_map*",
     "test_paths*",

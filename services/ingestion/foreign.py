@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import posixpath
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import BinaryIO, cast
 
 from modelog.manifest import blob_key, manifest_key
@@ -26,7 +27,6 @@ MAX_KEY_BYTES = 1024
 """The most bytes that S3 takes for a key."""
 OWN_FOLDERS = ("blobs", "manifests")
 """The folders of our own bucket that hold every model's bytes."""
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -122,16 +122,13 @@ class Foreign:
                 etag = response.headers.get("ETag", "").strip('"')
                 if size > limits.MAX_COPY_BYTES:
                     raise _too_large(source.uri)
-                try:
-                    for chunk in chunks(response, stopped):
-                        sha256.update(chunk)
-                        head += chunk[: HEAD_BYTES - len(head)]
-                        spool.write(chunk)
-                    spool.flush()
-                except OSError as error:
-                    if error.errno not in DISK_FULL:
-                        raise
-                    raise _no_room(source.uri, size) from error
+                if size > SPOOL_BYTES:
+                    _check_disk(source.uri, size)
+                for chunk in chunks(response, stopped):
+                    sha256.update(chunk)
+                    head += chunk[: HEAD_BYTES - len(head)]
+                    spool.write(chunk)
+                spool.flush()
             size = spool.tell()
             kept = self._store.keep(blob_key(sha256.hexdigest()), cast(BinaryIO, spool), size)
         return ReadFile(File(path=path, size=size, sha256=sha256.hexdigest()), head, kept), etag
@@ -183,9 +180,19 @@ def _too_large(uri: str) -> Refused:
     )
 
 
-def _no_room(uri: str, size: int) -> Refused:
-    return Refused(
-        "foreign prefix unreadable",
-        f"expected to copy {shown(uri)}, found no room on our disk for its {size} bytes: upload it with the SDK, or "
-        "give the service a larger folder for temporary files (TMPDIR)",
-    )
+def _check_disk(uri: str, size: int) -> None:
+    """Refuse what our disk can never hold. Raise OSError where it cannot now, to be tried again: the disk is ours."""
+    folder = gettempdir()
+    disk = shutil.disk_usage(folder)
+    if size > disk.total:
+        raise Refused(
+            "foreign prefix unreadable",
+            f"expected to copy {shown(uri)}, found a disk of {disk.total} bytes for its {size}: upload it with the "
+            "SDK, or give the service a larger folder for temporary files (TMPDIR)",
+        )
+    if size > disk.free:
+        raise OSError(
+            errno.ENOSPC,
+            f"expected {size} bytes free in {folder} to copy {shown(uri)}, found {disk.free}: free space there, or "
+            "give the service a larger folder for temporary files (TMPDIR)",
+        )

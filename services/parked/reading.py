@@ -16,7 +16,7 @@ from modelog.errors import TransientError
 from shared.bus.group_progress import GroupProgress
 from shared.bus.originals import originals
 from shared.bus.topics import PARKED, administration
-from shared.runtime.postgres import answers
+from shared.runtime.postgres import problem
 from shared.runtime.runtime import Runtime
 from shared.runtime.waiting import run_until_stopped
 
@@ -100,8 +100,8 @@ class Progress:
             self.moved_at = _now()
         polled_ms = max((consumer.last_poll_timestamp(partition) or 0 for partition in assigned), default=0)
         why = None
-        if not await answers(runtime.pool):
-            why = "Postgres does not answer"
+        if found := await problem(runtime.pool):
+            why = found
         elif assigned and polled_ms and _now().timestamp() - polled_ms / 1000 > SILENT_SECONDS:
             why = "Kafka does not answer"
         elif (_now() - self.moved_at).total_seconds() > STALLED_SECONDS:

@@ -29,6 +29,11 @@ def promote_what_is_requested(message: Message[PromotionRequested], context: Con
     return Promote(request.model, request.version, request.stage, request.by, request.reason, context.policy)
 
 
-@service.looks
+def seen_lately(command: Promote, look: LookFirst, context: Context) -> Promote | None:
+    seen = context.resource(Presence).known(look.manifest)
+    return replace(command, seen=seen) if seen else None
+
+
+@service.looks(seen_lately)
 async def look_at_its_bytes(command: Promote, look: LookFirst, context: Context) -> Promote:
     return replace(command, seen=await context.resource(Presence).look(look.manifest))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Self
+from weakref import WeakValueDictionary
 
 from modelog.manifest import blob_key, manifest
-from modelog.store import CHUNK_BYTES, Absent, Unavailable
+from modelog.store import CHUNK_BYTES, Absent, Denied, Unavailable
 from modelog.values import File
 
 from shared.artifacts.recently_seen import blob_question, manifest_question
@@ -17,7 +19,7 @@ from shared.domain.sentences import shown
 from shared.runtime.runtime import Resource, Runtime
 
 MAX_LOOKED_AT = 1_000
-"""The most blobs of a version that are looked at, evenly from the first path to the last: half a second of requests."""
+"""The most blobs of a version that are looked at, evenly from the first path to the last: a second of requests."""
 
 
 class Presence(Resource):
@@ -25,6 +27,8 @@ class Presence(Resource):
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self.artifacts = artifacts
+        self._looking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Each version is looked at by one task; the others wait, and find it known."""
 
     @classmethod
     def open(cls, runtime: Runtime) -> Self:
@@ -35,6 +39,11 @@ class Presence(Resource):
         """That of the store."""
         return await self.artifacts.problem()
 
+    def known(self, digest: str) -> BytesSeen | None:
+        """What `look` would return, if every byte was found as promised within the last minute."""
+        seen = self.artifacts.seen.get(("version", digest))
+        return seen if isinstance(seen, BytesSeen) else None
+
     async def look(self, digest: str, files: Sequence[File] | None = None) -> BytesSeen:
         """Read the manifest, and ask for size and ETag of its blobs; raise Unavailable if the store cannot be asked.
 
@@ -42,21 +51,31 @@ class Presence(Resource):
         within the last minute is not looked at again, a problem is. A blob whose ETag has changed since this process
         first saw it is read. After ten problems the other blobs are not looked at.
         """
-        if files is None and isinstance(seen := self.artifacts.seen.get(("version", digest)), BytesSeen):
-            return seen
+        lock = self._looking.setdefault(digest, asyncio.Lock())
+        async with lock:
+            return (self.known(digest) if files is None else None) or await self._look(digest, files)
+
+    async def _look(self, digest: str, files: Sequence[File] | None) -> BytesSeen:
         listed, problem = await self._listed(digest, files)
         problems = [problem] if problem else []
         blobs = list({(file.sha256, file.size): file for file in listed}.values())
-        outcomes = await self.artifacts.each(
-            self._blob_problem, _evenly(blobs, MAX_LOOKED_AT), bool, MAX_FAULTS - len(problems), LOOKS_AT_ONCE
-        )
+        chosen = _evenly(blobs, MAX_LOOKED_AT)
+        most = MAX_FAULTS - len(problems)
+        outcomes = await self.artifacts.each(self._blob_problem, chosen, bool, most, LOOKS_AT_ONCE)
         problems += filter(None, outcomes)
         seen = BytesSeen(digest, tuple(problems), len(outcomes), len(blobs))
         if problems:
             await self._raise_if_store_fails()
         else:
-            self.artifacts.seen.add(("version", digest), seen)
+            self._remember(seen, chosen)
         return seen
+
+    def _remember(self, seen: BytesSeen, blobs: Sequence[File]) -> None:
+        """For a minute since the first of its objects was looked at, perhaps for another version."""
+        memory = self.artifacts.seen
+        times = [memory.answered_at(*_questions(file)) for file in blobs]
+        at = min(memory.answered_at(manifest_question(seen.manifest)), *times)
+        memory.add(("version", seen.manifest), seen, at)
 
     async def _raise_if_store_fails(self) -> None:
         """A bucket that is not there, or that refuses our key, answers a HEAD like an object that is not there."""
@@ -85,12 +104,14 @@ class Presence(Resource):
         except Absent:
             sentence = f"expected a manifest at {uri}, found none: register the bytes again"
             return BytesProblem("missing object", sentence)
+        except Denied as error:
+            return BytesProblem("unreadable object", str(error))
         except ValueError as error:
             return BytesProblem("digest differs", str(error))
 
     async def _blob_problem(self, file: File) -> BytesProblem | None:
-        seen, question = self.artifacts.seen, ("size", file.sha256, file.size)
-        if blob_question(file) in seen or question in seen:
+        seen, (bytes_read, size_asked) = self.artifacts.seen, _questions(file)
+        if bytes_read in seen or size_asked in seen:
             return None
         etag = await self.artifacts.look(self._asked, file)
         if isinstance(etag, BytesProblem):
@@ -101,7 +122,7 @@ class Presence(Resource):
             if problem:
                 return problem
         self.artifacts.etags.add(blob_question(file), etag)
-        seen.add(question)
+        seen.add(size_asked)
         return None
 
     def _asked(self, file: File) -> str | BytesProblem:
@@ -111,6 +132,8 @@ class Presence(Resource):
             size, etag = self.artifacts.store.head(key)
         except Absent:
             return _missing(file)
+        except Denied as error:
+            return _unreadable(file, error)
         if size != file.size:
             sentence = f"expected {shown(file.path)} with {file.size} bytes at {key}, found {size}"
             return BytesProblem("size differs", f"{sentence}: upload the bytes again")
@@ -127,15 +150,26 @@ class Presence(Resource):
                     sha256.update(chunk)
         except Absent:
             return _missing(file)
+        except Denied as error:
+            return _unreadable(file, error)
         if sha256.hexdigest() == file.sha256:
             return None
         sentence = f"expected {shown(file.path)} with sha256 {file.sha256} at {key}, found other bytes in its place"
         return BytesProblem("digest differs", f"{sentence}: upload the bytes again")
 
 
+def _questions(file: File) -> tuple[Hashable, Hashable]:
+    """Whether the blob was read, and whether it has its size."""
+    return blob_question(file), ("size", file.sha256, file.size)
+
+
 def _missing(file: File) -> BytesProblem:
     sentence = f"expected {shown(file.path)} at {blob_key(file.sha256)}, found no object there: upload the bytes again"
     return BytesProblem("missing object", sentence)
+
+
+def _unreadable(file: File, error: Denied) -> BytesProblem:
+    return BytesProblem("unreadable object", f"{shown(file.path)} cannot be read: {error}")
 
 
 def _evenly(blobs: Sequence[File], most: int) -> Sequence[File]:

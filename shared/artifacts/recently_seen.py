@@ -30,9 +30,14 @@ class RecentlySeen:
         at, answer = self._seen.get(question, NEVER)
         return answer if at > time.monotonic() - self._seconds else None
 
-    def add(self, question: Hashable, answer: object = True) -> None:
+    def answered_at(self, *questions: Hashable) -> float:
+        """When the last of these questions was answered, by time.monotonic; minus infinity if none was."""
+        return max(self._seen.get(question, NEVER)[0] for question in questions)
+
+    def add(self, question: Hashable, answer: object = True, at: float | None = None) -> None:
+        """The answer is known since `at`, by default now."""
         self._seen.pop(question, None)
-        self._seen[question] = time.monotonic(), answer
+        self._seen[question] = time.monotonic() if at is None else at, answer
         if len(self._seen) > MAX_SEEN:
             del self._seen[next(iter(self._seen))]
 

@@ -61,11 +61,16 @@ class OpenPartition:
 
 @dataclass(eq=False)
 class OpenRecord:
-    """A record that was taken; `close` says that it is answered or parked."""
+    """A record that was taken; `close` says that it is answered or parked.
+
+    A record with several messages is split into `parts`, and is closed with the last of them.
+    """
 
     record: ConsumerRecord[Any, Any]
     partition: OpenPartition
     owner: OpenRecords
+    parts: set[OpenRecord] = field(default_factory=set)
+    """Those that are not closed yet; none of a record that was not split."""
 
     @property
     def is_open(self) -> bool:
@@ -73,8 +78,17 @@ class OpenRecord:
         return self.record.offset in self.partition.nbytes
 
     def close(self) -> None:
-        self.partition.close(self.record.offset)
-        self.owner.changed.set()
+        self.parts.discard(self)
+        if not self.parts:
+            self.partition.close(self.record.offset)
+            self.owner.changed.set()
+
+    def split(self, count: int) -> list[OpenRecord]:
+        """So many parts of this record, each to be closed."""
+        parts = set[OpenRecord]()
+        made = [OpenRecord(self.record, self.partition, self.owner, parts) for _ in range(count)]
+        parts.update(made)
+        return made
 
 
 class OpenRecords:

@@ -247,7 +247,8 @@ class Processor:
 
     async def _looked(self, command: Any, look: LookFirst) -> Command:
         assert self.look is not None, f"{self.name} decides on bytes and has no function that looks at them"
-        return await self._persist(self.look, command, look, self.context)
+        async with self._slots.setdefault(command.model, asyncio.Semaphore(MAX_HANDLERS_OF_MODEL)):
+            return await self._persist(self.look, command, look, self.context)
 
     def _close(self, ended: Sequence[PendingMessage], outcome: str) -> None:
         now = datetime.now(UTC)

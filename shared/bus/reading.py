@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -13,9 +13,11 @@ from aiokafka import ConsumerRecord
 from modelog.contents import NOTHING
 from modelog.envelope import Message, Unreadable, decode
 from modelog.events import BY_TYPE, EVENTS, Event, Fact, ModelTrained
+from modelog.modes import STRUCTURED, batched
 from prometheus_client import Counter
 
 from shared.bus.open_records import OpenRecord
+from shared.domain.sentences import join_limited
 
 logger = structlog.get_logger()
 metrics_without_value = Counter("modelog_metrics_without_value", "Metrics that were null, left out", ["type"])
@@ -138,17 +140,50 @@ async def read_all(
         try:
             event = expected(opened.record.topic)
             assert event is not None, f"{opened.record.topic} was not subscribed to"
-            found.append((opened, read(opened.record, event)))
+            if batch := _batch(opened.record, event):
+                messages, wrong = await _read_batch(batch, event)
+                parts = opened.split(len(messages) + bool(wrong))
+                found += zip(parts, messages, strict=False)
+                failed += [(parts[-1], wrong)] if wrong else []
+            else:
+                found.append((opened, read(opened.record, event)))
         except Exception as error:
             failed.append((opened, error))
         if number % RECORDS_IN_SLICE == 0:
             await asyncio.sleep(0)
     positions = {message.position for _, message in found if isinstance(message, Hint)}
     facts = await facts_at(positions) if positions else {}
-    messages: list[tuple[OpenRecord, Message[Event]]] = []
+    read_messages: list[tuple[OpenRecord, Message[Event]]] = []
     for opened, message in found:
         try:
-            messages.append((opened, message.found(facts) if isinstance(message, Hint) else message))
+            read_messages.append((opened, message.found(facts) if isinstance(message, Hint) else message))
         except Unreadable as error:
             failed.append((opened, error))
-    return Batch(messages, failed)
+    return Batch(read_messages, failed)
+
+
+def _batch(record: ConsumerRecord[Any, Any], event: type[Event]) -> list[ConsumerRecord[Any, Any]]:
+    """The records that the events of a batch would be; none of a record that is no batch of several."""
+    events = None if issubclass(event, Fact) else batched(record.value, record.headers)
+    return [replace(record, value=value, headers=(("content-type", STRUCTURED),)) for value in events or ()]
+
+
+async def _read_batch(
+    batch: Sequence[ConsumerRecord[Any, Any]], event: type[Event]
+) -> tuple[list[Message[Event]], Unreadable | None]:
+    """The messages of a batch, and what is wrong with its other events: those are parked, with the whole batch."""
+    messages, wrong = list[Message[Event]](), list[str]()
+    for number, record in enumerate(batch, 1):
+        try:
+            message = read(record, event)
+            assert isinstance(message, Message)
+            messages.append(message)
+        except Unreadable as error:
+            wrong.append(f"event {number}: {error}")
+        await asyncio.sleep(0)
+    if not wrong:
+        return messages, None
+    listed = join_limited(wrong)
+    return messages, Unreadable(
+        f"of {len(batch)} events in a batch {len(wrong)} cannot be read, the others are answered: {listed}"
+    )

@@ -19,7 +19,8 @@ from shared.bus.flow import FlowConsumer
 from shared.bus.group_progress import GroupProgress
 from shared.bus.open_transactions import open_transactions
 from shared.bus.topic_ids import topic_ids
-from shared.runtime.postgres import answers
+from shared.bus.topics import start_admin
+from shared.runtime.postgres import problem
 from shared.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ class Watch:
             self._fetched_at = now
         if (silent := now - self._fetched_at) > STUCK_SECONDS / 4:
             problems.append(f"Kafka did not answer for {silent:.0f} s")
-        if not await answers(self.runtime.pool):
-            problems.append("Postgres does not answer")
+        if found := await problem(self.runtime.pool):
+            problems.append(found)
         problems += [*self._troubles(now), *self._standing(lags, now), *await self._withheld(kafka, lags, now)]
         problems += await self._resources()
         problems += await self._others(kafka, assigned or frozenset(), now)
@@ -120,7 +121,7 @@ class Watch:
     async def _connected(self) -> AIOKafkaAdminClient:
         if self._admin is None:
             self._admin = AIOKafkaAdminClient(**self.runtime.settings.kafka)
-            await self._admin.start()
+            await start_admin(self._admin)
         return self._admin
 
     async def _close_admin(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,6 +24,8 @@ META_SCHEMA = 3
 SURELY_FITS_CHARS = MAX_FACT_BYTES // 400
 """Characters that Postgres cannot print as more than the largest fact: `e+` becomes 332 bytes, a character four."""
 
+TEXT_OR_LARGE_FLOAT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.]*e\+[0-9]+')
+
 S = TypeVar("S")
 
 
@@ -34,7 +38,8 @@ async def decide_all(
 ) -> tuple[S, list[Entry], list[Undecided[Any]]]:
     """The state and the entries after the commands of one stream, each cause answered once.
 
-    A command whose decision must look at bytes first is not decided, nor are those behind it: they are returned.
+    A command whose decision must look at bytes first is not decided, nor are those behind it: they are returned, each
+    with the look that it needs as far as this state tells, so that all of them are decided together the next time.
     `answered` are causes that were answered before, with the digest of what was answered. Other content with the same
     cause is answered by MessageConflicted, whatever the state is.
     """
@@ -45,8 +50,7 @@ async def decide_all(
         if cause.id not in answered:
             facts = decider.decide(state, caused.command)
             if isinstance(facts, LookFirst):
-                behind = (Undecided(other) for other in commands[number + 1 :])
-                return state, entries, [Undecided(caused, facts), *behind]
+                return state, entries, [Undecided(other, _look(decider, state, other)) for other in commands[number:]]
             state = decider.after(state, facts)
         elif cause.conflicts_with(answered[cause.id]) and cause.conflict.id not in answered:
             cause = cause.conflict
@@ -59,10 +63,15 @@ async def decide_all(
     return state, entries, []
 
 
+def _look(decider: Decider[S, Any], state: S, caused: CausedCommand[Any]) -> LookFirst | None:
+    facts = decider.decide(state, caused.command)
+    return facts if isinstance(facts, LookFirst) else None
+
+
 def _entries(decider: Decider[Any, Any], model: str, facts: Sequence[Fact], cause: Cause) -> list[Entry]:
     meta = _meta(decider.source, cause)
     ids = (derive_id(cause.id, f"{decider.name}/{model}/{step}") for step in range(len(facts)))
-    return [Entry(fact.type, id, _data(fact), meta) for id, fact in zip(ids, facts, strict=True)]
+    return [Entry(fact.type, id, as_stored(fact), meta) for id, fact in zip(ids, facts, strict=True)]
 
 
 def _conflicted(model: str, cause: Cause) -> Fact:
@@ -94,7 +103,7 @@ def _meta(source: str, cause: Cause) -> str:
     return orjson.dumps(meta).decode()
 
 
-def _data(fact: Fact) -> str:
+def as_stored(fact: Fact) -> str:
     """The fact as JSON; raise Unreadable if the topic could not hold it as Postgres will print it."""
     data = fact.model_dump_json()
     if len(data) > SURELY_FITS_CHARS and (printed := _max_printed_bytes(data)) > MAX_FACT_BYTES:
@@ -102,7 +111,12 @@ def _data(fact: Fact) -> str:
             f"expected an answer of at most {MAX_FACT_BYTES} bytes, found {fact.type} with up to {printed}: "
             "send fewer files, parameters or metrics, and numbers without large exponents"
         )
-    return data
+    return TEXT_OR_LARGE_FLOAT.sub(_in_full, data) if "e+" in data else data
+
+
+def _in_full(found: re.Match[str]) -> str:
+    """A large float in digits with a fraction: jsonb prints 1e+16 without one, which would be read as an integer."""
+    return found[0] if found[0].startswith('"') else f"{Decimal(found[0]):f}.0"
 
 
 def _max_printed_bytes(data: str) -> int:

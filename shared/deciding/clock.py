@@ -32,19 +32,31 @@ MAX_RUN_SECONDS = 50.0
 """A run keeps a transaction open, which Postgres ends after 60 seconds."""
 
 CREATE = "insert into log.schedule (name, due) values ($1, clock_timestamp()) on conflict (name) do nothing"
-TAKE = """
-select due, clock_timestamp() as now
+# A time that no run has left there, years ago or further ahead than the interval, was written by somebody: it is now.
+DUE = """
+select name, case
+       when due > clock_timestamp() - interval '10 years'
+        and due <= clock_timestamp() + make_interval(secs => $2) then due
+       else clock_timestamp()
+       end as due
   from log.schedule
- where name = $1 and due <= clock_timestamp()
-   for update skip locked
-"""
-# In seconds: a day that is an interval has 23 or 25 hours where the server's time zone changes its clocks.
-MOVE = """
-update log.schedule
-   set due = due + make_interval(secs => $2 * (floor(extract(epoch from clock_timestamp() - due)::float8 / $2) + 1))
  where name = $1
 """
-WAIT = "select extract(epoch from due - clock_timestamp())::float8 from log.schedule where name = $1"
+TAKE = f"""
+select found.due, clock_timestamp() as now
+  from log.schedule join ({DUE}) found using (name)
+ where found.due <= clock_timestamp()
+   for update of schedule skip locked
+"""
+# In seconds: a day that is an interval has 23 or 25 hours where the server's time zone changes its clocks.
+MOVE = f"""
+update log.schedule
+   set due = found.due
+           + make_interval(secs => $2 * (floor(extract(epoch from clock_timestamp() - found.due)::float8 / $2) + 1))
+  from ({DUE}) found
+ where schedule.name = found.name
+"""
+WAIT = f"select extract(epoch from due - clock_timestamp())::float8 from ({DUE}) found"
 
 Answer = Callable[[list[CausedCommand[Any]]], Awaitable[object]]
 """Decides on commands."""
@@ -63,13 +75,14 @@ class Schedule:
     async def run(self, runtime: Runtime, context: Context, answer: Answer) -> None:
         """Do the work whenever it is due, until the process stops."""
         await runtime.pool.execute(CREATE, self.name)
+        interval = self.interval.total_seconds()
         bug: str | None = None
         while not runtime.stopping.is_set():
             async with runtime.pool.acquire() as connection, connection.transaction():
-                if row := await connection.fetchrow(TAKE, self.name):
+                if row := await connection.fetchrow(TAKE, self.name, interval):
                     bug = await self._do(row["due"], replace(context, now=row["now"]), answer)
-                    await connection.execute(MOVE, self.name, self.interval.total_seconds())
-            wait = await runtime.pool.fetchval(WAIT, self.name)
+                    await connection.execute(MOVE, self.name, interval)
+            wait = await runtime.pool.fetchval(WAIT, self.name, interval)
             detail = f"next run in {max(wait, 0):.0f} s"
             runtime.health.report(self.name, bug is None, f"{detail}, the last one has a bug: {bug}" if bug else detail)
             await sleep_until_stopped(runtime.stopping, min(max(wait, MIN_SLEEP_SECONDS), MAX_SLEEP_SECONDS))

@@ -19,13 +19,17 @@ from shared.deciding.clock import Schedule, Work, run_schedules
 from shared.deciding.command_handler import CommandHandler
 from shared.domain.command import CausedCommand, Undecided
 from shared.domain.decider import Command, Decider
+from shared.domain.looking import LookFirst
 from shared.log import Log
 from shared.runtime.runtime import Context, Resource, Runtime
 
 __all__ = ["Context", "Service"]
 
 E = TypeVar("E", bound=Event)
+S = TypeVar("S")
 LookUp = Callable[[Message[E], Context], Command | None]
+LookUpBytes = Callable[[Any, LookFirst, Context], Command | None]
+"""Returns the command with what was seen lately, or None: nothing is known without a request."""
 MakeCommand = LookUp[E] | Callable[[Message[E], Context], Awaitable[Command | None]]
 
 
@@ -39,6 +43,7 @@ class Service:
         self.handlers: dict[type[Event], Handler] = {}
         self.schedules: list[Schedule] = []
         self.look: Look | None = None
+        self.look_up: LookUpBytes | None = None
 
     def on(self, event: type[E], look_up: LookUp[E] | None = None) -> Callable[[MakeCommand[E]], MakeCommand[E]]:
         """Hear `event`; the function makes a command of its message, or None where there is nothing to decide.
@@ -53,13 +58,18 @@ class Service:
 
         return register
 
-    def looks(self, look: Look) -> Look:
+    def looks(self, look_up: LookUpBytes | None = None) -> Callable[[Look], Look]:
         """Where a decision returns LookFirst, the function looks at the bytes and returns the command with what it saw.
 
         It is called again after transient errors; the other messages of the model wait meanwhile, those of others not.
+        If `look_up` returns the command, nothing waits.
         """
-        self.look = look
-        return look
+
+        def register(look: Look) -> Look:
+            self.look, self.look_up = look, look_up
+            return look
+
+        return register
 
     def every(self, interval: timedelta) -> Callable[[Work], Work]:
         """Call the function at this interval, once over all instances; it returns the commands that follow."""
@@ -86,11 +96,9 @@ class Service:
 
     async def run(self, runtime: Runtime) -> None:
         """Answer messages and ticks until the process stops."""
-        # Opened now, so that the first message does not wait for the import of a client.
-        resources = {need: runtime.resource(need) for need in self.needs}
-        context = Context(datetime.now(UTC), runtime.policy, resources)
+        context = self._context(runtime)
         settings = runtime.settings
-        answer = self._answer(runtime)
+        answer = self._answer(runtime, context)
         dead_letters = DeadLetters(settings.kafka, settings.topic_prefix, self.name)
         log = Log(runtime.pool)
         processor = Processor(
@@ -104,6 +112,11 @@ class Service:
         finally:
             await processor.close()
             await dead_letters.close()
+
+    def _context(self, runtime: Runtime) -> Context:
+        # Opened now, so that the first message does not wait for the import of a client.
+        resources = {need: runtime.resource(need) for need in self.needs}
+        return Context(datetime.now(UTC), runtime.policy, resources)
 
     def _looking(self, answer: Answer, context: Context) -> clock.Answer:
         """For commands that come from no message, so nobody waits behind them: look at bytes until all are decided."""
@@ -120,11 +133,22 @@ class Service:
             return caused
         return replace(caused, command=await self.look(caused.command, undecided.look, context))
 
-    def _answer(self, runtime: Runtime) -> Answer:
+    def _looking_up(self, decider: Decider[S, Any], context: Context) -> Decider[S, Any]:
+        """The same decisions, with what was seen lately."""
+
+        def decide(state: S, command: Any) -> Sequence[Fact] | LookFirst:
+            facts = decider.decide(state, command)
+            if self.look_up and isinstance(facts, LookFirst) and (known := self.look_up(command, facts, context)):
+                return decider.decide(state, known)
+            return facts
+
+        return replace(decider, decide=decide)
+
+    def _answer(self, runtime: Runtime, context: Context) -> Answer:
         """Each command to the decider that takes its type."""
-        log = Log(runtime.pool)
-        key = runtime.settings.snapshot_key
-        handlers = [CommandHandler(log, decider, runtime.stream_locks, snapshot_key=key) for decider in self.deciders]
+        log, locks, key = Log(runtime.pool), runtime.stream_locks, runtime.settings.snapshot_key
+        deciders = [self._looking_up(decider, context) for decider in self.deciders]
+        handlers = [CommandHandler(log, decider, locks, snapshot_key=key) for decider in deciders]
 
         async def answer(commands: Sequence[CausedCommand[Any]]) -> list[Undecided[Any]]:
             if len(handlers) == 1:

@@ -23,6 +23,7 @@ class Cause:
     `id` names the cause: a stream answers it once. `causation` and `source` are the id and the source of the message,
     `correlation` is the id of the message that began the chain, `actor` the opaque id of who asked, if it is known.
     Reports and requests have the `digest` of their content: another with the same source and id is a conflict.
+    `earlier_digest` is what older versions wrote for the same content, if that is another.
     """
 
     id: UUID
@@ -33,6 +34,7 @@ class Cause:
     traceparent: str | None = None
     type: str = ""
     digest: str | None = None
+    earlier_digest: str | None = None
 
     @classmethod
     def of(cls, message: Message[Event]) -> Cause:
@@ -47,6 +49,7 @@ class Cause:
             message.traceparent,
             message.event.type,
             None if by_itself else message.digest,
+            None if by_itself else message.earlier_digest,
         )
 
     @classmethod
@@ -61,7 +64,7 @@ class Cause:
 
     def conflicts_with(self, answered: str | None) -> bool:
         """Whether the content that was answered has another digest; where a digest is missing it counts as equal."""
-        return self.digest is not None and answered is not None and self.digest != answered
+        return self.digest is not None and answered not in (None, self.digest, self.earlier_digest)
 
     @property
     def conflict(self) -> Cause:
@@ -79,7 +82,7 @@ class CausedCommand(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Undecided(Generic[C]):
-    """A command that is not decided yet: first comes `look`, or another command of its model where that is None."""
+    """A command that is not decided yet: first come `look`, if it is not None, and the commands before it."""
 
     caused: CausedCommand[C]
     look: LookFirst | None = None

@@ -41,6 +41,8 @@ def configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for library in ("aiokafka", "faststream", "stamina", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    # A pool warns with a traceback, at each attempt, that it cannot connect; the components report it in a sentence.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     # FastStream warns of topics it must not create, and logs each assignment with every partition in it.
     logging.getLogger("modelog.bus").setLevel(logging.ERROR)
 

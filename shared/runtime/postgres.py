@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
-from shared.runtime.errors import is_transient
+from shared.runtime.errors import REFUSED, is_transient
 
 # Without keepalives, Postgres keeps the locks of a host that vanished for two hours, and no process can take over.
 KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
@@ -52,11 +52,14 @@ async def _reset(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -
             raise
 
 
-async def answers(pool: asyncpg.Pool, within_seconds: float = 5.0) -> bool:
-    """Whether Postgres answers a query within this time; errors that are not transient are raised."""
+async def problem(pool: asyncpg.Pool, within_seconds: float = 5.0) -> str | None:
+    """Why Postgres does not answer a query within this time; None if it does. Other errors are raised."""
     try:
-        return bool(await pool.fetchval("select 1", timeout=within_seconds))
+        await pool.fetchval("select 1", timeout=within_seconds)
+    except REFUSED as error:
+        return f"Postgres refuses this process ({error})"
     except Exception as error:
         if is_transient(error):
-            return False
+            return "Postgres does not answer"
         raise
+    return None

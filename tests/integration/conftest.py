@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
+from modelog._s3 import swapping
+from modelog.manifest import manifest, manifest_key
 
 from operations.parked import Servers, servers
 from stack import Addresses
-from tests.integration.artifacts import CountingStore, opened_store, pinning
+from tests.integration.artifacts import CountingStore, kept, opened_store, pinning, put
+from tests.integration.downloads import Version
 from tests.integration.in_process import InProcessRegistry, in_process
 
 
@@ -40,3 +43,20 @@ def foreign(addresses: Mapping[str, str]) -> CountingStore:
     store = opened_store(addresses)
     store.client.make_bucket(store.bucket)
     return store
+
+
+@pytest.fixture
+def version(store: CountingStore) -> Version:
+    def registered(**contents: bytes) -> str:
+        digest, content = manifest([kept(store, c, name.replace("__", "/")) for name, c in contents.items()])
+        put(store, manifest_key(digest), content)
+        return digest
+
+    return registered
+
+
+@pytest.fixture(params=["in one step", "in two steps"])
+def steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a system that can exchange two folders, and with another that cannot."""
+    if request.param == "in two steps":
+        monkeypatch.setattr(swapping, "exchange", lambda *_: False)

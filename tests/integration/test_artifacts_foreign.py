@@ -2,14 +2,16 @@
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
+from types import SimpleNamespace
 
 import pytest
 from modelog.manifest import blob_key, manifest, manifest_key
 
 from services.ingestion import limits
+from shared.runtime.errors import is_transient
 from tests.integration.artifacts import (
     CountingStore,
     below,
@@ -100,7 +102,7 @@ async def test_a_foreign_path_that_is_unsafe_is_refused(store: CountingStore, fo
     assert (await refusal(store, uri=f"s3://{foreign.bucket}/run")).reasons == ("unsafe path",)
 
 
-async def test_foreign_paths_that_some_system_takes_for_one_are_refused(
+async def test_foreign_paths_that_some_system_takes_for_the_same_are_refused(
     store: CountingStore, foreign: CountingStore
 ) -> None:
     put(foreign, "run/Vocab.txt", b"1")
@@ -171,7 +173,45 @@ async def test_foreign_objects_that_are_too_large_are_refused_before_they_are_re
     assert store.read.total() == 0
 
 
-async def test_a_foreign_object_that_does_not_fit_on_our_disk_is_refused(
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Makes the disk for temporary files so large, with so many bytes free."""
+
+    def has(total: int, free: int) -> None:
+        monkeypatch.setattr(
+            "services.ingestion.foreign.shutil.disk_usage", lambda _: SimpleNamespace(total=total, free=free)
+        )
+
+    return has
+
+
+LARGE = b"x" * (9 * 1024 * 1024)
+
+
+async def test_a_foreign_object_that_our_disk_can_never_hold_is_refused(
+    store: CountingStore, foreign: CountingStore, disk: Callable[[int, int], None]
+) -> None:
+    put(foreign, "run/large", LARGE)
+    disk(len(LARGE) - 1, 0)
+    refused = await refusal(store, uri=f"s3://{foreign.bucket}/run")
+    assert refused.reasons == ("foreign prefix unreadable",)
+    assert "found a disk of 9437183 bytes for its 9437184: upload it with the SDK" in refused.sentence
+
+
+async def test_a_full_disk_of_ours_is_raised_and_no_fault_of_the_message(
+    store: CountingStore, foreign: CountingStore, disk: Callable[[int, int], None]
+) -> None:
+    put(foreign, "run/large", LARGE)
+    disk(len(LARGE), len(LARGE) - 1)
+    with pytest.raises(OSError, match="found 9437183: free space there") as raised:
+        await pin(store, uri=f"s3://{foreign.bucket}/run")
+    assert is_transient(raised.value)
+    assert keys(store) == set()
+    disk(len(LARGE), len(LARGE))
+    await pin(store, uri=f"s3://{foreign.bucket}/run")
+
+
+async def test_a_disk_of_ours_that_becomes_full_meanwhile_is_raised(
     store: CountingStore, foreign: CountingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(SpooledTemporaryFile[bytes]):
@@ -179,7 +219,6 @@ async def test_a_foreign_object_that_does_not_fit_on_our_disk_is_refused(
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("services.ingestion.foreign.SpooledTemporaryFile", Full)
-    put(foreign, "run/large", b"x" * (9 * 1024 * 1024))
-    refused = await refusal(store, uri=f"s3://{foreign.bucket}/run")
-    assert refused.reasons == ("foreign prefix unreadable",)
-    assert "found no room on our disk for its 9437184 bytes: upload it with the SDK" in refused.sentence
+    put(foreign, "run/large", LARGE)
+    with pytest.raises(OSError, match="No space left on device"):
+        await pin(store, uri=f"s3://{foreign.bucket}/run")

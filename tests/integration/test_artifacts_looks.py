@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from modelog.manifest import blob_key, manifest, manifest_key
+from modelog.store import Unavailable
 from modelog.values import File
 
 from shared.artifacts import presence, store
 from shared.artifacts.presence import Presence
+from shared.artifacts.recently_seen import manifest_question
 from shared.artifacts.store import ArtifactStore
 from shared.domain.looking import BytesSeen
 from tests.integration.artifacts import CountingStore, kept, opened_store, put, sentences
@@ -113,6 +115,34 @@ async def test_what_was_found_is_not_looked_at_again_within_a_minute(
     assert proxy.counted == {"GET": 2, "HEAD": 2}
 
 
+async def test_a_version_is_known_no_longer_than_the_first_of_its_blobs(
+    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy
+) -> None:
+    old, new = await several(store, 2)
+    await Presence(artifacts).look(await listed(store, old))
+    for question, (at, answer) in artifacts.seen._seen.items():
+        artifacts.seen._seen[question] = at - 40, answer
+    digest = await listed(store, old, new)
+    seen = await Presence(artifacts).look(digest)
+    assert Presence(artifacts).known(digest) == seen
+    for question, (at, answer) in artifacts.seen._seen.items():
+        artifacts.seen._seen[question] = at - 30, answer
+    proxy.requests.clear()
+    assert Presence(artifacts).known(digest) is None
+    await Presence(artifacts).look(digest)
+    assert proxy.counted == {"GET": 1, "HEAD": 1}, "the other blob was looked at within the minute"
+
+
+async def test_a_version_that_several_ask_for_is_looked_at_once(
+    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy
+) -> None:
+    digest = await listed(store, *await several(store, 2))
+    presence = Presence(artifacts)
+    seen = await asyncio.gather(*(presence.look(digest) for _ in range(5)))
+    assert len(set(seen)) == 1
+    assert proxy.counted == {"GET": 1, "HEAD": 2}
+
+
 def test_a_minute_is_a_minute() -> None:
     assert store.SEEN_SECONDS == 60
 
@@ -178,3 +208,60 @@ async def test_a_manifest_that_is_gone_is_the_only_problem_where_its_files_are_n
     assert sentences(seen) == [
         f"expected a manifest at s3://{store.bucket}/{manifest_key(digest)}, found none: register the bytes again"
     ]
+
+
+@pytest.mark.parametrize("code", ["InvalidObjectState", "AccessDenied"])
+@pytest.mark.parametrize("what", ["blob", "manifest"])
+async def test_an_object_that_the_store_refuses_is_a_problem_and_no_outage(
+    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy, code: str, what: str
+) -> None:
+    (file,) = await several(store, 1)
+    digest = await listed(store, file)
+    proxy.deny(blob_key(file.sha256) if what == "blob" else manifest_key(digest), code)
+    seen = await Presence(artifacts).look(digest)
+    assert seen.reasons == ("unreadable object",)
+    # S3 answers a HEAD without an error code.
+    assert (code if what == "manifest" else "AccessDenied") in seen.sentence
+    proxy.errors.clear()
+    assert not (await Presence(artifacts).look(digest)).problems
+
+
+async def test_a_blob_that_is_archived_is_a_problem_until_it_is_restored(
+    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy
+) -> None:
+    """S3 tells the size of an archived object, and refuses to read it."""
+    (file,) = await several(store, 1)
+    digest, key = await listed(store, file), blob_key(file.sha256)
+    proxy.headers[key] = {"x-amz-storage-class": "GLACIER"}
+    seen = await Presence(artifacts).look(digest)
+    assert seen.reasons == ("unreadable object",)
+    assert seen.sentence.startswith("'part-0000' cannot be read: expected ")
+    assert "restore it from the archive" in seen.sentence
+    proxy.headers[key]["x-amz-restore"] = 'ongoing-request="false", expiry-date="Fri, 21 Dec 2035 00:00:00 GMT"'
+    assert not (await Presence(artifacts).look(digest)).problems
+
+
+@pytest.mark.parametrize(
+    "code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "RequestTimeTooSkewed"]
+)
+async def test_keys_of_ours_that_are_wrong_are_waited_for(
+    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy, code: str
+) -> None:
+    (file,) = await several(store, 1)
+    digest = await listed(store, file)
+    proxy.deny("", code)
+    with pytest.raises(Unavailable):
+        await Presence(artifacts).look(digest)
+    with pytest.raises(Unavailable):
+        await Presence(artifacts).look(digest, [file])
+
+
+async def test_a_bucket_that_is_gone_is_waited_for(addresses: Mapping[str, str], store: CountingStore) -> None:
+    """A HEAD of an object in it is answered like that of an object that is gone."""
+    (file,) = await several(store, 1)
+    opened = ArtifactStore(opened_store(addresses, f"{store.bucket}-gone"))
+    digest, _ = manifest([file])
+    opened.seen.add(manifest_question(digest))
+    with pytest.raises(Unavailable, match="has no bucket"):
+        await Presence(opened).look(digest, [file])
+    opened.close()

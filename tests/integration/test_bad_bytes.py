@@ -9,6 +9,7 @@ import pytest
 from modelog.events import ModelRejected, RegistrationRefused
 from modelog.values import Artifact, File
 
+from tests.integration.artifacts import CountingStore, put
 from tests.integration.in_process import BYTES, InProcessRegistry
 
 OTHER = "ab" * 32
@@ -43,6 +44,14 @@ async def test_bytes_that_cannot_be_pinned_are_refused(
     assert reason in refused.reasons
     assert refused.sentence
     assert (await registry.registers_next(case)).version == 1
+
+
+async def test_a_bucket_that_no_setting_names_is_not_read(registry: InProcessRegistry, foreign: CountingStore) -> None:
+    await asyncio.to_thread(put, foreign, "run/model.pkl", BYTES)
+    await registry.send(registry.trained("of-another", artifact=Artifact(uri=f"s3://{foreign.bucket}/run")))
+    (refused,) = await registry.wait_for_facts("of-another", RegistrationRefused)
+    assert refused.reasons == ("foreign prefix unreadable",)
+    assert "MODELOG_FOREIGN_BUCKETS" in refused.sentence
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"other bytes", "size differs"), (b"1234", "digest differs")])

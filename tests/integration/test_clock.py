@@ -126,6 +126,15 @@ async def test_all_missed_runs_are_one_and_the_next_keeps_the_phase(runs: Runs, 
     assert await runs.log.pool.fetchval("select due from log.schedule") == due + 11 * HOUR
 
 
+@pytest.mark.parametrize("due", ["infinity", "-infinity", "5000-01-01", "0001-01-01"])
+async def test_a_time_that_no_run_has_left_is_now(runs: Runs, runtime: Runtime, due: str) -> None:
+    async with running(runs, runtime):
+        await runs.done(1)
+        await runs.log.pool.execute(f"update log.schedule set due = '{due}'")
+        await runs.done(2)
+    assert await runs.log.pool.fetchval("select due <= now() + interval '1 hour' from log.schedule")
+
+
 async def test_a_day_has_24_hours_whatever_the_time_zone_of_the_server(
     runs: Runs, settings: Settings, database: str
 ) -> None:

@@ -44,7 +44,7 @@ async def test_the_verdict_is_on_the_bytes_that_the_log_names(settings: Settings
     await ingestion.answer([CausedCommand(command, Cause.of(Message(trained("run-1"), "1", "/tests")))])
     id = str(await log.pool.fetchval("select id from log.event"))
     context = Context(NOON, DEFAULT, {Presence: NoBytes()})
-    answer = service._answer(Runtime(settings, log.pool, DEFAULT))
+    answer = service._answer(Runtime(settings, log.pool, DEFAULT), context)
     processor = Processor("validation", service.handlers, answer, cast(Any, None), log, context)
     opened = OpenRecords()
     forged = real.model_copy(update={"manifest": digest(666), "files": ()})

@@ -13,6 +13,8 @@ from shared.deciding.command_handler import CommandHandler
 from shared.log import Log
 from tests.integration.test_command_handler import logged, register
 
+KEY = b"key"
+
 
 async def answer(handler: CommandHandler[Any, Any], *runs: str) -> None:
     await handler.answer([register(run) for run in runs])
@@ -82,12 +84,12 @@ async def test_a_snapshot_that_the_log_does_not_confirm_is_passed_over(
 ) -> None:
     monkeypatch.setattr(snapshots, "SNAPSHOT_FACTS", 3)
     monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES_PER_FACT", 10**9)
-    await answer(CommandHandler(log, registration), "1", "2", "3")
+    await answer(CommandHandler(log, registration, snapshot_key=KEY), "1", "2", "3")
     assert await log.pool.fetchval("select version from log.state_snapshot") == 3
     await lose(database, 2)
     if another:
         monkeypatch.setattr(snapshots, "SNAPSHOT_FACTS", 100)
-        await answer(CommandHandler(log, registration), "another 3")
-    await answer(CommandHandler(log, registration), "4")
+        await answer(CommandHandler(log, registration, snapshot_key=KEY), "another 3")
+    await answer(CommandHandler(log, registration, snapshot_key=KEY), "4")
     assert (await logged(log))[-1][2] == (4 if another else 3)
     assert (await runs(log))[-1][0] == "4"

@@ -34,10 +34,11 @@ def operations(addresses: Addresses, *arguments: str) -> subprocess.CompletedPro
 
 def given(settings: Settings, **other: str) -> Addresses:
     """The addresses of a registry on the real servers, some of them replaced."""
-    url, store = settings.postgres_url.get_secret_value(), settings.store()
+    store = settings.store()
     keys = (settings.s3.access_key, settings.s3.secret_key)
-    named: dict[str, Any] = {"kafka": settings.kafka_servers, "postgres": url, "s3_endpoint": settings.s3_endpoint}
+    named: dict[str, Any] = {"kafka": settings.kafka_servers, "s3_endpoint": settings.s3_endpoint}
     named |= {"s3_access_key": keys[0], "s3_secret_key": keys[1], "s3_bucket": store.bucket}
+    named |= {"postgres": settings.postgres["dsn"], "postgres_owner": settings.postgres_owner["dsn"]}
     return Addresses(**{**named, "topic_prefix": settings.topic_prefix, **other})
 
 
@@ -82,19 +83,37 @@ async def test_a_database_that_is_not_set_up_is_a_sentence(stack: Addresses, set
 
 
 def test_setup_makes_what_is_missing_and_nothing_the_second_time(settings: Settings) -> None:
-    first, second = (operations(given(settings), "setup", "--after") for _ in range(2))
+    first, second = (operations(given(settings), "setup") for _ in range(2))
     assert "created topic " in first.stdout
-    assert "applied after/" in first.stdout
     assert (first.returncode, second.returncode, second.stdout, second.stderr) == (0, 0, "", "")
 
 
-def test_a_wrong_password_is_a_sentence(settings: Settings) -> None:
-    url = urlsplit(settings.postgres_url.get_secret_value())
-    wrong = url._replace(netloc=f"{url.username}:wrong@{url.hostname}:{url.port}").geturl()
-    done = operations(given(settings, postgres=wrong), "setup")
+def wrong_password(dsn: str) -> str:
+    url = urlsplit(dsn)
+    return url._replace(netloc=f"{url.username}:wrong@{url.hostname}:{url.port}").geturl()
+
+
+def test_a_wrong_password_of_the_owner_is_a_sentence(settings: Settings) -> None:
+    url = urlsplit(settings.postgres_owner["dsn"])
+    done = operations(given(settings, postgres_owner=wrong_password(settings.postgres_owner["dsn"])), "setup")
     assert done.returncode == 1
     assert done.stderr.startswith(f"Postgres at {url.hostname}:{url.port} refuses to log in (")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_login_of_the_services_with_another_password_is_a_sentence(settings: Settings) -> None:
+    user = urlsplit(settings.postgres["dsn"]).username
+    done = operations(given(settings, postgres=wrong_password(settings.postgres["dsn"])), "setup")
+    assert done.returncode == 1
+    assert f"Postgres has a user {user} with another password than MODELOG_POSTGRES_URL: correct" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_single_login_is_set_up_with_a_line_that_names_what_to_do(settings: Settings) -> None:
+    owner = settings.postgres_owner["dsn"]
+    done = operations(given(settings, postgres=owner, postgres_owner=""), "setup")
+    assert done.returncode == 0
+    assert f"the services log in as {urlsplit(owner).username}, who can change the log: give them" in done.stdout
 
 
 def test_a_wrong_secret_key_is_a_sentence(settings: Settings) -> None:

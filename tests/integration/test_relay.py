@@ -59,7 +59,7 @@ async def test_a_fact_is_published_as_it_was_logged(runtime: Runtime) -> None:
 async def test_an_actor_is_published_where_the_fact_has_one(runtime: Runtime) -> None:
     await append(Log(runtime.pool), "fraud", registered(1), actor="user-7", schema=2)
     await append(Log(runtime.pool), "fraud", registered(2), schema=2)
-    await append(Log(runtime.pool), "fraud", registered(3), actor="/pipelines")  # in schema 1: the message's source
+    await append(Log(runtime.pool), "fraud", registered(3), actor="/pipelines", schema=1)  # the message's source
     async with relaying(runtime):
         found = await records(runtime, 3)
     assert [dict(record.headers).get("ce_actor") for record in found] == [b"user-7", None, None]

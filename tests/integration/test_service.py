@@ -19,7 +19,8 @@ ANSWERED = "select kind, meta ->> 'source' from log.event order by position"
 
 async def test_each_command_is_answered_by_the_decider_of_its_type(settings: Settings, log: Log) -> None:
     service = Service("registry", registration, validation)
-    answer = service._answer(Runtime(settings, log.pool, DEFAULT))
+    runtime = Runtime(settings, log.pool, DEFAULT)
+    answer = service._answer(runtime, service._context(runtime))
     await answer([register("a"), ask("judge", Judge("fraud", 1, BytesSeen(digest(1)), DEFAULT))])
     assert [tuple(row) for row in await log.pool.fetch(ANSWERED)] == [
         ("model.registered", "/modelog/ingestion"),

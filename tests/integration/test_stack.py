@@ -53,7 +53,7 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 def test_every_server_answers(servers: Servers) -> None:
     where = servers.addresses
     probes.kafka(where.kafka)
-    probes.postgres(where.postgres)
+    probes.postgres(where.owner)
     probes.s3(where.s3_endpoint, where.s3_access_key, where.s3_secret_key)
 
 
@@ -158,14 +158,14 @@ def gone(process: psutil.Process) -> bool:
 
 
 async def write_row(where: Addresses) -> None:
-    connection = await asyncpg.connect(where.postgres)
+    connection = await asyncpg.connect(where.owner)
     await connection.execute("create table note (text text)")
     await connection.execute("insert into note values ('kept')")
     await connection.close()
 
 
 async def read_rows(where: Addresses) -> list[str]:
-    connection = await asyncpg.connect(where.postgres)
+    connection = await asyncpg.connect(where.owner)
     rows = await connection.fetch("select text from note")
     await connection.close()
     return [row["text"] for row in rows]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -58,11 +59,17 @@ def service(sandbox: Sandbox, log: Path, **variables: str) -> Iterator[ServicePr
     env = {**os.environ, **sandbox.env, **{f"MODELOG_{name}": value for name, value in variables.items()}}
     process = ServiceProcess([sys.executable, "-m", "services", "retirement"], env, log)
     try:
+        wait_until(lambda: process.health, "the line of its start")
         yield process
+        written = str(process.components()) + process.get("/metrics")
     finally:
         process.stop()
-    assert "Traceback" not in log.read_text()
-    assert SECRET not in log.read_text()
+    written += log.read_text()
+    password = urlsplit(sandbox.settings.postgres_url.get_secret_value()).password
+    assert "Traceback" not in written
+    assert [
+        secret for secret in (SECRET, password, sandbox.settings.s3.secret_key) if secret and secret in written
+    ] == []
 
 
 def test_a_password_that_postgres_refuses_ends_the_service(sandbox: Sandbox, settings: Settings) -> None:
@@ -160,3 +167,24 @@ def test_the_services_have_help(sandbox: Sandbox) -> None:
     status, written = run(sandbox, "services", "nothing")
     assert status == 2
     assert "there is no service nothing" in written
+
+
+async def test_a_password_that_is_changed_while_a_service_runs_is_waited_for(
+    sandbox: Sandbox, settings: Settings, tmp_path: Path
+) -> None:
+    url, role = urlsplit(settings.postgres_url.get_secret_value()), f"t_{uuid4().hex}"
+    login = url._replace(netloc=f"{role}@{url.hostname}:{url.port}").geturl()
+    async with sandbox.owner() as owner:
+        await owner.execute(f"create role {role} login password 'first' in role modelog_service")
+        try:
+            with service(sandbox, tmp_path / "log", POSTGRES_URL=login, POSTGRES_PASSWORD="first") as process:
+                wait_until(process.is_ready, "readiness")
+                await owner.execute(f"alter role {role} password '{SECRET}'")
+                await owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
+                wait_until(lambda: "password authentication failed" in str(process.components()), "the reason")
+                assert process.alive
+                assert not process.is_ready()
+                await owner.execute(f"alter role {role} password 'first'")
+                wait_until(process.is_ready, "readiness")
+        finally:
+            await owner.execute(f"drop role {role}")

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 LIMIT_SECONDS = 60
 READY = "ready"
 BEGINNING = """
-import asyncio, logging, os, sys, threading, traceback
+import asyncio, logging, os, sys, threading, traceback, warnings
 from modelog import PromotionRequested, Registry, SyncRegistry
 
 # When a topic or a group is new, Kafka's clients log that they ask again.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+# Python says since 3.12 that locks of other threads stay locked in a fork.
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 def requested(version):
     return PromotionRequested(model="fraud", version=version, by="mira")

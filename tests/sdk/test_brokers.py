@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import create_conn
 from aiokafka.errors import SaslAuthenticationFailed, TopicAuthorizationFailedError
-from modelog import ModelPromoted, NotConnected, NotPublished, PromotionRequested, Registry
+from aiokafka.protocol.metadata import MetadataRequest
+from modelog import ModelPromoted, NotConnected, NotPublished, PromotionRequested, Registry, SyncRegistry
 from modelog._kafka.brokers import denied, missing_sentence
 from modelog.errors import MissingTopic
 
@@ -138,6 +141,39 @@ def test_the_prefixes_that_are_there_are_named() -> None:
     )
 
 
+@pytest.fixture
+def misnamed(tmp_path: Path) -> Iterator[str]:
+    """The address of a broker that gives clients another address, at which nothing listens."""
+    kafka: Any = pytest.importorskip("stack.kafka", reason="needs the stack", exc_type=ImportError)
+
+    async def brokers(host: str, port: int) -> list[Any]:
+        connection = await create_conn(host, port)
+        found: list[Any] = (await connection.send(MetadataRequest([]))).brokers
+        await connection.close()
+        return found
+
+    class Misnamed(kafka.Kafka):  # type: ignore[misc]
+        def settings(self, controller: str) -> dict[str, object]:
+            return {**super().settings(controller), "advertised.listeners": "PLAINTEXT://127.0.0.1:1"}
+
+        def ask(self) -> None:
+            assert asyncio.run(brokers("127.0.0.1", self.port))
+
+    broker = Misnamed(tmp_path, erase=True)
+    broker.start()
+    yield broker.address
+    broker.kill()
+
+
+@pytest.mark.integration
+def test_brokers_that_name_another_address_are_named(misnamed: str) -> None:
+    with SyncRegistry(misnamed) as registry, pytest.raises(NotConnected) as failure:
+        registry.serving("fraud")
+    assert f"expected the brokers 127.0.0.1:1, which Kafka at {misnamed} names" in str(failure.value)
+    assert "found that the connection is refused" in str(failure.value)
+    assert "correct `advertised.listeners`" in str(failure.value)
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("group", ["deployer", None])
 async def test_a_topic_that_is_deleted_ends_its_subscription(
@@ -156,9 +192,24 @@ async def test_a_topic_that_is_deleted_ends_its_subscription(
         await asyncio.wait_for(anext(messages), LIMIT_SECONDS)
 
 
-@pytest.mark.parametrize("error", [SaslAuthenticationFailed("wrong"), TopicAuthorizationFailedError("model.promoted")])
+@pytest.mark.parametrize(
+    "error", [SaslAuthenticationFailed("\x1b[2J"), TopicAuthorizationFailedError("model.promoted")]
+)
 def test_a_refused_user_is_named_without_the_password(error: Exception) -> None:
     kafka = {"bootstrap_servers": ["kafka:9092"], "sasl_plain_username": "ci", "sasl_plain_password": "hunter2"}
     sentence = str(denied(kafka, error))
     assert sentence.startswith("expected Kafka at kafka:9092 to let in 'ci', found ")
     assert "hunter2" not in sentence
+    assert sentence.isprintable()
+
+
+async def test_servers_of_a_shell_that_are_not_those_of_the_checkout_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".modelog").mkdir()
+    (tmp_path / ".modelog" / "env").write_text("MODELOG_KAFKA_SERVERS=127.0.0.1:2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MODELOG_KAFKA_SERVERS", "127.0.0.1:1")
+    async with Registry() as registry:
+        with pytest.raises(NotPublished, match=r"in your shell is 127\.0\.0\.1:1, .* has 127\.0\.0\.1:2: unset"):
+            await publish(registry)

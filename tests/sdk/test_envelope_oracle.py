@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from cloudevents.core.bindings.kafka import (
     KafkaMessage,
     from_kafka_event,
@@ -13,6 +14,8 @@ from cloudevents.core.bindings.kafka import (
     to_structured_event,
 )
 from cloudevents.core.v1.event import CloudEvent
+from cloudevents.v1 import kafka as v1
+from cloudevents.v1.http import CloudEvent as CloudEventV1
 from hypothesis import given
 from modelog.envelope import Message, decode, encode
 from modelog.events import Event, PromotionRequested
@@ -66,3 +69,25 @@ def test_we_read_their_structured_mode() -> None:
 def test_both_modes_of_theirs_are_one_event_for_us(event: Event) -> None:
     binary, structured = read(to_binary_event(theirs(event))), read(to_structured_event(theirs(event)))
     assert binary.event.model_dump_json() == structured.event.model_dump_json() == event.model_dump_json()
+
+
+def older(event: Event, data: Any, **attributes: str) -> CloudEventV1:
+    """An event of their first API."""
+    given = {"type": event.type, "source": "ci", "id": "1", "time": AT.isoformat(), "partitionkey": event.model}
+    return CloudEventV1(given | attributes, data)
+
+
+def read_v1(sent: v1.KafkaMessage) -> Message[Event]:
+    value: Any = sent.value
+    encoded = value if isinstance(value, bytes) else value.encode()
+    return decode(str(sent.key).encode(), encoded, sent.headers.items(), strict=True)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"datacontenttype": "application/json"}], ids=["without a type", "typed"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "bytes"])
+def test_we_read_both_modes_of_their_first_api(attributes: dict[str, str], packed: bool) -> None:
+    plain = json.loads(REQUEST.model_dump_json())
+    event = older(REQUEST, json.dumps(plain).encode() if packed else plain, **attributes)
+    assert read_v1(v1.to_structured(event)) == Message(REQUEST, "1", "ci", AT)
+    if attributes:  # their binary mode fails without it
+        assert read_v1(v1.to_binary(event, bytes if packed else None)) == Message(REQUEST, "1", "ci", AT)

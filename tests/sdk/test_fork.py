@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 from modelog import ModelPromoted, PromotionRequested, Registry, SyncRegistry
+from modelog.store import Store
 
 from tests.sdk.processes import run
 
@@ -59,6 +60,40 @@ with SyncRegistry() as registry:
     assert os.waitpid(child, 0)[1] == 0
     print(read(registry))
 """
+FILES = """
+import pathlib, tempfile
+from modelog import ModelTrained
+from modelog.store import Store
+
+folder = pathlib.Path(tempfile.mkdtemp())
+
+def train(name):
+    for run in range(10):
+        file = folder / f"{name}-{run}"
+        file.write_bytes(file.name.encode() * 1000)
+        registry.trained(name, run=str(run), files=file)
+
+with SyncRegistry(store=Store.from_env()) as registry:
+    train("before")
+    child = os.fork()
+    train("parent" if child else "child")
+    if child == 0:
+        sys.exit()
+    assert os.waitpid(child, 0)[1] == 0
+    print(len(list(registry.subscribe(ModelTrained, group=None, until="now"))))
+"""
+CLIENTS = """
+from modelog.store import Store
+
+store = Store.from_env()
+client = store.client
+child = os.fork()
+if child == 0:
+    print(store.client is client, store.client is store.client, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print(store.client is client)
+"""
 SUBSCRIBED = """
 with SyncRegistry() as registry:
     for version in (1, 2):
@@ -103,8 +138,8 @@ FORKED_WHILE = "opened before the process was forked"
 
 
 @pytest.fixture
-def variables(env: dict[str, str], prefix: str) -> dict[str, str]:
-    return {**env, "MODELOG_TOPIC_PREFIX": prefix}
+def variables(env: dict[str, str], prefix: str, store: Store) -> dict[str, str]:
+    return {**env, "MODELOG_TOPIC_PREFIX": prefix, "MODELOG_S3_BUCKET": store.bucket}
 
 
 @pytest.mark.parametrize(
@@ -113,6 +148,7 @@ def variables(env: dict[str, str], prefix: str) -> dict[str, str]:
         (FORKED, "[1, 2, 3]"),
         (UNUSED, "[1, 2]"),
         (POOL, "[2, 3, 4, 5, 6, 7, 8, 9, 10, 11]\n[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]"),
+        (FILES, "30"),
         (THREADS, "['modelog']\n[1, 2, 3, 4, 5, 6, 7, 8, 9]"),
     ],
 )
@@ -122,11 +158,15 @@ def test_a_forked_process_connects_again_and_its_parent_goes_on(
     assert run(program, variables) == (0, printed, "")
 
 
+def test_a_store_shares_no_connection_with_the_parent(variables: dict[str, str]) -> None:
+    assert run(CLIENTS, variables) == (0, "False True\nTrue", "")
+
+
 def test_a_subscription_stays_with_the_parent(variables: dict[str, str]) -> None:
     status, printed, errors = run(SUBSCRIBED, variables)
     first, refusal, second = printed.splitlines()
     assert (status, first, second, errors) == (0, "1", "2", "")
-    assert "before the process was forked: subscribe again" in refusal
+    assert FORKED_WHILE in refusal
 
 
 def test_an_async_registry_refuses_everything_in_a_forked_process(variables: dict[str, str]) -> None:

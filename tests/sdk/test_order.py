@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelog import Message, ModelRetired, PromotionRequested, Registry
+from modelog import Event, Message, ModelRetired, ModelValidated, PromotionRequested, Registry
 from modelog._kafka.order import Latest
 from modelog.envelope import encode
 
@@ -49,14 +49,14 @@ def test_the_models_that_were_read_last_are_remembered() -> None:
     assert [latest.is_newer(fact(6, model=model)) for model in ("a", "c", "b")] == [True, True, False]
 
 
-async def send(registry: Registry, *messages: Message[ModelRetired]) -> None:
+async def send(registry: Registry, *messages: Message[ModelRetired | ModelValidated]) -> None:
     """Publish facts as the relay does."""
     assert registry._sender
     for message in messages:
         key, value, headers = encode(
             message.event, source="modelog", id=message.id, sequence=message.sequence, epoch=message.epoch
         )
-        await registry._sender.send(f"{registry._prefix}model.retired", key, value, headers)
+        await registry._sender.send(registry._prefix + message.event.type, key, value, headers)
 
 
 @pytest.mark.integration
@@ -74,3 +74,21 @@ async def test_what_is_passed_over_is_committed_and_the_last_fact_comes_again(re
     assert versions(await take(messages, 3)) == [1, 2, 3]
     assert versions(await take(messages, 1)) == [3]
     assert versions(await take(registry.subscribe(ModelRetired, group="ordered"), 1)) == [3]
+
+
+@pytest.mark.integration
+async def test_a_read_of_several_types_can_be_sorted_as_the_log_is(registry: Registry) -> None:
+    """Each type is in order; over types, only a read that has an end can be put in order."""
+    facts: list[Message[ModelRetired | ModelValidated]] = []
+    for sequence in range(1, 21):
+        kind = ModelRetired(model="fraud", version=sequence, by="mira")
+        other = ModelValidated(model="fraud", version=sequence, findings=(), policy="sha256:" + "0" * 64)
+        facts.append(Message(other if sequence % 2 else kind, str(sequence), "modelog", sequence=sequence, epoch=1))
+    await send(registry, *facts)
+    read = registry.subscribe(ModelRetired, ModelValidated, group=None, until="now")
+    messages: list[Message[Event]] = [message async for message in read]
+    for kind_of_event in (ModelRetired, ModelValidated):
+        own = [message.sequence or 0 for message in messages if isinstance(message.event, kind_of_event)]
+        assert own == sorted(own)
+    messages.sort(key=lambda message: (message.epoch or 1, message.sequence or 0))
+    assert [message.sequence for message in messages] == list(range(1, 21))

@@ -33,6 +33,14 @@ def test_a_cause_conflicts_with_another_content_where_both_are_known() -> None:
     assert not Cause.of(message(registered())).conflicts_with(report.digest)
 
 
+def test_content_that_an_older_version_answered_is_no_conflict() -> None:
+    report = message(trained(trained_at="2026-03-03T14:00:00+02:00"))
+    assert report.earlier_digest not in (None, report.digest)
+    for answered in (report.digest, report.earlier_digest):
+        assert not Cause.of(report).conflicts_with(answered)
+    assert Cause.of(report).conflicts_with(message(trained("other")).digest)
+
+
 def test_a_conflict_has_a_cause_of_its_own_for_each_content() -> None:
     causes = [Cause.of(message(trained(run))) for run in ("a", "b")]
     assert len({cause.id for cause in causes} | {cause.conflict.id for cause in causes}) == 3

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from modelog import ModelValidated, Registry, SyncRegistry
-from modelog.client import SERVICES
+from modelog.groups import SERVICES
 
 FOLDERS = {path.parent.name for path in Path(__file__).parents[2].glob("services/*/app.py")}
 

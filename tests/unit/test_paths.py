@@ -104,7 +104,7 @@ ALIKE = [
 
 
 @pytest.mark.parametrize("paths", ALIKE)
-def test_paths_that_some_system_takes_for_one_are_repeated_in_a_new_version_alone(paths: tuple[str, str]) -> None:
+def test_paths_that_some_system_takes_for_the_same_are_repeated_in_a_new_version_alone(paths: tuple[str, str]) -> None:
     for found in (paths, paths[::-1]):
         assert reasons(*found) == ["repeated path"]
         assert reasons(*found, rule=registered_path_problems) == []
@@ -114,10 +114,17 @@ def test_folders_of_the_same_name_are_not_repeated() -> None:
     assert reasons("a/x", "a/y", "b/x", "b/a/x", "a/b/x", "ab/x", "a-/x") == []
 
 
-def test_paths_that_look_the_same_are_both_named_with_what_differs() -> None:
-    assert [sentence for _, sentence in path_problems(["A/x", "a/y"])] == [
-        "expected names that every system can tell apart, found 'a/y' and 'A/x', which differ in case or in the form "
-        "of letters only: rename one"
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        (["A/ü", "a/y"], "'a/y' and 'A/ü'"),
+        (["für", "fu\u0308r"], r"'f\xfcr' and 'fu\u0308r'"),
+    ],
+)
+def test_paths_that_may_look_the_same_are_both_named_with_what_differs(paths: list[str], found: str) -> None:
+    assert [sentence for _, sentence in path_problems(paths)] == [
+        f"expected names that every system can tell apart, found {found}, which differ in case or in the form of "
+        "letters only: rename either"
     ]
 
 

@@ -1,5 +1,4 @@
 import os
-import re
 import stat
 from pathlib import Path
 
@@ -129,13 +128,6 @@ def test_jars_are_known_by_their_names_and_bytes(tmp_path: Path) -> None:
 def test_the_cache_can_be_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODELOG_CACHE", str(tmp_path))
     assert cache_directory() == tmp_path
-
-
-def test_compose_starts_every_service_and_setup() -> None:
-    root = Path(__file__).parents[2]
-    commands = re.findall(r"command: \[(services|operations), (\w+)\]", (root / "compose.yaml").read_text())
-    folders = [("services", app.parent.name) for app in root.glob("services/*/app.py")]
-    assert sorted(commands) == sorted([*folders, ("operations", "setup")])
 
 
 def test_a_folder_behind_a_closed_one_is_out_of_reach(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`make test-upgrade FROM=<commit>`: old and new processes side by side under load, then the old ones end.
 
+The old installation has a single login, the owner's; the new processes get a login of their own.
+
 Prints a line for each step. Ends with status 1 and the reason when a message was lost or answered twice, or when
 something was parked that is not garbage.
 """
@@ -8,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
+from urllib.parse import urlsplit
 
 from stack import Servers
 from stack.waiting import until
@@ -21,7 +25,7 @@ from tests.e2e.cluster import DECIDING, EVERY_SERVICE, Cluster, new_cluster
 from tests.e2e.invariants import check
 from tests.e2e.load import Load, running_load
 from tests.e2e.watching import wait_until_idle
-from tests.upgrade.checkout import ROOT, SNAPSHOT_OFTEN, Checkout
+from tests.upgrade.checkout import ROOT, SERVICE, SNAPSHOT_OFTEN, Checkout, as_the_owner
 
 MESSAGES_PER_SECOND = 20
 MODELS = 20
@@ -29,8 +33,10 @@ PROGRESS = """
 select (select count(*) from log.event where meta ->> 'source' = '/modelog/' || $1)
      + coalesce((select position from log.cursor where follower = $1), 0)
      + case when $1 = 'views' then (select min(position) from registry.cursor) else 0 end
+     + case when $1 = 'parked' then 5 * (select count(*) from log.parked) else 0 end
 """
-"""How far a service has come: the facts that it has decided, or its position in the log."""
+"""How far a service has come: the facts that it has decided, its position in the log, or what it has kept."""
+MAY_WRITE = "select has_table_privilege('modelog_app', 'log.cursor', 'insert')"
 BUG_EVENTS = ("bug", "defect")
 """What a service logs when it parks a record because of a bug of its own; in older commits the word is defect."""
 
@@ -43,14 +49,17 @@ def report(step: str) -> None:
 
 async def upgrade(cluster: Cluster, old: Checkout) -> Load:
     """From a registry of old processes to one of new processes, under load that goes on; return what was sent."""
-    await asyncio.to_thread(old.set_up, cluster.env)
+    one_login = as_the_owner(cluster.env)
+    await asyncio.to_thread(old.set_up, one_login)
     for name in old.services:
-        cluster.running[name] = old.start((name,), cluster.env, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
+        cluster.running[name] = old.start((name,), one_login, cluster.logs / f"{name}.log", SNAPSHOT_OFTEN)
     await cluster.ready(*old.services)
     report(f"{len(old.services)} processes of {old.name} are ready")
     async with running_load(cluster, cluster.logs, rate=MESSAGES_PER_SECOND, models=MODELS, conflicts=False) as load:
         await cluster.grows("model.promoted", 20)
-        await _migrate(cluster)
+        assert "give them a login of their own" in await _migrate(one_login), "one login was not named"
+        await cluster.grows("model.promoted")
+        assert "created the login modelog_app" in await _migrate(cluster.env), "no login was made"
         await cluster.grows("model.promoted")
         new = [f"{name}-new" for name in EVERY_SERVICE]
         cluster.start(*new)
@@ -63,7 +72,7 @@ async def upgrade(cluster: Cluster, old: Checkout) -> Load:
             await cluster.stop(name)
             await _goes_on(cluster, name)
             report(f"the old {name} has ended, a new process does its work, {await _facts(cluster)} facts")
-        await _migrate(cluster, "--after")
+        await _migrate(cluster.env, "--after")
         await cluster.grows("model.promoted")
     report("the load has ended")
     return load
@@ -83,12 +92,15 @@ async def _goes_on(cluster: Cluster, name: str) -> None:
         await log.close()
 
 
-async def _migrate(cluster: Cluster, *arguments: str) -> None:
+async def _migrate(env: Mapping[str, str], *arguments: str) -> str:
+    """Run setup, and return what it prints."""
     command = (sys.executable, "-m", "operations", "setup", *arguments)
-    setup = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=cluster.env, stdout=-1, stderr=-2)
+    setup = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=os.environ | env, stdout=-1, stderr=-2)
     output, _ = await setup.communicate()
     assert setup.returncode == 0, output.decode()
-    report(f"`operations {' '.join(('setup', *arguments))}` made {len(output.splitlines())} changes")
+    user = urlsplit(env[SERVICE]).username
+    report(f"`operations {' '.join(('setup', *arguments))}` with services as {user}: {len(output.splitlines())} lines")
+    return output.decode()
 
 
 async def _shared(cluster: Cluster, names: Sequence[str]) -> bool:
@@ -115,6 +127,7 @@ async def _verify(cluster: Cluster, load: Load) -> str:
     log = await cluster.log()
     try:
         assert await log.fetchval("select to_regclass('log.snapshot') is null"), "log.snapshot was not dropped"
+        assert not await log.fetchval(MAY_WRITE), "the services' login may still write cursors"
         schemas = await log.fetch("select meta ->> 'schema', count(*) from log.event group by 1 order by 1")
     finally:
         await log.close()

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack.addresses import VARIABLES
 from tests.e2e.process import ServiceProcess
 
 ROOT = Path(__file__).parents[2]
+SERVICE, OWNER, READER = (VARIABLES[login] for login in ("postgres", "postgres_owner", "postgres_reader"))
 SNAPSHOT_OFTEN = """
 try: import shared.handling as handler
 except ImportError: import shared.deciding.command_handler as handler
@@ -64,6 +66,12 @@ class Checkout:
 
     def _env(self, env: Mapping[str, str]) -> Mapping[str, str]:
         return os.environ | env | {"PYTHONPATH": str(self.folder)}
+
+
+def as_the_owner(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of an installation with a single login."""
+    kept = {name: value for name, value in env.items() if name not in (OWNER, READER)}
+    return kept | {SERVICE: env[OWNER]}
 
 
 class _OldProcess(ServiceProcess):

@@ -29,7 +29,7 @@ from stack.waiting import until
 from tests.e2e.cluster import DECIDING, Cluster, new_cluster
 from tests.e2e.load import running_load
 from tests.e2e.watching import records, wait_until_idle
-from tests.upgrade.checkout import SNAPSHOT_OFTEN, Checkout
+from tests.upgrade.checkout import SNAPSHOT_OFTEN, Checkout, as_the_owner
 
 MESSAGES = 150
 RECORDS_OF_A_TOPIC = 2
@@ -112,8 +112,9 @@ async def dump(commit: str, folder: Path) -> list[dict[str, Any]]:
     checkout = Checkout.of(commit, folder)
     with TemporaryDirectory() as files, Servers() as servers:
         async with new_cluster(servers.addresses, Path(files), set_up=False, **NAMES) as cluster:
-            checkout.set_up(cluster.env)
-            cluster.running["all"] = checkout.start((), cluster.env, Path(files, "all.log"), SNAPSHOT_OFTEN)
+            one_login = as_the_owner(cluster.env)
+            checkout.set_up(one_login)
+            cluster.running["all"] = checkout.start((), one_login, Path(files, "all.log"), SNAPSHOT_OFTEN)
             await cluster.ready("all")
             await produce(cluster, Path(files))
             return await lines(cluster)

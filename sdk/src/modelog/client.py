@@ -7,16 +7,15 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsFloat, TypeVar, cast
 from weakref import WeakSet
 
-from pydantic import JsonValue
-
 from modelog.addresses import check_addresses
-from modelog.envelope import Message, decode, encode
+from modelog.envelope import MAX_EVENT_BYTES, Message, decode, encode
 from modelog.environment import exported, variables
 from modelog.errors import MissingExtra
 from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTrained
+from modelog.groups import check_group
 from modelog.home import Home, closed, keep, refuse_pickle
 from modelog.kafka_settings import kafka_arguments
 from modelog.values import Artifact, Code, Dataset, Experiment, Framework
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
     from modelog.store import Store
 
 E = TypeVar("E", bound=Event)
-
-SERVICES = frozenset(
-    {"ingestion", "validation", "promotion", "retraining", "retirement", "relay", "views", "parked"}
-    | {"catalogue", "access", "api", "dashboard"}  # planned
-)
-"""The services of modelog: another member of the group of a service would take messages from it."""
 
 Files = Path | str | Mapping[str, Path | str]
 
@@ -63,10 +56,10 @@ class Registry:
         store: Store | None = None,
         kafka: Mapping[str, Any] | None = None,
     ) -> None:
-        self._variables = variables() if servers is None else exported()
+        self._variables = exported() if servers else variables()
         self._kafka: dict[str, Any] = {"bootstrap_servers": "localhost:9092", "client_id": source}
         self._kafka |= kafka_arguments(self._variables)
-        self._kafka |= {} if servers is None else {"bootstrap_servers": servers}
+        self._kafka |= {"bootstrap_servers": servers} if servers else {}
         self._kafka |= kafka or {}
         self._prefix = self._variables.get("MODELOG_TOPIC_PREFIX", "") if prefix is None else prefix
         self._source = source
@@ -105,12 +98,12 @@ class Registry:
         """Publish what is under way, and end the subscriptions; a closed registry stays as it is."""
         if self._home is None:
             return
-        is_here = self._home.is_here
-        if is_here:
+        is_lost = self._home.is_lost
+        if not is_lost:
             self._home.check()
         sender, subscriptions = self._sender, list(self._subscriptions)
         self._home, self._sender, self._subscriptions = None, None, WeakSet()
-        if not is_here:
+        if is_lost:
             keep((sender, subscriptions))
             return
         for subscription in subscriptions:
@@ -146,8 +139,8 @@ class Registry:
         run: str,
         files: Files | None = None,
         uri: str | None = None,
-        metrics: Mapping[str, float] | None = None,
-        parameters: Mapping[str, JsonValue] | None = None,
+        metrics: Mapping[str, SupportsFloat | None] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         datasets: Sequence[Dataset] = (),
         features: Sequence[str] = (),
         code: Code | None = None,
@@ -156,16 +149,22 @@ class Registry:
         author: str | None = None,
         trained_at: datetime | None = None,
         description: str = "",
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | SupportsFloat] | None = None,
         experiment: Experiment | None = None,
         answers: uuid.UUID | str | None = None,
+        follow_links: bool = False,
     ) -> Message[ModelTrained]:
         """Upload the files of a run and publish `model.trained`.
 
-        `files` is a file, a folder or {path inside the artifact: local path}; `uri` is an `s3://bucket/prefix` that
-        modelog can read instead. When it failed, or was refused for a reason that is gone, call it again: the same run
-        with the same bytes is the same version, and the same bytes are stored once. Each call sends a new message,
-        because a message is answered only once. Raise what `publish` and `Store.upload` raise.
+        `files` is a file, a folder or {path inside the artifact: local path}; `follow_links` also follows links out of
+        the folder. `uri` is an `s3://bucket/prefix` that modelog can read instead. When it failed, or was refused for a
+        reason that is gone, call it again: the same run with the same bytes is the same version, and the same bytes are
+        stored once. Each call sends a new message, because a message is answered only once.
+
+        Numbers, arrays, tuples and paths of numpy, torch and others are sent as the plain values that they are, and a
+        metric that is None is left out, with a warning. Parameters come back as they were sent, but for the order of
+        names in them, or are refused here: NaN, infinities, -0.0, sets, names that are no text. All but the files is
+        checked before the files are uploaded. Raise what `publish` and `Store.upload` raise.
         """
         if (files is None) == (uri is None):
             raise ValueError("expected either files or a uri, found both or none: name the place of the run's bytes")
@@ -174,25 +173,26 @@ class Registry:
                 "model": model,
                 "run": run,
                 "artifact": Artifact() if files is not None else Artifact(uri=uri),
-                "metrics": metrics or {},
-                "parameters": parameters or {},
-                "datasets": tuple(datasets),
-                "features": tuple(features),
+                "metrics": {} if metrics is None else metrics,
+                "parameters": {} if parameters is None else parameters,
+                "datasets": datasets,
+                "features": features,
                 "code": code,
                 "framework": framework,
-                "dependencies": tuple(dependencies),
+                "dependencies": dependencies,
                 "author": author,
                 "trained_at": trained_at,
                 "description": description,
-                "tags": tags or {},
+                "tags": {} if tags is None else tags,
                 "experiment": experiment,
                 "answers": answers,
             }
         )
         check_addresses(event)
-        encode(event, source=self._source, actor=self._actor)  # a mistake is shown before the files are uploaded
+        _, value, _ = encode(event, source=self._source, actor=self._actor)  # mistakes are shown before the upload
         if files is not None:
-            event = event.model_copy(update={"artifact": await asyncio.to_thread(self._upload, files)})
+            artifact = await asyncio.to_thread(self._upload, files, follow_links, MAX_EVENT_BYTES - len(value))
+            event = event.model_copy(update={"artifact": artifact})
         return await self.publish(event)
 
     def subscribe(
@@ -219,13 +219,7 @@ class Registry:
         """
         if not types:
             raise ValueError("expected at least one type of event, found none: name one, for example ModelPromoted")
-        if group is not None and until is not None:
-            raise ValueError("a group has no end, because its other members continue: leave out `group` or `until`")
-        if group in SERVICES:
-            raise ValueError(
-                f"expected a group of your own, found {group!r}, which is that of a service of modelog and would take "
-                f"messages from it: use another name, for example my-{group}"
-            )
+        check_group(group, until)
         return self._subscription(types, group=group, since=since, until=until)
 
     async def serving(self, model: str, stage: str = "production") -> Message[ModelPromoted] | None:
@@ -257,16 +251,19 @@ class Registry:
         self._subscriptions.add(subscription)
         return subscription
 
-    async def download(self, version: ModelRegistered | ModelPromoted | str, into: Path | str) -> list[Path]:
-        """Download the files of a version, named by a fact or by its manifest's digest, and return their paths.
+    async def download(
+        self, version: ModelRegistered | ModelPromoted | str, into: Path | str, *, max_bytes: int | None = None
+    ) -> list[Path]:
+        """Make `into` a folder of exactly the files of a version, and return their paths.
 
-        Every byte is checked. Raise what `Store.download` raises.
+        The version is named by a fact or by its manifest's digest. Every byte is checked, and `into` is as it was if
+        anything fails; see `Store.download`, and for what is raised.
         """
         manifest = version if isinstance(version, str) else version.manifest
-        return await asyncio.to_thread(lambda: self._artifacts().download(manifest, Path(into)))
+        return await asyncio.to_thread(lambda: self._artifacts().download(manifest, into, max_bytes=max_bytes))
 
-    def _upload(self, files: Files) -> Artifact:
-        return self._artifacts().upload(files)
+    def _upload(self, files: Files, follow_links: bool, max_listed_bytes: int) -> Artifact:
+        return self._artifacts().upload(files, follow_links=follow_links, max_listed_bytes=max_listed_bytes)
 
     def _artifacts(self) -> Store:
         self._opened()

@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from unicodedata import category
 
 from modelog.contents import NOTHING, Notes, read_leniently, read_strictly
-from modelog.digest import digest_of
+from modelog.digest import digests_of
 from modelog.events import BY_TYPE, Event, Fact
 from modelog.modes import (
     MAX_ATTRIBUTE_CHARS,
@@ -74,15 +74,29 @@ class Message(Generic[E]):
     epoch: int | None = None
     notes: Notes = NOTHING
 
+    def __repr__(self) -> str:
+        """Short, because notebooks show it: the fields have everything."""
+        place = "" if self.sequence is None else f" sequence={self.sequence}"
+        return f"Message({self.event.type} {subject(self.event)}{place})"
+
     @cached_property
     def cause(self) -> uuid.UUID:
         """The id of this message for its answers: in CloudEvents, source and id together are unique."""
         return cause_of(self.source, self.id)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """The digest of its content: another message with its cause and another digest is a conflict."""
-        return digest_of(self.event)
+        return self._digests[0]
+
+    @property
+    def earlier_digest(self) -> str | None:
+        """What older versions of modelog wrote as its digest, if that is another."""
+        return self._digests[1]
+
+    @cached_property
+    def _digests(self) -> tuple[str, str | None]:
+        return digests_of(self.event)
 
 
 def cause_of(source: str, id: str) -> uuid.UUID:

@@ -52,6 +52,11 @@ class Loop:
         """Whether it can be waited for."""
         return self.is_here and not self._is_stopping
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, in its process."""
+        return self.is_here and self._is_stopping
+
     def wait(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `function` in the loop and return its result; when the caller is interrupted, wait for its cleanup.
 

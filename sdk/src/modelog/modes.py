@@ -26,6 +26,10 @@ MAX_EVENT_BYTES = 1024 * 1024
 MAX_FACT_BYTES = 4 * MAX_EVENT_BYTES
 """Of a fact, as JSON: it carries the content of the report and what was measured."""
 
+MAX_EVENTS_IN_BATCH = 100
+MAX_INDENTED = 100
+"""Bytes of space before a batch."""
+
 CLOUDEVENTS = b"application/cloudevents"
 STRUCTURED, BATCH = CLOUDEVENTS + b"+json", CLOUDEVENTS + b"-batch+json"
 ATTRIBUTES = ["id", "source", "type", "time", "sequence", "epoch", "schemaversion"]
@@ -34,7 +38,7 @@ HEADERS = [(f"ce_{name}", name) for name in ATTRIBUTES]
 REQUIRED = frozenset({"ce_type", "ce_id", "ce_source", "ce_specversion"})
 """Each shows that a record is in binary mode, if its content type is not of CloudEvents."""
 
-TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,6})\d*)?([Zz]|[+-]\d\d:\d\d)")
+TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):([0-5]\d|60)(?:\.(\d{1,6})\d*)?([Zz]|[+-]\d\d:\d\d)")
 
 
 class Unreadable(ValueError):
@@ -65,6 +69,25 @@ def content(value: bytes | None, headers: Headers, attributes: dict[str, str]) -
     if "traceparent" in found:
         attributes.setdefault("traceparent", _text(found["traceparent"]))
     return data
+
+
+def batched(value: bytes | None, headers: Headers) -> list[bytes] | None:
+    """The events of a batch, each in structured mode; None for another record. Raise Unreadable for too many."""
+    if not value or value[:MAX_INDENTED].lstrip()[:1] != b"[":
+        return None
+    if not REQUIRED.isdisjoint(name.lower() for name, text in headers if text is not None):
+        return None
+    try:
+        events = json.loads(_checked(value).decode())
+    except (ValueError, RecursionError):  # `content` finds it, too
+        return None
+    if not isinstance(events, list) or len(events) < 2:
+        return None
+    if len(events) > MAX_EVENTS_IN_BATCH:
+        raise Unreadable(
+            f"expected at most {MAX_EVENTS_IN_BATCH} events in a batch, found {len(events)}: send smaller batches"
+        )
+    return [json.dumps(event).encode() for event in events]
 
 
 def source_and_id(value: bytes | None, headers: Headers) -> tuple[str, str] | None:

@@ -47,7 +47,7 @@ def registered_path_problems(paths: Iterable[str]) -> Iterator[tuple[PathProblem
 
 
 def folded(path: str) -> str:
-    """The same text for paths that some system takes for one: they differ in case, form of letters or variants only."""
+    """The same text for paths that some system takes for the same: they differ in case or form of letters only."""
     if path.isascii():
         return path.lower()
     return normalize("NFD", normalize("NFD", SELECTORS.sub("", path)).upper().casefold())
@@ -82,7 +82,7 @@ def _collisions(paths: Iterable[str], key: Callable[[str], str]) -> dict[str, st
         elif path_key == file_key:
             found[path] = _alike(path, file)
         else:
-            found[path] = f"expected a file or a folder, found both above {path[:60]!r}: rename one"
+            found[path] = f"expected a file or a folder, found both above {path[:60]!r}: rename either"
         before, before_key = path, path_key
     return found
 
@@ -101,9 +101,11 @@ def _shares_a_folder_of_another_name(path: str, key: str, other: str, other_key:
 
 
 def _alike(path: str, other: str) -> str:
+    # Without escapes, forms of the same letters look the same.
+    shown = ascii if normalize("NFC", path[:60]) == normalize("NFC", other[:60]) else repr
     return (
-        f"expected names that every system can tell apart, found {path[:60]!r} and {other[:60]!r}, which differ in "
-        "case or in the form of letters only: rename one"
+        f"expected names that every system can tell apart, found {shown(path[:60])} and {shown(other[:60])}, which "
+        "differ in case or in the form of letters only: rename either"
     )
 
 

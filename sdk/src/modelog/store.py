@@ -14,13 +14,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import ValidationError
 
 from modelog import environment
+from modelog._s3.digests import CHUNK_BYTES, etag, part_bytes
+from modelog._s3.downloading import download
 from modelog._s3.errors import (
     ARCHIVED,
     FORBIDDEN,
@@ -33,23 +35,21 @@ from modelog._s3.errors import (
     is_archived,
     is_lasting,
 )
-from modelog.manifest import Manifest, blob_key, manifest_key
-from modelog.paths import path_problems, registered_path_problems
+from modelog._s3.uploading import upload
+from modelog.manifest import MAX_MANIFEST_BYTES, Manifest, manifest_key
+from modelog.paths import registered_path_problems
 from modelog.s3_settings import DEFAULT_BUCKET, Addressing, S3Settings
-from modelog.untrusted import printable, problems
+from modelog.untrusted import problems
 from modelog.values import Artifact, File
 
 if TYPE_CHECKING:
+    from minio import Minio
     from urllib3 import BaseHTTPResponse
 
-__all__ = ["Absent", "Damaged", "Denied", "Store", "Unavailable"]
+__all__ = ["CHUNK_BYTES", "MAX_CONNECTIONS", "Absent", "Damaged", "Denied", "Store", "Unavailable"]
 
-CHUNK_BYTES = 1024 * 1024
-PART_BYTES = 16 * CHUNK_BYTES
-"""A part of a multipart upload; four parts are in memory at a time."""
-MAX_PARTS = 10_000
-"""The most parts that S3 accepts; a file above 156 GiB gets larger parts."""
-MAX_MANIFEST_BYTES = 16 * CHUNK_BYTES
+MAX_READ_BYTES = 16 * CHUNK_BYTES
+"""The most bytes of a manifest that is read; that of a new version has at most 1 MiB."""
 MAX_CONNECTIONS = 32
 """Connections to the store that stay open for the next request."""
 
@@ -75,7 +75,14 @@ class Store:
             endpoint, access_key, secret_key, bucket, region, session_token, addressing, ca_file, public_endpoint
         )
         self.endpoint, self.bucket, self.public_endpoint = settings.endpoint, bucket, public_endpoint
-        self.client = settings.client(MAX_CONNECTIONS)
+        self._new_client = partial(settings.client, MAX_CONNECTIONS)
+        self._clients = {os.getpid(): self._new_client()}
+
+    @property
+    def client(self) -> Minio:
+        """The client of this process: in a forked process, the connections are the parent's."""
+        process = os.getpid()
+        return self._clients.get(process) or self._clients.setdefault(process, self._new_client())
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None) -> Store:
@@ -87,36 +94,30 @@ class Store:
         """The address of a manifest, `s3://bucket/manifests/sha256/<hex>`."""
         return f"s3://{self.bucket}/{manifest_key(manifest)}"
 
-    def upload(self, paths: Path | str | Mapping[str, Path | str]) -> Artifact:
+    def upload(
+        self,
+        paths: Path | str | Mapping[str, Path | str],
+        *,
+        follow_links: bool = False,
+        max_listed_bytes: int = MAX_MANIFEST_BYTES,
+    ) -> Artifact:
         """Put a file, a folder or `{path inside: local path}` into the store; bytes that are there are not sent again.
 
-        Raise ValueError if there is nothing to upload or a path cannot be stored, Unavailable if the store fails.
-        """
-        local = {inside: Path(path) for inside, path in paths.items()} if isinstance(paths, Mapping) else _inside(paths)
-        if not local:
-            raise ValueError(f"expected files to upload, found none in {str(paths)!r}: upload what training wrote")
-        if unsafe := [sentence for _, sentence in path_problems(local)]:
-            raise ValueError("; ".join(unsafe))
-        return Artifact(files=tuple(self._uploaded(inside, path) for inside, path in sorted(local.items())))
+        A link inside of a folder is followed if it leads to a file in the folder; with `follow_links` to any file or
+        folder, as in the caches of Hugging Face. What a version does not keep (links, empty folders, executable bits)
+        is logged in a line to the logger `modelog`.
 
-    def _uploaded(self, inside: str, path: Path) -> File:
-        if not path.is_file():
-            raise ValueError(f"expected a file at {printable(str(path))}, found none: name a file")
-        with path.open("rb") as data:
-            before = os.fstat(data.fileno())
-            sha256 = _hashed(data, hashlib.sha256()).hexdigest()
-            self.keep(blob_key(sha256), data, before.st_size)
-            after = os.fstat(data.fileno())
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise ValueError(
-                f"expected {printable(str(path))} to stay as it is, found it changed: upload it when it is written"
-            )
-        return File(path=inside, size=before.st_size, sha256=sha256)
+        Raise ValueError, mostly before the first byte is sent, if there is nothing to upload, a path is empty, some
+        system cannot hold a name or takes two for the same, a file is a pipe or changes meanwhile, the paths and
+        digests are more than a report can name (`max_listed_bytes` of JSON), or the files are above 1 TiB; Unavailable
+        if the store fails.
+        """
+        return upload(self, paths, follow_links, max_listed_bytes)
 
     def files(self, manifest: str) -> tuple[File, ...]:
         """The files of a manifest; raise Damaged if its bytes have another digest, Absent if there is none."""
         with self.reading(manifest_key(manifest)) as response:
-            content = response.read(MAX_MANIFEST_BYTES + 1, decode_content=False)
+            content = response.read(MAX_READ_BYTES + 1, decode_content=False)
         found = "sha256:" + hashlib.sha256(content).hexdigest()
         if found != manifest:
             raise Damaged(f"expected a manifest with the digest {manifest}, found {found}: register the version again")
@@ -128,42 +129,21 @@ class Store:
             raise Damaged(f"the manifest {manifest} names files that cannot be written: {'; '.join(unsafe)}")
         return files
 
-    def download(self, manifest: str, into: Path) -> list[Path]:
-        """Write the files of a manifest below `into` and return their paths, in the manifest's order.
+    def download(self, manifest: str, into: Path | str, *, max_bytes: int | None = None) -> list[Path]:
+        """Make `into` a folder of exactly the files of a manifest, and return their paths, in the manifest's order.
 
-        Every size and digest is checked before the first file is moved to its path. Raise Damaged if a digest differs,
-        Absent if the manifest or a blob is missing, Unavailable if the store fails; then `into` is as it was.
+        The files are written to a folder beside `into`, every size and digest is checked, and then that folder takes
+        the place of `into`, in a single step where the system can. Whatever fails or kills the process, `into` is as it
+        was, and what is left beside it is removed by the next download. What `into` held before is replaced if the
+        store has the bytes of all of its files, of whatever version; a folder with other files, the working folder and
+        a mounted file system are not. If it holds exactly these files already, it stays as it is. A link in the place
+        of `into` is followed.
+
+        Raise ValueError for a folder that is not replaced, for names that this system cannot hold, and for more than
+        `max_bytes` (1 TiB), Damaged if a digest differs, Absent if the manifest or a blob is missing, Denied if it
+        cannot be read, Unavailable if the store fails, OSError with ENOSPC if the disk has no room for the version.
         """
-        files = self.files(manifest)
-        targets = [into / file.path for file in files]
-        for target in targets:
-            if not target.parent.resolve().is_relative_to(into.resolve()):
-                raise ValueError(
-                    f"expected {printable(str(target.parent))} inside {into}, found a link that leads out: remove it"
-                )
-        into.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=into, prefix=".modelog-") as staging:
-            staged = [self._fetched(file, Path(staging, str(number))) for number, file in enumerate(files)]
-            for temporary, target in zip(staged, targets, strict=True):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
-        return targets
-
-    def _fetched(self, file: File, to: Path) -> Path:
-        sha256, size = hashlib.sha256(), 0
-        with self.reading(blob_key(file.sha256)) as response, to.open("wb") as target:
-            for chunk in response.stream(CHUNK_BYTES, decode_content=False):
-                size += len(chunk)
-                if size > file.size:
-                    break
-                sha256.update(chunk)
-                target.write(chunk)
-        if (size, sha256.hexdigest()) != (file.size, file.sha256):
-            raise Damaged(
-                f"expected {file.path} with {file.size} bytes and sha256 {file.sha256}, "
-                f"found other bytes in the store: upload and register it again"
-            )
-        return to
+        return download(self, manifest, Path(into), max_bytes)
 
     @contextmanager
     def reading(self, key: str, bucket: str | None = None) -> Iterator[BaseHTTPResponse]:
@@ -194,14 +174,14 @@ class Store:
         Returns the ETag of the object, or ''.
         """
         try:
-            there, etag = self.head(key)
-            if there == size and etag == _etag(data, size, in_parts="-" in etag):
-                return etag
+            there, tag = self.head(key)
+            if there == size and tag == etag(data, size, in_parts="-" in tag):
+                return tag
         except (Absent, Denied):
             pass
         data.seek(0)
         with self.asking(f"keep {key}"):
-            put = self.client.put_object(self.bucket, key, data, size, part_size=_part(size))
+            put = self.client.put_object(self.bucket, key, data, size, part_size=part_bytes(size))
         return put.etag or ""
 
     @contextmanager
@@ -239,41 +219,3 @@ class Store:
                 return self.client.bucket_exists(self.bucket)
         except Unavailable:
             return False
-
-
-def _inside(path: Path | str) -> dict[str, Path]:
-    root = Path(path)
-    if not root.is_dir():
-        return {root.name: root}
-    found: dict[str, Path] = {}
-    for folder, folders, names in os.walk(root):
-        for local in (Path(folder, name) for name in folders + names):
-            if local.is_symlink() and (local.is_dir() or not local.resolve().is_relative_to(root.resolve())):
-                raise ValueError(
-                    f"expected files inside {root}, found {printable(str(local))}, which links elsewhere: copy it there"
-                )
-        found |= {Path(folder, name).relative_to(root).as_posix(): Path(folder, name) for name in names}
-    return found
-
-
-def _hashed(data: BinaryIO, digest: hashlib._Hash, size: int | None = None) -> hashlib._Hash:
-    """Feed the next `size` bytes, or all that are left, to `digest`."""
-    left = size
-    while chunk := data.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left)):
-        digest.update(chunk)
-        left = None if left is None else left - len(chunk)
-    return digest
-
-
-def _part(size: int) -> int:
-    return max(PART_BYTES, -(-size // MAX_PARTS))
-
-
-def _etag(data: BinaryIO, size: int, in_parts: bool) -> str:
-    """The ETag that S3 gives these bytes: their md5; for several parts the md5 of the parts' md5s, and their number."""
-    data.seek(0)
-    if not in_parts:
-        return _hashed(data, hashlib.md5(usedforsecurity=False)).hexdigest()
-    parts = [_hashed(data, hashlib.md5(usedforsecurity=False), _part(size)) for _ in range(0, size, _part(size))]
-    joined = b"".join(part.digest() for part in parts)
-    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(parts)}"

@@ -160,6 +160,7 @@ class SyncSubscription(Generic[E]):
             self._loop.wait(self._subscription.__aexit__, failure)
 
     def __iter__(self) -> Iterator[Message[E]]:
+        self._subscription.check()
         messages = self._loop.wait(self._begin)
         try:
             while (message := self._next(messages)) is not None:
@@ -172,6 +173,8 @@ class SyncSubscription(Generic[E]):
         return self._subscription.__aiter__()
 
     def _next(self, messages: AsyncGenerator[Message[E], None]) -> Message[E] | None:
+        if self._loop.is_closed and not self._subscription.is_finite:
+            return None
         try:
             return self._loop.wait(_next, messages)
         except KeyboardInterrupt:

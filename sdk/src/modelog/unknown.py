@@ -53,11 +53,11 @@ def _is_text(annotation: Any) -> bool:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) is dict:
-        return None
-    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
+    origin = get_origin(annotation)
+    if origin is None and isinstance(annotation, type):  # for Python 3.10, dict[str, int] is a type too
+        return annotation if issubclass(annotation, BaseModel) else None
+    parts = () if origin is dict else get_args(annotation)
+    return next((found for part in parts if (found := _model_in(part)) is not None), None)
 
 
 def _sentence(place: Place, known: list[str]) -> str:

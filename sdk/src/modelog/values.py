@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from reprlib import Repr
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
@@ -49,6 +50,18 @@ Metrics = dict[Name, float]
 """Name to value. NaN and infinities are allowed, so that validation can name the metric that is not finite."""
 
 
+SHORT = Repr()
+"""How a field is shown: a text of 40 characters at most, of an object the first three items."""
+SHORT.maxstring, SHORT.maxother, SHORT.maxdict, SHORT.maxlist, SHORT.maxtuple = 40, 60, 3, 3, 3
+
+
+class _Text(str):
+    """A text that is its own repr."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class Value(BaseModel):
     """A frozen value.
 
@@ -64,6 +77,13 @@ class Value(BaseModel):
             super().__init__(**type(self).given(data))
 
         __init__.__pydantic_base_init__ = True  # so that pydantic does not call it for JSON
+
+    def __repr_args__(self) -> Iterable[tuple[str, Any]]:
+        """What is not the default, cut where it is long; `model_dump()` has everything."""
+        for name, field_info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if field_info.is_required() or value != field_info.get_default(call_default_factory=True):
+                yield name, _Text(SHORT.repr(value))
 
     @classmethod
     def given(cls, data: Mapping[str, Any]) -> dict[str, Any]:

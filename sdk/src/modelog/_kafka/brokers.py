@@ -20,6 +20,7 @@ from async_timeout import timeout
 from modelog.environment import origin
 from modelog.errors import AccessDenied, MissingTopic, NotConnected
 from modelog.events import BY_TYPE
+from modelog.untrusted import printable
 
 CONNECT_SECONDS = 8.0
 """For all servers together."""
@@ -51,6 +52,7 @@ async def partitions_of(kafka: Mapping[str, Any], topics: Collection[str]) -> di
     """How many partitions each topic has; raise NotConnected, MissingTopic or AccessDenied with the cause."""
     connection = await _connected(kafka)
     try:
+        await _reach_brokers(kafka, connection)
         return await _look(connection, topics, addresses(kafka))
     except DENIED as error:
         raise denied(kafka, error) from error
@@ -62,23 +64,54 @@ async def partitions_of(kafka: Mapping[str, Any], topics: Collection[str]) -> di
 
 def addresses(kafka: Mapping[str, Any]) -> str:
     """The servers as text."""
-    servers = kafka["bootstrap_servers"]
+    servers = _servers(kafka)
     return servers if isinstance(servers, str) else ",".join(servers)
 
 
+def _servers(kafka: Mapping[str, Any]) -> str | list[str]:
+    servers: str | list[str] = kafka["bootstrap_servers"]
+    return servers
+
+
 async def _connected(kafka: Mapping[str, Any]) -> AIOKafkaConnection:
-    hosts = collect_hosts(kafka["bootstrap_servers"])
+    connection, failures = await _first(kafka, [(host, port) for host, port, _ in collect_hosts(_servers(kafka))])
+    if connection is None:
+        raise _not_connected(kafka, failures) from failures[0]
+    return connection
+
+
+async def _first(
+    kafka: Mapping[str, Any], hosts: Collection[tuple[str, int]]
+) -> tuple[AIOKafkaConnection | None, list[Exception]]:
+    """A connection with the first of these that answers, and what was wrong with those before it."""
     login = {name: kafka[name] for name in LOGIN if name in kafka}
     failures: list[Exception] = []
-    for host, port, _ in hosts:
+    for host, port in hosts:
         try:
             async with timeout(CONNECT_SECONDS / len(hosts)):
-                return await create_conn(host, port, **login)
+                return await create_conn(host, port, **login), failures
         except DENIED as error:
             raise denied(kafka, error) from error
         except (OSError, asyncio.TimeoutError, errors.KafkaError) as error:
             failures.append(error)
-    raise _not_connected(kafka, failures) from failures[0]
+    return None, failures
+
+
+async def _reach_brokers(kafka: Mapping[str, Any], connection: AIOKafkaConnection) -> None:
+    """Raise NotConnected if none of the addresses that the brokers give for themselves can be reached from here."""
+    async with timeout(CONNECT_SECONDS):
+        answer = await connection.send(MetadataRequest([], allow_auto_topic_creation=False))
+    brokers = [(host, port) for _, host, port, *_ in answer.brokers]
+    if not brokers or (connection.host, connection.port) in brokers:
+        return
+    reached, failures = await _first(kafka, brokers)
+    if reached is None:
+        named = ", ".join(f"{host}:{port}" for host, port in brokers)
+        raise NotConnected(
+            f"expected the brokers {named}, which Kafka at {addresses(kafka)} names, found {_cause(failures[0])[0]}: "
+            "correct `advertised.listeners` of the brokers, or the network"
+        ) from failures[0]
+    await asyncio.wait([reached.close()], timeout=CLOSE_SECONDS)
 
 
 async def _look(connection: AIOKafkaConnection, topics: Collection[str], servers: str) -> dict[str, int]:
@@ -102,6 +135,8 @@ async def _look(connection: AIOKafkaConnection, topics: Collection[str], servers
 async def _described(connection: AIOKafkaConnection, topics: list[str] | None) -> list[Any]:
     async with timeout(CONNECT_SECONDS):
         answer = await connection.send(MetadataRequest(topics, allow_auto_topic_creation=False))
+    if not answer.brokers:  # aiokafka goes on after a token that was refused, as if it was accepted
+        raise errors.SaslAuthenticationFailed("no broker is shown to this client")
     described: list[Any] = answer.topics
     return described
 
@@ -123,12 +158,16 @@ def missing_sentence(missing: Collection[str], there: Collection[str], servers: 
 def denied(kafka: Mapping[str, Any], error: Exception) -> AccessDenied:
     """The error for a user that Kafka refuses."""
     name = kafka.get("sasl_plain_username") or ("with a token" if kafka.get("sasl_mechanism") else "without a login")
-    found = f"{type(error).__name__} ({error})" if str(error) else type(error).__name__
+    found = str(error) or type(error).__name__
+    if isinstance(error, errors.UnsupportedSaslMechanismError):
+        found = f"that it does not offer {kafka.get('sasl_mechanism')}"
     if isinstance(error, (errors.TopicAuthorizationFailedError, errors.GroupAuthorizationFailedError)):
         advice = "ask an administrator to allow the topic and the group (`python -m operations acls` prints the rules)"
+    elif kafka.get("sasl_mechanism") == "OAUTHBEARER":
+        advice = "check the token of MODELOG_KAFKA_TOKEN or _TOKEN_FILE, or the client of MODELOG_KAFKA_OAUTH_URL"
     else:
         advice = "check MODELOG_KAFKA_SASL_MECHANISM, _USERNAME and _PASSWORD"
-    return AccessDenied(f"expected Kafka at {addresses(kafka)} to let in {name!r}, found {found}: {advice}")
+    return AccessDenied(printable(f"expected Kafka at {addresses(kafka)} to let in {name!r}, found {found}: {advice}"))
 
 
 def _not_connected(kafka: Mapping[str, Any], failures: list[Exception]) -> NotConnected:
@@ -136,7 +175,8 @@ def _not_connected(kafka: Mapping[str, Any], failures: list[Exception]) -> NotCo
     found, advice = "; ".join(found for found, _ in causes), " or ".join(dict.fromkeys(advice for _, advice in causes))
     servers = addresses(kafka)
     named = origin(servers)
-    return NotConnected(f"expected Kafka at {servers}, found {found}: {advice}" + (f" ({named})" if named else ""))
+    sentence = f"expected Kafka at {servers}, found {found}: {advice}" + (f" ({named})" if named else "")
+    return NotConnected(printable(sentence))
 
 
 def _cause(error: Exception) -> tuple[str, str]:

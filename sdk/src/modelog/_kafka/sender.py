@@ -49,7 +49,7 @@ class Sender:
                 producer = await self._producer_of(topic)
                 await producer.send_and_wait(topic, value, key, headers=headers)
         except NotConnected as error:
-            raise NotPublished(str(error)) from error
+            raise NotPublished(str(error)) from error.__cause__
         except DENIED as error:
             await self._forget(producer)
             raise denied(self._kafka, error) from error

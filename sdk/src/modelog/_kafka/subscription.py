@@ -105,7 +105,8 @@ class Subscription(Generic[E]):
             await self._commit()
         await self.close()
 
-    def __aiter__(self) -> AsyncGenerator[Message[E], None]:
+    def check(self) -> None:
+        """Raise RuntimeError if it cannot be read, here or any more."""
         self._home.check_process()
         if self._is_shut:
             raise RuntimeError("this subscription ended with its registry: open the registry, and subscribe again")
@@ -114,6 +115,9 @@ class Subscription(Generic[E]):
         running: Any = None if self._iteration is None else self._iteration()
         if running is not None and running.ag_frame is not None:  # neither given up nor ended
             raise RuntimeError("this subscription is being read by another loop: subscribe once for each")
+
+    def __aiter__(self) -> AsyncGenerator[Message[E], None]:
+        self.check()
         messages = self._messages()
         self._iteration = ref(messages)
         return messages

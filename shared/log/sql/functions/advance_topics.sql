@@ -11,7 +11,7 @@ begin
     raise exception 'held topics are moved by the relay''s leader: this session does not hold the lock'
       using errcode = 'LOG05';
   end if;
-  if not (_position <= _upto and _upto <= done) then
+  if (_position <= _upto and _upto <= done) is not true then
     raise exception 'topics cannot go from % to %: the relay''s cursor is at %', _position, _upto, done
       using errcode = 'LOG06';
   end if;

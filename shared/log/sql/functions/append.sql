@@ -19,27 +19,30 @@ begin
     raise exception 'these facts are refused: %', fault using errcode = 'LOG03';
   end if;
   -- Heads are locked in order of name, new ones before old ones, so that two appends never wait for each other.
-  with fresh as (
-    insert into stream (stream, version)
-    select u.stream, u.n from unnest(_streams, _expected, _counts) u (stream, expected, n)
-     where u.expected = 0
-     order by u.stream
-    on conflict do nothing
-    returning stream
-  )
-  select array_agg(stream) into accepted from fresh;
-
-  with here as materialized (
-    select s.stream, u.n
-      from unnest(_streams, _expected, _counts) u (stream, expected, n)
-      join stream s on s.stream = u.stream and s.version = u.expected
-     where u.expected > 0
-     order by s.stream
-       for update of s
-  ), head as (
-    update stream s set version = s.version + here.n from here where s.stream = here.stream returning s.stream
-  )
-  select array_agg(stream) into moved from head;
+  if 0 = any (_expected) then
+    with fresh as (
+      insert into stream (stream, version)
+      select u.stream, u.n from unnest(_streams, _expected, _counts) u (stream, expected, n)
+       where u.expected = 0
+       order by u.stream
+      on conflict do nothing
+      returning stream
+    )
+    select array_agg(stream) into accepted from fresh;
+  end if;
+  if 0 < any (_expected) then
+    with here as materialized (
+      select s.stream, u.n
+        from unnest(_streams, _expected, _counts) u (stream, expected, n)
+        join stream s on s.stream = u.stream and s.version = u.expected
+       where u.expected > 0
+       order by s.stream
+         for update of s
+    ), head as (
+      update stream s set version = s.version + here.n from here where s.stream = here.stream returning s.stream
+    )
+    select array_agg(stream) into moved from head;
+  end if;
   accepted := coalesce(accepted || moved, accepted, moved, '{}');
 
   if cardinality(accepted) > 0 then

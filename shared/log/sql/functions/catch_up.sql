@@ -60,6 +60,8 @@ begin
              join log.event e on e.stream = s.stream and e.version = s.version
                              and e.position = (s.state ->> 'position')::bigint and e.id = (s.state ->> 'id')::uuid
             where s.stream = c.stream and s.decider = _decider and s.fold = _fold and not c.is_known
+              -- As stored: a service keeps no larger history, so none has written it.
+              and pg_column_size(s.blocks) < 67108864 and pg_column_size(s.state) < 67108864
              limit 1
            ) s on true
      cross join lateral (

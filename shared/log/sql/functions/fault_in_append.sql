@@ -1,16 +1,14 @@
 -- The first fault in the arguments of log.append, as a sentence; null if there is none. The facts are in the order of
 -- the streams, those of a stream in order of version. A stream that has facts keeps its name, whatever the rule for new
--- names is. A single query looks whether all is well, because appends are what the log does most.
+-- names is. A single query looks whether all is well, or for a single fact an expression, which takes a third of the time.
 create or replace function log.fault_in_append(
   _streams text[], _expected int[], _counts int[],
   _stream text[], _version int[], _kind text[], _id uuid[], _data jsonb[], _meta jsonb[]
 ) returns text
 language plpgsql stable as $$
 declare
-  _max_data_bytes constant int := 4194304;
-  _max_meta_bytes constant int := 65536;
-  _new_name       constant text := '^[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9])?$';
-  _facts          constant int := cardinality(_stream);
+  _new_name constant text := '^[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9])?$';
+  _facts    constant int := cardinality(_stream);
   allowed boolean;
   fault   text;
 begin
@@ -20,28 +18,30 @@ begin
     return 'expected three arrays of one length for the streams, and six of one length for the facts';
   end if;
   begin
-    select bool_and((
-             u.version = s.expected + u.n - s.before and u.n > s.before and u.n <= s.before + s.facts
-             and u.kind in (select kind from log.kind)
-             and u.data ->> 'model' = u.stream
-             -- The text is at most 40 times as long as what is stored: 1e300 takes 8 bytes.
-             and (pg_column_size(u.data) <= _max_data_bytes / 40 or octet_length(u.data::text) <= _max_data_bytes)
-             and (u.meta ->> 'cause')::uuid is not null
-             and jsonb_typeof(u.meta -> 'source') = 'string' and jsonb_typeof(u.meta -> 'schema') = 'number'
-             and pg_column_size(u.meta) <= _max_meta_bytes
-           ) is true)
-           and array_position(_id, null) is null
-           and (_facts = 1 or (select count(distinct id) from unnest(_id) id) = _facts)
-           and 0 < all (_counts) and (select sum(n) from unnest(_counts) n) = _facts
-           and (cardinality(_streams) = 1
-                or (select count(distinct name) from unnest(_streams) name) = cardinality(_streams))
-      into allowed
-      from unnest(_stream, _version, _kind, _data, _meta) with ordinality u (stream, version, kind, data, meta, n)
-      left join (
-           select a.stream, a.expected, a.facts, sum(a.facts) over (rows unbounded preceding) - a.facts as before
-             from unnest(_streams, _expected, _counts) a (stream, expected, facts)
-            where a.expected > 0 or a.expected = 0 and length(a.stream) <= 200 and a.stream ~ _new_name
-           ) s on s.stream = u.stream;
+    if _facts = 1 and cardinality(_streams) = 1 then
+      allowed := _stream[1] = _streams[1] and _counts[1] = 1 and _version[1] = _expected[1] + 1 and _id[1] is not null
+                 and (_expected[1] > 0
+                      or _expected[1] = 0 and length(_streams[1]) <= 200 and _streams[1] ~ _new_name)
+                 and log.is_sound_fact(_stream[1], _data[1], _meta[1]);
+      allowed := allowed and exists (select from log.kind where kind = _kind[1]);
+    else
+      select bool_and((
+               u.version = s.expected + u.n - s.before and u.n > s.before and u.n <= s.before + s.facts
+               and u.kind in (select kind from log.kind) and log.is_sound_fact(u.stream, u.data, u.meta)
+             ) is true)
+             and array_position(_id, null) is null
+             and (select count(distinct id) from unnest(_id) id) = _facts
+             and 0 < all (_counts) and (select sum(n) from unnest(_counts) n) = _facts
+             and (cardinality(_streams) = 1
+                  or (select count(distinct name) from unnest(_streams) name) = cardinality(_streams))
+        into allowed
+        from unnest(_stream, _version, _kind, _data, _meta) with ordinality u (stream, version, kind, data, meta, n)
+        left join (
+             select a.stream, a.expected, a.facts, sum(a.facts) over (rows unbounded preceding) - a.facts as before
+               from unnest(_streams, _expected, _counts) a (stream, expected, facts)
+              where a.expected > 0 or a.expected = 0 and length(a.stream) <= 200 and a.stream ~ _new_name
+             ) s on s.stream = u.stream;
+    end if;
   exception when invalid_text_representation then
     return 'expected meta with a cause that is a uuid';
   end;
@@ -66,10 +66,10 @@ begin
   select format('fact %s, of stream %s at version %s, ', n, left(stream, 60), version) || case
          when kind in (select kind from log.kind) is not true then format('has %L, which is no kind of facts', left(kind, 60))
          when (data ->> 'model' = stream) is not true then 'has data of another model, or of none'
-         when octet_length(data::text) > _max_data_bytes then format('has data of more than %s bytes', _max_data_bytes)
-         when pg_column_size(meta) > _max_meta_bytes then format('has meta of more than %s bytes', _max_meta_bytes)
          when meta ->> 'cause' is null or jsonb_typeof(meta -> 'source') is distinct from 'string'
               or jsonb_typeof(meta -> 'schema') is distinct from 'number' then 'has meta without cause, source or schema'
+         when log.is_sound_fact(stream, data, meta) is not true then
+           'has more than 4194304 bytes of data, as text, or more than 65536 of meta'
          end
     into fault
     from unnest(_stream, _version, _kind, _data, _meta) with ordinality u (stream, version, kind, data, meta, n)

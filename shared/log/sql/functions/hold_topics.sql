@@ -10,7 +10,7 @@ begin
     raise exception 'topics are held by the relay''s leader: this session does not hold the lock'
       using errcode = 'LOG05';
   end if;
-  if not 0 <= all (_positions) or not done >= all (_positions) then
+  if (0 <= all (_positions) and done >= all (_positions)) is not true then
     raise exception 'topics cannot wait at %: the relay''s cursor is at %', _positions, done using errcode = 'LOG06';
   end if;
   insert into held_topic (kind, position) select * from unnest(_kinds, _positions)

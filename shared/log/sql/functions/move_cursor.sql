@@ -10,7 +10,7 @@ begin
       using errcode = 'LOG05';
   end if;
   top := log.settled();
-  if _position > top then
+  if (_position <= top) is not true then
     raise exception 'the cursor of % cannot be at %: the log is settled up to %', _follower, _position, top
       using errcode = 'LOG06';
   end if;
