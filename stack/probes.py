@@ -72,8 +72,17 @@ def run_in_thread(question: Coroutine[None, None, None]) -> None:
 
 def services_are_ready(port: int | str) -> bool:
     """Whether the process with this health port answers `/readyz` with 200 now."""
+    return _answers(f"http://127.0.0.1:{port}/readyz")
+
+
+def services_are_alive(port: int | str) -> bool:
+    """Whether it answers `/livez` with 200, though it may wait for a server."""
+    return _answers(f"http://127.0.0.1:{port}/livez")
+
+
+def _answers(url: str) -> bool:
     try:
-        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+        with urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (OSError, HTTPException):
         return False

@@ -74,7 +74,7 @@ def repaired(daemon: psutil.Process) -> bool:
     for sentence in repair.sentences or ([] if repair.failure else ["Already up."]):
         print_line(sentence)
     if repair.failure:
-        raise StackError(f"{repair.failure} Run `make down`, then `make up`.")
+        raise StackError(f"{repair.failure.rstrip('.')}. Run `make down`, then `make up`.")
     return True
 
 
