@@ -24,7 +24,7 @@ def explain(error: BaseException, settings: Settings) -> str | None:
             return f"{_of_kafka(settings) or f'Kafka fails at {settings.kafka_servers} ({reason})'}."
         case Unavailable() | MigrationChanged() | LoginRefused():
             return f"{reason}."
-        case ValueError() if not isinstance(error, asyncpg.InterfaceError):
+        case ValueError() if not isinstance(error, (asyncpg.InterfaceError, OSError)):  # a bad certificate is both
             return None
     # The clients of Kafka and S3 have errors of their own, so an OSError is that of Postgres.
     return postgres_url.refusal(error, settings.postgres_owner["dsn"])

@@ -23,6 +23,7 @@ from stack.terminal import StackError, print_line
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 MODULE = f"github.com/minio/minio@{VERSION}"
 ACCESS_KEY = "modelog"
+END_OF_KEY = "-----END PRIVATE KEY-----\n"
 
 
 def program() -> Path:
@@ -75,10 +76,9 @@ class Minio(Server):
     def prepare(self) -> None:
         for name in ("data", "certificates"):
             (self.home / name).mkdir(exist_ok=True)
-        # Go takes from each file what it looks for, the key or the chain.
-        pem = kept_certificates(self.home / "tls").server.read_text()
-        for name in ("private.key", "public.crt"):
-            write_privately(self.home / "certificates" / name, pem)
+        key, end, chain = kept_certificates(self.home / "tls").server.read_text().partition(END_OF_KEY)
+        write_privately(self.home / "certificates" / "private.key", key + end)
+        write_privately(self.home / "certificates" / "public.crt", chain)
 
     @override
     def command(self) -> list[str]:

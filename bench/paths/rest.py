@@ -17,7 +17,7 @@ from bench.services import serving
 from services import names
 from stack.disposable import Sandbox
 
-LIBRARIES = "import asyncpg, aiokafka, faststream.kafka, minio, modelog.events, pydantic_settings, structlog, uvloop"
+LIBRARIES = "import asyncpg, aiokafka, faststream.kafka, minio, modelog.events, structlog, uvloop"
 POLL_SECONDS = 0.005
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 from modelog.events import BY_TYPE, Fact
 
 from shared.runtime.settings import Settings
@@ -26,10 +26,18 @@ async def administration(settings: Settings) -> AsyncIterator[AIOKafkaAdminClien
     """A connection to make, read and configure topics."""
     admin = AIOKafkaAdminClient(**settings.kafka)
     try:
-        await admin.start()
+        await start_admin(admin)
         yield admin
     finally:
         await admin.close()
+
+
+async def start_admin(admin: AIOKafkaAdminClient) -> None:
+    """Connect; raise KafkaError."""
+    await admin.start()
+    # aiokafka goes on after a token that was refused, and is shown no broker; without a controller it has a bug.
+    if admin._client.cluster.controller is None:
+        raise KafkaConnectionError("Kafka shows no controller to this client")
 
 
 def topic_names(settings: Settings) -> list[str]:

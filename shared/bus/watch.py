@@ -19,6 +19,7 @@ from shared.bus.flow import FlowConsumer
 from shared.bus.group_progress import GroupProgress
 from shared.bus.open_transactions import open_transactions
 from shared.bus.topic_ids import topic_ids
+from shared.bus.topics import start_admin
 from shared.runtime.postgres import problem
 from shared.runtime.runtime import Runtime
 
@@ -120,7 +121,7 @@ class Watch:
     async def _connected(self) -> AIOKafkaAdminClient:
         if self._admin is None:
             self._admin = AIOKafkaAdminClient(**self.runtime.settings.kafka)
-            await self._admin.start()
+            await start_admin(self._admin)
         return self._admin
 
     async def _close_admin(self) -> None:

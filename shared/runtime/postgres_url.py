@@ -64,7 +64,6 @@ class Place:
 
     servers: str
     database: str
-    user: str
 
 
 def login(url: str, password: str | None) -> dict[str, Any]:
@@ -78,11 +77,9 @@ def place(url: str) -> Place:
     """Where this address leads."""
     parts = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    login, _, servers = parts.netloc.rpartition("@")
     return Place(
-        servers or query.get("host", "") or "localhost",
+        parts.netloc.rpartition("@")[2] or query.get("host", "") or "localhost",
         unquote(parts.path.removeprefix("/")) or query.get("dbname", "") or query.get("database", ""),
-        unquote(login.partition(":")[0]) or query.get("user", ""),
     )
 
 
@@ -97,7 +94,10 @@ def refusal(error: BaseException, url: str) -> str | None:
         case asyncpg.InvalidParameterValueError() | asyncpg.UndefinedTableError() | asyncpg.InvalidSchemaNameError():
             return f"The database {at.database!r} is not set up ({reason}): run `python -m operations setup`."
         case asyncpg.InsufficientPrivilegeError():
-            return f"Postgres at {at.servers} refuses {at.user!r} something ({reason}): run it as the database's owner."
+            return (
+                f"Postgres at {at.servers} refuses something to this login ({reason}): name the database's owner by "
+                "MODELOG_POSTGRES_OWNER_URL, and run `python -m operations setup`."
+            )
         case ssl.SSLCertVerificationError():
             return (
                 f"Postgres at {at.servers} has a certificate that is not accepted ({error.verify_message}): "

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaError
 
 from shared.runtime.errors import is_transient
 from shared.runtime.kafka_problem import kafka_problem
@@ -37,20 +38,27 @@ async def run_with_recovery(runtime: Runtime, name: str, work: Callable[[], Awai
                 raise
             if time.monotonic() - began > MAX_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
-            detail = await _detail(error, runtime)
-            runtime.health.report(name, False, f"interrupted, next attempt in {pause:g} s: {detail}")
-            logger.warning("interrupted", component=name, error=detail, next_attempt_seconds=pause)
-            await sleep_until_stopped(runtime.stopping, pause)
+            await asyncio.gather(
+                sleep_until_stopped(runtime.stopping, pause), _report(error, runtime, name, next_attempt_seconds=pause)
+            )
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
 
-async def _detail(error: Exception, runtime: Runtime) -> str:
-    """The cause, which aiokafka does not raise where it cannot connect."""
-    if isinstance(error, KafkaConnectionError):
-        sentence = await run_until_stopped(runtime.stopping, kafka_problem(runtime.settings.kafka))
-        if sentence is not None:
-            return sentence
-    return f"{type(error).__name__}: {error}"
+async def _report(error: Exception, runtime: Runtime, name: str, next_attempt_seconds: float) -> None:
+    """Report the error; then, if it is Kafka's, the cause, for which the brokers are asked until the next attempt."""
+
+    def report(detail: str) -> None:
+        runtime.health.report(name, False, f"interrupted, next attempt in {next_attempt_seconds:g} s: {detail}")
+
+    detail = f"{type(error).__name__}: {error}"
+    report(detail)
+    if isinstance(error, KafkaError):
+        asked = run_until_stopped(runtime.stopping, kafka_problem(runtime.settings.kafka))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(next_attempt_seconds):
+                detail = await asked or detail
+        report(detail)
+    logger.warning("interrupted", component=name, error=detail, next_attempt_seconds=next_attempt_seconds)
 
 
 def _is_cancelled() -> bool:

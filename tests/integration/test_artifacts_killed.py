@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from modelog._s3.staging import ALIVE, OLD, clear, staging
+from modelog._s3.staging import ALIVE, clear, staging
 
 from tests.integration.artifacts import CountingStore, below, empty, written
 from tests.integration.downloads import Version, at_the_first_blob
@@ -81,31 +81,63 @@ def test_a_download_that_goes_on_is_not_removed_by_another(
         assert (below(into), len(leftovers(into))) == ({"a": b"1"}, 1)
 
 
-def test_a_folder_that_a_killed_download_had_moved_away_is_put_back(
+def left_behind(parent: Path, name: str, **contents: bytes) -> Path:
+    """What a download into `name` left when it was killed."""
+    return written(parent / f".{name}.modelog-ab12cd_9", **{ALIVE: name.encode(), **contents})
+
+
+def test_a_folder_that_a_killed_download_had_moved_away_is_put_back(tmp_path: Path) -> None:
+    """Killed between its two steps, on a system that cannot exchange two folders."""
+    left_behind(tmp_path, "into", old__model=b"1", new__model=b"2")
+    clear(tmp_path)
+    assert below(tmp_path) == {"into/model": b"1"}
+
+
+def test_what_a_killed_download_had_moved_away_does_not_replace_what_is_there(tmp_path: Path) -> None:
+    left_behind(written(tmp_path, into__model=b"3"), "into", old__model=b"1")
+    clear(tmp_path)
+    assert below(tmp_path) == {"into/model": b"3"}
+
+
+def test_what_was_moved_away_is_put_back_in_its_own_folder_alone(tmp_path: Path) -> None:
+    left = left_behind(parent := tmp_path / "parent", "into", old__model=b"1")
+    (left / ALIVE).write_text("../elsewhere")
+    clear(parent)
+    assert below(tmp_path) == {"parent/elsewhere/model": b"1"}
+
+
+def test_what_a_killed_download_of_another_version_left_is_removed_too(
     store: CountingStore, version: Version, tmp_path: Path
 ) -> None:
-    """Killed between its two steps, on a system that cannot exchange two folders."""
-    into = tmp_path / "into"
-    left = written(tmp_path / ".into.modelog-ab12cd_9", **{ALIVE: b"", f"{OLD}__model": b"1", "new__model": b"2"})
-    clear(into)
-    assert (below(into), left.exists()) == ({"model": b"1"}, False)
+    left_behind(tmp_path, "1", new__model=b"1")
+    store.download(version(model=b"2"), tmp_path / "2")
+    assert below(tmp_path) == {"2/model": b"2"}
 
 
 @pytest.mark.parametrize("made", [lambda folder: None, lambda folder: (folder / ALIVE).touch()])
 def test_what_was_killed_while_it_made_its_folder_is_removed(tmp_path: Path, made: Callable[[Path], None]) -> None:
     (folder := tmp_path / ".into.modelog-ab12cd_9").mkdir()
     made(folder)
-    clear(tmp_path / "into")
+    clear(tmp_path)
     assert empty(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", [".into.modelog-", ".into.modelog-x.modelog-ab12cd_9", "into.modelog-ab12cd_9", "xinto"]
-)
+@pytest.mark.parametrize("name", [".into.modelog-", "into.modelog-ab12cd_9", ".modelog", ".into.modelog-AB12CD_9"])
 def test_folders_of_other_names_are_not_removed(tmp_path: Path, name: str) -> None:
     written(tmp_path / name, **{ALIVE: b"", "new__model": b"1"})
-    clear(tmp_path / "into")
+    clear(tmp_path)
     assert (tmp_path / name / ALIVE).exists()
+
+
+def test_folders_of_others_with_such_a_name_are_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = written(tmp_path / "elsewhere", **{ALIVE: b"", "model": b"1"})
+    (tmp_path / ".link.modelog-ab12cd_9").symlink_to(elsewhere)
+    written(tmp_path / ".full.modelog-ab12cd_9", model=b"1")  # without the file that each download makes first
+    clear(tmp_path)
+    left_behind(tmp_path, "into", new__model=b"1")
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    clear(tmp_path)
+    assert {path.parts[-2] for path in tmp_path.rglob("model")} == {"elsewhere", ".full.modelog-ab12cd_9", "new"}
 
 
 def test_staging_folders_survive_processes_that_clear_them_at_any_moment(tmp_path: Path) -> None:
@@ -114,7 +146,7 @@ def test_staging_folders_survive_processes_that_clear_them_at_any_moment(tmp_pat
     def stage(number: int) -> bool:
         with staging(into) as folder:
             (folder / "new").mkdir()
-            clear(into)
+            clear(tmp_path)
             return (folder / "new").exists() and (folder / ALIVE).exists()
 
     with ThreadPoolExecutor(8) as threads:

@@ -188,18 +188,25 @@ def test_a_folder_that_changes_while_it_is_read_is_refused(
         store.upload(tmp_path)
 
 
-@pytest.mark.parametrize("limit", ["MAX_MANIFEST_BYTES", "MAX_ARTIFACT_BYTES"])
-def test_more_than_a_version_can_have_is_refused_before_a_byte_is_sent(
-    store: CountingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+def test_more_bytes_than_a_version_can_have_are_refused_before_the_first_is_sent(
+    store: CountingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, limit, 250)
-    folder = written(tmp_path, **{str(number): b"x" * 100 for number in range(2)})
-    store.upload(folder)
+    monkeypatch.setattr(finding, "MAX_ARTIFACT_BYTES", 200)
+    store.upload(written(tmp_path, a=b"x" * 100, b=b"x" * 100))
     sent = keys(store)
-    written(folder, more=b"y" * 100)
-    with pytest.raises(ValueError, match=r"found more with .*: (pack them into fewer files|register its parts)"):
-        store.upload(folder)
+    with pytest.raises(ValueError, match=r"expected files of at most 200 bytes in all, found more with .*/c: register"):
+        store.upload(written(tmp_path, c=b"y"))
     assert keys(store) == sent
+
+
+def test_as_many_files_are_uploaded_as_a_report_can_name(store: CountingStore, tmp_path: Path) -> None:
+    written(tmp_path, **{"größe": b"x" * 100, "b": b"x" * 9})
+    listed = sum(len(f"{file.model_dump_json()},".encode()) for file in store.upload(tmp_path).files)
+    store.upload(tmp_path, max_listed_bytes=listed)
+    with pytest.raises(
+        ValueError, match=rf"at most {listed - 1} bytes, found more with file 2, .*: pack them into fewer"
+    ):
+        store.upload(tmp_path, max_listed_bytes=listed - 1)
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(

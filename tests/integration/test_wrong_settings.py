@@ -59,11 +59,17 @@ def service(sandbox: Sandbox, log: Path, **variables: str) -> Iterator[ServicePr
     env = {**os.environ, **sandbox.env, **{f"MODELOG_{name}": value for name, value in variables.items()}}
     process = ServiceProcess([sys.executable, "-m", "services", "retirement"], env, log)
     try:
+        wait_until(lambda: process.health, "the line of its start")
         yield process
+        written = str(process.components()) + process.get("/metrics")
     finally:
         process.stop()
-    assert "Traceback" not in log.read_text()
-    assert SECRET not in log.read_text()
+    written += log.read_text()
+    password = urlsplit(sandbox.settings.postgres_url.get_secret_value()).password
+    assert "Traceback" not in written
+    assert [
+        secret for secret in (SECRET, password, sandbox.settings.s3.secret_key) if secret and secret in written
+    ] == []
 
 
 def test_a_password_that_postgres_refuses_ends_the_service(sandbox: Sandbox, settings: Settings) -> None:

@@ -192,9 +192,24 @@ async def test_a_topic_that_is_deleted_ends_its_subscription(
         await asyncio.wait_for(anext(messages), LIMIT_SECONDS)
 
 
-@pytest.mark.parametrize("error", [SaslAuthenticationFailed("wrong"), TopicAuthorizationFailedError("model.promoted")])
+@pytest.mark.parametrize(
+    "error", [SaslAuthenticationFailed("\x1b[2J"), TopicAuthorizationFailedError("model.promoted")]
+)
 def test_a_refused_user_is_named_without_the_password(error: Exception) -> None:
     kafka = {"bootstrap_servers": ["kafka:9092"], "sasl_plain_username": "ci", "sasl_plain_password": "hunter2"}
     sentence = str(denied(kafka, error))
     assert sentence.startswith("expected Kafka at kafka:9092 to let in 'ci', found ")
     assert "hunter2" not in sentence
+    assert sentence.isprintable()
+
+
+async def test_servers_of_a_shell_that_are_not_those_of_the_checkout_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".modelog").mkdir()
+    (tmp_path / ".modelog" / "env").write_text("MODELOG_KAFKA_SERVERS=127.0.0.1:2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MODELOG_KAFKA_SERVERS", "127.0.0.1:1")
+    async with Registry() as registry:
+        with pytest.raises(NotPublished, match=r"in your shell is 127\.0\.0\.1:1, .* has 127\.0\.0\.1:2: unset"):
+            await publish(registry)

@@ -12,7 +12,6 @@ from modelog.envelope import MAX_ATTRIBUTE_CHARS, decode, encode
 from modelog.store import Store
 
 from tests.sdk.envelopes import REQUEST, trained
-from tests.sdk.reading import requested
 
 LONGEST = "x" * MAX_ATTRIBUTE_CHARS
 WRONG = ["", LONGEST + "x", "a\nb", "a\0b", "\x7f", "\x85", "\ud800"]
@@ -74,7 +73,14 @@ async def test_what_is_refused_was_not_sent(registry: Registry) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    "wrong", [{"parameters": {"p": float("nan")}}, {"tags": {"a": None}}, {"description": "x" * 2**20}, {"run": ""}]
+    "wrong",
+    [
+        {"features": "age"},
+        {"parameters": {"p": float("nan")}},
+        {"tags": {"a": None}},
+        {"description": "x" * 2**20},
+        {"run": ""},
+    ],
 )
 async def test_a_mistake_is_found_before_the_files_are_uploaded(
     registry: Registry, store: Store, tmp_path: Any, wrong: dict[str, Any]
@@ -82,14 +88,8 @@ async def test_a_mistake_is_found_before_the_files_are_uploaded(
     content = uuid.uuid4().bytes
     (tmp_path / "model.bin").write_bytes(content)
     before = list(store.client.list_objects(store.bucket, recursive=True))
-    with pytest.raises(ValueError, match=r"run|parameters.p|tags.a|bytes of JSON"):
+    with pytest.raises(ValueError, match=r"features|run|parameters.p|tags.a|bytes of JSON"):
         await registry.trained("fraud", **{"run": "r1", "files": tmp_path, **wrong})
     assert [found.object_name for found in store.client.list_objects(store.bucket, recursive=True)] == [
         found.object_name for found in before
     ]
-
-
-@pytest.mark.integration
-async def test_a_message_may_have_a_uuid_as_its_id(registry: Registry) -> None:
-    own = uuid.uuid4()
-    assert (await registry.publish(requested(7), id=own)).id == str(own)

@@ -123,6 +123,12 @@ def test_a_window_begins_before_it_ends_whatever_the_zones_of_its_times() -> Non
     assert drift({**DRIFT, "window": wrong}, strict=False)
 
 
+def test_a_time_without_its_zone_is_refused_with_what_to_do() -> None:
+    assert refusal({**RUN, "trained_at": "2026-01-05T09:00:00"}).endswith(
+        "found '2026-01-05T09:00:00', give it a time zone"
+    )
+
+
 def test_the_same_time_in_another_zone_is_the_same_content() -> None:
     at = datetime(2026, 1, 5, 9, tzinfo=timezone.utc)
     elsewhere = at.astimezone(timezone(timedelta(hours=2)))

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import pytest
-from modelog import NotConnected, NotPublished, TransientError, Unreadable
+from modelog import AccessDenied, MissingTopic, NotConnected, NotPublished, TransientError, Unreadable
 from modelog.store import Absent, Damaged, Denied, Store, Unavailable
 
 
-@pytest.mark.parametrize("error", [NotConnected, NotPublished, Unavailable])
+@pytest.mark.parametrize("error", [MissingTopic, NotConnected, NotPublished, Unavailable])
 def test_an_outage_is_a_transient_error_and_no_error_of_the_operating_system(error: type[Exception]) -> None:
     assert issubclass(error, TransientError)
     assert not issubclass(error, OSError)
 
 
-@pytest.mark.parametrize("error", [Absent, Damaged, Denied])
+@pytest.mark.parametrize("error", [AccessDenied, Absent, Damaged, Denied])
 def test_what_stays_as_it_is_when_it_is_tried_again_is_not_transient(error: type[Exception]) -> None:
     assert not issubclass(error, TransientError)
 

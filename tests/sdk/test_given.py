@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -50,6 +51,8 @@ def same(found: Any, expected: Any) -> bool:
     ("given", "plain"),
     [
         ((100, 50), [100, 50]),
+        (range(2), [0, 1]),
+        (deque([1]), [1]),
         (Path("train.csv"), "train.csv"),
         (Kernel.RBF, "rbf"),
         (Scalar(1.5), 1.5),
@@ -124,6 +127,14 @@ def test_a_parameter_that_contains_itself_is_refused() -> None:
     endless.append(endless)
     with pytest.raises(ValidationError, match="flatten them"):
         trained(parameters={"p": endless})
+
+
+@pytest.mark.parametrize("wrong", ["age", {"age", "amount"}, {"age": 1}, 7])
+def test_features_are_a_list(wrong: Any) -> None:
+    """The letters of a text would be features too, and a set has another order each time."""
+    with pytest.raises(ValidationError, match="features"):
+        trained(features=wrong)
+    assert trained(features=["age", "amount"]).features == ("age", "amount")
 
 
 def test_a_number_is_text_where_text_is_expected() -> None:

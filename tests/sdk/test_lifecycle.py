@@ -186,3 +186,11 @@ async def test_an_async_registry_refuses_another_event_loop(registry: Registry) 
         assert isinstance(error, RuntimeError)
         assert "opened in another event loop" in str(error)
     await registry.publish(requested(1))
+
+
+def test_a_registry_whose_event_loop_has_ended_can_be_closed_and_opened_again() -> None:
+    registry = asyncio.run(Registry("127.0.0.1:1").connect())
+    with pytest.raises(RuntimeError, match="opened in another event loop"):
+        asyncio.run(registry.publish(requested(1)))
+    asyncio.run(registry.close())
+    assert asyncio.run(registry.connect()) is registry

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from modelog import Artifact, Dataset, ModelRetired, ModelTrained, NotPublished, PromotionRequested, Registry
+from modelog.envelope import MAX_EVENT_BYTES, encode
 from modelog.manifest import blob_key, manifest, manifest_key
-from modelog.store import Store
+from modelog.store import Absent, Store
 
 from tests.sdk.reading import requested, take
 
@@ -57,6 +60,40 @@ async def test_a_run_has_its_bytes_in_one_place(registry: Registry, folder: Path
         await registry.trained("fraud", run="r1")
     with pytest.raises(ValueError, match="either files or a uri"):
         await registry.trained("fraud", run="r1", files=folder, uri="s3://elsewhere/fraud/7")
+
+
+async def test_files_that_do_not_fit_into_the_report_beside_its_parameters_are_refused_before_they_are_sent(
+    registry: Registry, tmp_path: Path, store: Store
+) -> None:
+    content = uuid4().bytes
+    (tmp_path / "model").write_bytes(content)
+    report = ModelTrained(model="fraud", run="r1", artifact=Artifact(), parameters={"grid": ""})
+    room = MAX_EVENT_BYTES - len(encode(report, source="test")[1])
+    with pytest.raises(ValueError, match=r"at most 100 bytes, found more with file 1, .*: pack them into fewer files"):
+        await registry.trained("fraud", run="r1", files=tmp_path, parameters={"grid": "x" * (room - 100)})
+    with pytest.raises(Absent):
+        store.head(blob_key(sha256(content).hexdigest()))
+
+
+async def test_links_out_of_the_folder_are_followed_on_request(
+    registry: Registry, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model").symlink_to(folder / "model.bin")
+    with pytest.raises(ValueError, match="upload with follow_links=True"):
+        await registry.trained("fraud", run="r1", files=tmp_path / "run")
+    published = await registry.trained("fraud", run="r1", files=tmp_path / "run", follow_links=True)
+    assert [file.path for file in published.event.artifact.files] == ["model"]
+
+
+async def test_more_bytes_than_the_caller_expects_are_not_downloaded(
+    registry: Registry, folder: Path, store: Store, tmp_path: Path
+) -> None:
+    published = await registry.trained("fraud", run="r1", files=folder / "model.bin")
+    digest, content = manifest(published.event.artifact.files)
+    store.client.put_object(store.bucket, manifest_key(digest), BytesIO(content), len(content))
+    with pytest.raises(ValueError, match="expected a version of at most 6 bytes, found 7"):
+        await registry.download(digest, tmp_path / "served", max_bytes=6)
 
 
 async def test_a_version_is_downloaded_by_its_digest(

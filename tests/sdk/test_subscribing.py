@@ -8,6 +8,7 @@ import uuid
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from modelog import DriftDetected, ModelPromoted, PromotionRequested, Registry
+from modelog._kafka.reader import MAX_RECORDS
 from modelog.envelope import encode
 
 from tests.sdk.reading import LIMIT_SECONDS, failing, publish_requests, requested, take, versions
@@ -189,3 +190,24 @@ def test_a_subscription_without_a_type_is_refused() -> None:
 def test_a_group_has_no_end() -> None:
     with pytest.raises(ValueError, match="a group has no end"):
         Registry().subscribe(ModelPromoted, group="deployer", until="now")
+
+
+async def test_a_finite_read_gives_out_nothing_that_came_after_it_began(registry: Registry) -> None:
+    await publish_requests(registry, 3)
+    received = []
+    async for message in registry.subscribe(PromotionRequested, group=None, until="now"):
+        received.append(message)
+        await registry.publish(requested(99))
+    assert versions(received) == [1, 2, 3]
+
+
+async def test_a_read_without_a_group_takes_many_records_at_a_time_and_loses_none(registry: Registry) -> None:
+    models = [f"model{number}" for number in range(3)]
+    await asyncio.gather(
+        *[registry.publish(requested(version, model)) for version in range(1, MAX_RECORDS + 2) for model in models]
+    )
+    received = [message.event async for message in registry.subscribe(PromotionRequested, group=None, until="now")]
+    assert {(event.model, event.version) for event in received} == {
+        (model, version) for version in range(1, MAX_RECORDS + 2) for model in models
+    }
+    assert len(received) == 3 * (MAX_RECORDS + 1)

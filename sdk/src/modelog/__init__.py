@@ -13,7 +13,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from modelog.envelope import Message, Unreadable
-from modelog.errors import MissingExtra, NotConnected, NotPublished, TransientError
+from modelog.errors import (
+    AccessDenied,
+    Interrupted,
+    MissingExtra,
+    MissingTopic,
+    NotConnected,
+    NotPublished,
+    TransientError,
+)
 from modelog.events import (
     EVENTS,
     DriftDetected,
@@ -41,12 +49,12 @@ if TYPE_CHECKING:
     from modelog.sync import SyncRegistry
 
 __all__ = [
-    "EVENTS", "Artifact", "Code", "Dataset", "DriftDetected", "DriftRecorded", "Event", "Experiment", "File",
-    "Finding", "Framework", "Message", "MessageConflicted", "MissingExtra", "ModelPromoted", "ModelRegistered",
-    "ModelRejected", "ModelRetired", "ModelTrained", "ModelValidated", "NotConnected", "NotPublished",
-    "PromotionRefused", "PromotionRequested", "RegistrationRefused", "Registry", "RetirementRefused",
-    "RetirementRequested", "RetrainingDeclined", "RetrainingRequested", "SyncRegistry", "TransientError",
-    "Unreadable", "Window",
+    "EVENTS", "AccessDenied", "Artifact", "Code", "Dataset", "DriftDetected", "DriftRecorded", "Event", "Experiment",
+    "File", "Finding", "Framework", "Interrupted", "Message", "MessageConflicted", "MissingExtra", "MissingTopic",
+    "ModelPromoted", "ModelRegistered", "ModelRejected", "ModelRetired", "ModelTrained", "ModelValidated",
+    "NotConnected", "NotPublished", "PromotionRefused", "PromotionRequested", "RegistrationRefused", "Registry",
+    "RetirementRefused", "RetirementRequested", "RetrainingDeclined", "RetrainingRequested", "SyncRegistry",
+    "TransientError", "Unreadable", "Window",
 ]  # fmt: skip
 
 CLIENTS = {"Registry": "modelog.client", "SyncRegistry": "modelog.sync"}

@@ -7,13 +7,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsFloat, TypeVar, cast
 from weakref import WeakSet
 
-from pydantic import JsonValue
-
 from modelog.addresses import check_addresses
-from modelog.envelope import Message, decode, encode
+from modelog.envelope import MAX_EVENT_BYTES, Message, decode, encode
 from modelog.environment import exported, variables
 from modelog.errors import MissingExtra
 from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTrained
@@ -58,10 +56,10 @@ class Registry:
         store: Store | None = None,
         kafka: Mapping[str, Any] | None = None,
     ) -> None:
-        self._variables = variables() if servers is None else exported()
+        self._variables = exported() if servers else variables()
         self._kafka: dict[str, Any] = {"bootstrap_servers": "localhost:9092", "client_id": source}
         self._kafka |= kafka_arguments(self._variables)
-        self._kafka |= {} if servers is None else {"bootstrap_servers": servers}
+        self._kafka |= {"bootstrap_servers": servers} if servers else {}
         self._kafka |= kafka or {}
         self._prefix = self._variables.get("MODELOG_TOPIC_PREFIX", "") if prefix is None else prefix
         self._source = source
@@ -100,12 +98,12 @@ class Registry:
         """Publish what is under way, and end the subscriptions; a closed registry stays as it is."""
         if self._home is None:
             return
-        is_here = self._home.is_here
-        if is_here:
+        is_lost = self._home.is_lost
+        if not is_lost:
             self._home.check()
         sender, subscriptions = self._sender, list(self._subscriptions)
         self._home, self._sender, self._subscriptions = None, None, WeakSet()
-        if not is_here:
+        if is_lost:
             keep((sender, subscriptions))
             return
         for subscription in subscriptions:
@@ -141,8 +139,8 @@ class Registry:
         run: str,
         files: Files | None = None,
         uri: str | None = None,
-        metrics: Mapping[str, float] | None = None,
-        parameters: Mapping[str, JsonValue] | None = None,
+        metrics: Mapping[str, SupportsFloat | None] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         datasets: Sequence[Dataset] = (),
         features: Sequence[str] = (),
         code: Code | None = None,
@@ -151,16 +149,22 @@ class Registry:
         author: str | None = None,
         trained_at: datetime | None = None,
         description: str = "",
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | SupportsFloat] | None = None,
         experiment: Experiment | None = None,
         answers: uuid.UUID | str | None = None,
+        follow_links: bool = False,
     ) -> Message[ModelTrained]:
         """Upload the files of a run and publish `model.trained`.
 
-        `files` is a file, a folder or {path inside the artifact: local path}; `uri` is an `s3://bucket/prefix` that
-        modelog can read instead. When it failed, or was refused for a reason that is gone, call it again: the same run
-        with the same bytes is the same version, and the same bytes are stored once. Each call sends a new message,
-        because a message is answered only once. Raise what `publish` and `Store.upload` raise.
+        `files` is a file, a folder or {path inside the artifact: local path}; `follow_links` also follows links out of
+        the folder. `uri` is an `s3://bucket/prefix` that modelog can read instead. When it failed, or was refused for a
+        reason that is gone, call it again: the same run with the same bytes is the same version, and the same bytes are
+        stored once. Each call sends a new message, because a message is answered only once.
+
+        Numbers, arrays, tuples and paths of numpy, torch and others are sent as the plain values that they are, and a
+        metric that is None is left out, with a warning. Parameters come back as they were sent, but for the order of
+        names in them, or are refused here: NaN, infinities, -0.0, sets, names that are no text. All but the files is
+        checked before the files are uploaded. Raise what `publish` and `Store.upload` raise.
         """
         if (files is None) == (uri is None):
             raise ValueError("expected either files or a uri, found both or none: name the place of the run's bytes")
@@ -169,25 +173,26 @@ class Registry:
                 "model": model,
                 "run": run,
                 "artifact": Artifact() if files is not None else Artifact(uri=uri),
-                "metrics": metrics or {},
-                "parameters": parameters or {},
-                "datasets": tuple(datasets),
-                "features": tuple(features),
+                "metrics": {} if metrics is None else metrics,
+                "parameters": {} if parameters is None else parameters,
+                "datasets": datasets,
+                "features": features,
                 "code": code,
                 "framework": framework,
-                "dependencies": tuple(dependencies),
+                "dependencies": dependencies,
                 "author": author,
                 "trained_at": trained_at,
                 "description": description,
-                "tags": tags or {},
+                "tags": {} if tags is None else tags,
                 "experiment": experiment,
                 "answers": answers,
             }
         )
         check_addresses(event)
-        encode(event, source=self._source, actor=self._actor)  # a mistake is shown before the files are uploaded
+        _, value, _ = encode(event, source=self._source, actor=self._actor)  # mistakes are shown before the upload
         if files is not None:
-            event = event.model_copy(update={"artifact": await asyncio.to_thread(self._upload, files)})
+            artifact = await asyncio.to_thread(self._upload, files, follow_links, MAX_EVENT_BYTES - len(value))
+            event = event.model_copy(update={"artifact": artifact})
         return await self.publish(event)
 
     def subscribe(
@@ -246,16 +251,19 @@ class Registry:
         self._subscriptions.add(subscription)
         return subscription
 
-    async def download(self, version: ModelRegistered | ModelPromoted | str, into: Path | str) -> list[Path]:
-        """Download the files of a version, named by a fact or by its manifest's digest, and return their paths.
+    async def download(
+        self, version: ModelRegistered | ModelPromoted | str, into: Path | str, *, max_bytes: int | None = None
+    ) -> list[Path]:
+        """Make `into` a folder of exactly the files of a version, and return their paths.
 
-        Every byte is checked. Raise what `Store.download` raises.
+        The version is named by a fact or by its manifest's digest. Every byte is checked, and `into` is as it was if
+        anything fails; see `Store.download`, and for what is raised.
         """
         manifest = version if isinstance(version, str) else version.manifest
-        return await asyncio.to_thread(lambda: self._artifacts().download(manifest, Path(into)))
+        return await asyncio.to_thread(lambda: self._artifacts().download(manifest, into, max_bytes=max_bytes))
 
-    def _upload(self, files: Files) -> Artifact:
-        return self._artifacts().upload(files)
+    def _upload(self, files: Files, follow_links: bool, max_listed_bytes: int) -> Artifact:
+        return self._artifacts().upload(files, follow_links=follow_links, max_listed_bytes=max_listed_bytes)
 
     def _artifacts(self) -> Store:
         self._opened()

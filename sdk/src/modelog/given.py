@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -62,8 +62,10 @@ def field(value: Any, at: Place) -> Any:
         return _time(value, at)
     if isinstance(value, Mapping):
         return {scalar(name): field(item, (*at, str(name))) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if _is_list(value):
         return [field(item, (*at, number)) for number, item in enumerate(value)]
+    if isinstance(value, (set, frozenset)):
+        raise NotPlain(at, value, "expected an order, found a set: send a sorted list")
     return value.tolist() if _is_array(value) else value
 
 
@@ -103,7 +105,7 @@ def parameter(value: Any, at: Place) -> JsonValue:
         return value  # type: ignore[no-any-return]
     if isinstance(value, Mapping):
         return {_name(name, at): parameter(item, (*at, str(name))) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if _is_list(value):
         return [parameter(item, (*at, number)) for number, item in enumerate(value)]
     if isinstance(value, (date, time)):
         return value.isoformat()
@@ -158,6 +160,10 @@ def _time(value: datetime, at: Place) -> datetime:
         return value
     day, clock = (value.year, value.month, value.day), (value.hour, value.minute, value.second, value.microsecond)
     return datetime(*day, *clock, tzinfo=value.tzinfo, fold=value.fold)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
 
 
 def _is_array(value: Any) -> bool:

@@ -26,6 +26,11 @@ class Home:
         """Whether this is the process, and not one that was forked from it."""
         return os.getpid() == self._process
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its connections cannot be closed any more: this is another process, or the loop has ended."""
+        return not self.is_here or self._loop.is_closed()
+
     def check_process(self) -> None:
         """Raise RuntimeError in a process that was forked from this."""
         if not self.is_here:

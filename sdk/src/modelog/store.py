@@ -36,7 +36,7 @@ from modelog._s3.errors import (
     is_lasting,
 )
 from modelog._s3.uploading import upload
-from modelog.manifest import Manifest, manifest_key
+from modelog.manifest import MAX_MANIFEST_BYTES, Manifest, manifest_key
 from modelog.paths import registered_path_problems
 from modelog.s3_settings import DEFAULT_BUCKET, Addressing, S3Settings
 from modelog.untrusted import problems
@@ -94,7 +94,13 @@ class Store:
         """The address of a manifest, `s3://bucket/manifests/sha256/<hex>`."""
         return f"s3://{self.bucket}/{manifest_key(manifest)}"
 
-    def upload(self, paths: Path | str | Mapping[str, Path | str], *, follow_links: bool = False) -> Artifact:
+    def upload(
+        self,
+        paths: Path | str | Mapping[str, Path | str],
+        *,
+        follow_links: bool = False,
+        max_listed_bytes: int = MAX_MANIFEST_BYTES,
+    ) -> Artifact:
         """Put a file, a folder or `{path inside: local path}` into the store; bytes that are there are not sent again.
 
         A link inside of a folder is followed if it leads to a file in the folder; with `follow_links` to any file or
@@ -102,10 +108,11 @@ class Store:
         is logged in a line to the logger `modelog`.
 
         Raise ValueError, mostly before the first byte is sent, if there is nothing to upload, a path is empty, some
-        system cannot hold a name or takes two for the same, a file is a pipe or changes meanwhile, or the files are
-        more than a report can name (1 MiB of paths and digests) or above 1 TiB; Unavailable if the store fails.
+        system cannot hold a name or takes two for the same, a file is a pipe or changes meanwhile, the paths and
+        digests are more than a report can name (`max_listed_bytes` of JSON), or the files are above 1 TiB; Unavailable
+        if the store fails.
         """
-        return upload(self, paths, follow_links)
+        return upload(self, paths, follow_links, max_listed_bytes)
 
     def files(self, manifest: str) -> tuple[File, ...]:
         """The files of a manifest; raise Damaged if its bytes have another digest, Absent if there is none."""

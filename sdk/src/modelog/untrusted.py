@@ -53,6 +53,7 @@ def problems(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False)
     listed = "; ".join(
         f"{'.'.join(map(str, p['loc']))[:60] or 'the value'}: {p['msg']}, found {str(p['input'])[:60]!r}"
+        f"{', give it a time zone' if p['type'] == 'timezone_aware' else ''}"
         for p in found[:MAX_LISTED_PROBLEMS]
     )
     return listed + (f" and {count - MAX_LISTED_PROBLEMS} more" if count > MAX_LISTED_PROBLEMS else "")

@@ -20,6 +20,7 @@ from async_timeout import timeout
 from modelog.environment import origin
 from modelog.errors import AccessDenied, MissingTopic, NotConnected
 from modelog.events import BY_TYPE
+from modelog.untrusted import printable
 
 CONNECT_SECONDS = 8.0
 """For all servers together."""
@@ -134,6 +135,8 @@ async def _look(connection: AIOKafkaConnection, topics: Collection[str], servers
 async def _described(connection: AIOKafkaConnection, topics: list[str] | None) -> list[Any]:
     async with timeout(CONNECT_SECONDS):
         answer = await connection.send(MetadataRequest(topics, allow_auto_topic_creation=False))
+    if not answer.brokers:  # aiokafka goes on after a token that was refused, as if it was accepted
+        raise errors.SaslAuthenticationFailed("no broker is shown to this client")
     described: list[Any] = answer.topics
     return described
 
@@ -160,9 +163,11 @@ def denied(kafka: Mapping[str, Any], error: Exception) -> AccessDenied:
         found = f"that it does not offer {kafka.get('sasl_mechanism')}"
     if isinstance(error, (errors.TopicAuthorizationFailedError, errors.GroupAuthorizationFailedError)):
         advice = "ask an administrator to allow the topic and the group (`python -m operations acls` prints the rules)"
+    elif kafka.get("sasl_mechanism") == "OAUTHBEARER":
+        advice = "check the token of MODELOG_KAFKA_TOKEN or _TOKEN_FILE, or the client of MODELOG_KAFKA_OAUTH_URL"
     else:
         advice = "check MODELOG_KAFKA_SASL_MECHANISM, _USERNAME and _PASSWORD"
-    return AccessDenied(f"expected Kafka at {addresses(kafka)} to let in {name!r}, found {found}: {advice}")
+    return AccessDenied(printable(f"expected Kafka at {addresses(kafka)} to let in {name!r}, found {found}: {advice}"))
 
 
 def _not_connected(kafka: Mapping[str, Any], failures: list[Exception]) -> NotConnected:
@@ -170,7 +175,8 @@ def _not_connected(kafka: Mapping[str, Any], failures: list[Exception]) -> NotCo
     found, advice = "; ".join(found for found, _ in causes), " or ".join(dict.fromkeys(advice for _, advice in causes))
     servers = addresses(kafka)
     named = origin(servers)
-    return NotConnected(f"expected Kafka at {servers}, found {found}: {advice}" + (f" ({named})" if named else ""))
+    sentence = f"expected Kafka at {servers}, found {found}: {advice}" + (f" ({named})" if named else "")
+    return NotConnected(printable(sentence))
 
 
 def _cause(error: Exception) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -23,6 +24,8 @@ Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 MAX_PROCESSING_SECONDS = 3600.0
 """For a message in the body of a loop; after that the group gives its partitions to another member."""
+MAX_RECORDS = 500
+"""That are taken at a time without a group."""
 POLL_SECONDS = 5.0
 """After which `next_record` returns without a record."""
 LOOK_SECONDS = 0.2
@@ -54,6 +57,7 @@ class Reader:
         self._since = since
         self._positions = positions
         self._anchored: set[TopicPartition] = set()
+        self._taken: deque[Record] = deque()
         self._consumer = Consumer(
             *([] if only else self._topics),
             **kafka,
@@ -79,31 +83,33 @@ class Reader:
         until = time.monotonic() + POLL_SECONDS
         async with timeout(REQUEST_TIMEOUT_SECONDS):
             await self._anchor()
-            while (record := await self._poll(POLL_SECONDS if ends is None else LOOK_SECONDS)) is None:
+            while (record := await self._poll(ends)) is None:
                 if ends is None or time.monotonic() > until or not await self.behind(ends):
                     return None
         return record
 
-    async def _poll(self, seconds: float) -> Record | None:
-        try:
-            found = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=1)
-        except ConsumerStoppedError:
-            raise self._consumer.broken or ConsumerStoppedError from None
-        for partition, records in found.items():
-            await self._anchor({partition: records[0].offset})
-            record: Record = records[0]
-            return record
-        return None
+    async def _poll(self, ends: Mapping[TopicPartition, int] | None) -> Record | None:
+        if not self._taken:
+            seconds = POLL_SECONDS if ends is None else LOOK_SECONDS
+            most = 1 if self._group is not None else MAX_RECORDS  # a partition may go to another member at any time
+            try:
+                found = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=most)
+            except ConsumerStoppedError:
+                raise self._consumer.broken or ConsumerStoppedError from None
+            for partition, records in found.items():
+                await self._anchor({partition: records[0].offset})
+                self._taken += [record for record in records if ends is None or record.offset < ends.get(partition, 0)]
+        return self._taken.popleft() if self._taken else None
 
     async def _anchor(self, read: Mapping[TopicPartition, int] | None = None) -> None:
         """Store the position where reading began: after a rebalance or an outage, "latest" would be further on."""
         for partition in self._consumer.assignment() - self._anchored:
+            offset = (read or {}).get(partition)
             if self._group is None and partition in self._positions:
                 self._consumer.seek(partition, self._positions[partition])
             elif self._group is None:
-                self._positions[partition] = await self._consumer.position(partition)
+                self._positions[partition] = await self._consumer.position(partition) if offset is None else offset
             elif self._since == "latest" and await self._consumer.committed(partition) is None:
-                offset = (read or {}).get(partition)
                 offset = await self._consumer.position(partition) if offset is None else offset
                 await self._consumer.commit({partition: offset})
         self._anchored = set(self._consumer.assignment())
@@ -129,8 +135,10 @@ class Reader:
         return ends
 
     async def behind(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether records before these offsets are not read yet."""
-        return any([await self._consumer.position(partition) < end for partition, end in ends.items()])
+        """Whether records before these offsets are not given out yet."""
+        return bool(self._taken) or any(
+            [await self._consumer.position(partition) < end for partition, end in ends.items()]
+        )
 
     async def has_more(self) -> bool:
         """Whether records are not read yet; raise UnknownTopicOrPartitionError if a topic was deleted."""

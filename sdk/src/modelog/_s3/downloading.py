@@ -42,7 +42,7 @@ def download(store: Store, manifest: str, into: Path, max_bytes: int | None = No
         if os.path.lexists(target):
             refuse_other_places(target, into)
             if former.is_the_version(target):
-                clear(target)
+                clear(target.parent)
                 return [into / file.path for file in files]
         with staging(target) as folder:
             refuse_full_disk(folder, files)

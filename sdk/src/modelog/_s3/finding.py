@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelog._s3.folder import MAX_ENTRIES, shown
-from modelog.manifest import MAX_ARTIFACT_BYTES, MAX_MANIFEST_BYTES, manifest_bytes
+from modelog.manifest import MAX_ARTIFACT_BYTES, manifest_bytes
 from modelog.paths import path_problems
 
 MAX_NAMED = 3
@@ -30,11 +30,12 @@ class Local:
 class Found:
     """The files by their path inside the artifact, and the paths that are not kept as they are."""
 
+    max_listed_bytes: int
     files: dict[str, Local] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     executable: list[str] = field(default_factory=list)
-    manifest_bytes: int = 0
+    listed_bytes: int = 0
     size: int = 0
 
     def add(self, inside: str, path: Path) -> None:
@@ -47,11 +48,11 @@ class Found:
         if os.name == "posix" and status.st_mode & 0o111:
             self.executable.append(inside)
         self.size += status.st_size
-        self.manifest_bytes += manifest_bytes([inside])
-        if self.manifest_bytes > MAX_MANIFEST_BYTES:
+        self.listed_bytes += manifest_bytes([inside]) + len(str(status.st_size)) - 1
+        if self.listed_bytes > self.max_listed_bytes:
             raise ValueError(
-                f"expected files whose paths and digests are at most {MAX_MANIFEST_BYTES} bytes, found more with file "
-                f"{len(self.files)}, {shown(path)}: pack them into fewer files"
+                f"expected files whose paths and digests are at most {self.max_listed_bytes} bytes, found more with "
+                f"file {len(self.files)}, {shown(path)}: pack them into fewer files"
             )
         if self.size > MAX_ARTIFACT_BYTES:
             raise ValueError(
@@ -70,9 +71,9 @@ class Found:
         return f"a version has paths and bytes alone, and does not keep {', '.join(parts)}" if parts else None
 
 
-def find(paths: Path | str | Mapping[str, Path | str], follow_links: bool) -> Found:
+def find(paths: Path | str | Mapping[str, Path | str], follow_links: bool, max_listed_bytes: int) -> Found:
     """The files of an upload; raise ValueError if there are none, or if they cannot be the files of a version."""
-    found = Found()
+    found = Found(max_listed_bytes)
     if isinstance(paths, Mapping):
         for inside, path in paths.items():
             found.add(inside, _named(path).resolve())

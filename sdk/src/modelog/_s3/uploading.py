@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("modelog")
 
 
-def upload(store: Store, paths: Path | str | Mapping[str, Path | str], follow_links: bool) -> Artifact:
+def upload(
+    store: Store, paths: Path | str | Mapping[str, Path | str], follow_links: bool, max_listed_bytes: int
+) -> Artifact:
     """Put files into the store; see `Store.upload`."""
-    found = find(paths, follow_links)
+    found = find(paths, follow_links, max_listed_bytes)
     if line := found.not_kept():
         logger.warning("%s", line)
     files = tuple(_uploaded(store, inside, local) for inside, local in sorted(found.files.items()))
     try:
-        others = changed(found, find(paths, follow_links))
+        others = changed(found, find(paths, follow_links, max_listed_bytes))
     except ValueError as error:
         raise ValueError(f"expected the files to stay as they are, found them changed: {error}") from error
     if others:
