@@ -100,6 +100,8 @@ ALIKE = [
     ("für/x", "fu\u0308r/y"),
     ("a", "A/b"),
     ("a/b", "A"),
+    ("a/b/c/x", "a/B/x"),
+    ("a/B/x", "a/b/c/d/x"),
 ]
 
 
@@ -119,6 +121,8 @@ def test_folders_of_the_same_name_are_not_repeated() -> None:
     [
         (["A/ü", "a/y"], "'a/y' and 'A/ü'"),
         (["für", "fu\u0308r"], r"'f\xfcr' and 'fu\u0308r'"),
+        (["B" + "x" * 60, "b" + "x" * 60], f"'b{'x' * 59}' and 'B{'x' * 59}'"),
+        (["x" * 60 + "A", "x" * 60 + "a"], f"'{'x' * 60}' and '{'x' * 60}'"),
     ],
 )
 def test_paths_that_may_look_the_same_are_both_named_with_what_differs(paths: list[str], found: str) -> None:
@@ -215,6 +219,10 @@ def test_the_longest_path_has_1000_characters_and_the_longest_name_255_bytes() -
     assert (len(longest), reasons(longest), reasons(longest + "x")) == (999, [], [])
     assert reasons(longest + "xx") == ["unsafe path"]
     assert (reasons("ü" * 127 + "x"), reasons("ü" * 128)) == ([], ["unsafe path"])
+
+
+def test_a_name_of_64_characters_may_be_too_long() -> None:
+    assert (reasons("🙂" * 63), reasons("🙂" * 64)) == ([], ["unsafe path"])
 
 
 def test_the_longest_path_has_1000_bytes_and_the_longest_name_255_decomposed_characters() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise, takewhile
+from operator import eq
 from typing import Literal
 from unicodedata import category, normalize
 
@@ -72,40 +73,39 @@ def _problems(
 
 def _collisions(paths: Iterable[str], key: Callable[[str], str]) -> dict[str, str]:
     """The paths that cannot be beside the others, each with its sentence."""
-    found, file, file_key, before, before_key = dict[str, str](), "", None, "", ""
     # Sorted so, what is inside of a file or a folder follows it without a gap.
-    for path_key, path in sorted((key(path) + "/", path) for path in paths):
-        if file_key is None or not path_key.startswith(file_key):
-            file, file_key = path, path_key
-            if _shares_a_folder_of_another_name(path, path_key, before, before_key):
-                found[path] = _alike(path, before)
-        elif path_key == file_key:
-            found[path] = _alike(path, file)
+    ordered = sorted((key(path) + "/", path) for path in paths)
+    found = {
+        path: _alike(path, other)
+        for (other_key, other), (path_key, path) in pairwise(ordered)
+        if _differ_in_a_shared_folder(path, path_key, other, other_key)
+    }
+    file: tuple[str, str] | None = None
+    for path_key, path in ordered:
+        if file is None or not path_key.startswith(file[0]):
+            file = path_key, path
+        elif path_key == file[0]:
+            found[path] = _alike(path, file[1])
         else:
             found[path] = f"expected a file or a folder, found both above {path[:60]!r}: rename either"
-        before, before_key = path, path_key
     return found
 
 
-def _shares_a_folder_of_another_name(path: str, key: str, other: str, other_key: str) -> bool:
+def _differ_in_a_shared_folder(path: str, key: str, other: str, other_key: str) -> bool:
     folder, other_folder = path.rpartition("/")[0], other.rpartition("/")[0]
     if folder == other_folder:
         return False
-    names = zip(folder.split("/"), other_folder.split("/"), key.split("/"), other_key.split("/"), strict=False)
-    for name, other_name, name_key, other_name_key in names:
-        if name_key != other_name_key:
-            return False
-        if name != other_name:
-            return True
-    return False
+    shared = len(list(takewhile(bool, map(eq, key.split("/")[:-2], other_key.split("/")[:-2]))))
+    return folder.split("/")[:shared] != other_folder.split("/")[:shared]
 
 
 def _alike(path: str, other: str) -> str:
+    path, other = path[:60], other[:60]
     # Without escapes, forms of the same letters look the same.
-    shown = ascii if normalize("NFC", path[:60]) == normalize("NFC", other[:60]) else repr
+    shown = ascii if normalize("NFC", path) == normalize("NFC", other) else repr
     return (
-        f"expected names that every system can tell apart, found {shown(path[:60])} and {shown(other[:60])}, which "
-        "differ in case or in the form of letters only: rename either"
+        f"expected names that every system can tell apart, found {shown(path)} and {shown(other)}, which differ in "
+        "case or in the form of letters only: rename either"
     )
 
 
@@ -114,7 +114,7 @@ def _leads_elsewhere(path: str) -> str | None:
         return "which is empty"
     # Before anything that reads all of it.
     names = path.split("/") if len(path) <= MAX_PATH_CHARS else []
-    if not names or any(len(name) > 63 and len(name.encode("utf-8", "replace")) > MAX_NAME_UNITS for name in names):
+    if not names or max(map(len, names if path.isascii() else map(_bytes, names))) > MAX_NAME_UNITS:
         return "which is above 1000 characters or has a name above 255 bytes"
     if path.startswith("/") or DRIVE.match(path):
         return "which is absolute"
@@ -140,10 +140,10 @@ def _not_portable(path: str) -> str | None:
         return "which has a character that is invisible, changes the direction of text, or is not assigned"
     if len(path.encode()) > MAX_PATH_BYTES:
         return "which is above 1000 bytes"
-    if any(len(name) > 63 and _units(name) > MAX_NAME_UNITS for name in path.split("/")):
+    if any(len(normalize("NFD", name).encode("utf-16-le")) > 2 * MAX_NAME_UNITS for name in path.split("/")):
         return "which has a name above 255 characters when its letters are decomposed"
     return None
 
 
-def _units(name: str) -> int:
-    return len(normalize("NFD", name).encode("utf-16-le")) // 2
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "replace")
