@@ -23,14 +23,16 @@ from stack.checkout import (
     write_repair,
 )
 from stack.ports import kept_port
-from stack.probes import wait_for_services
+from stack.probes import services_are_alive, wait_for_services
 from stack.secured_kafka import login
 from stack.selection import select, wants_secured_kafka
 from stack.servers import Servers
 from stack.supervisor import Guarded
 from stack.supervisor.identity import Identity, wait_for_earlier
 from stack.terminal import StackError, print_line
+from stack.waiting import wait_until
 
+ANSWER_SECONDS = 10.0
 READY_SECONDS, READY_AGAIN_SECONDS = 60.0, 120.0  # again: consumers wait until their old sessions have ended
 STOP_SECONDS = 40.0  # longer than the 30 seconds a service gives its running batch
 
@@ -46,11 +48,10 @@ def run_daemon(*, servers_only: bool) -> None:
             allow(env)
         services = None
         if not servers_only:
-            wait_for_earlier("The process of the services", SERVICES, STOP_SECONDS + 5)
-            env |= {"MODELOG_HEALTH_PORT": str(kept_port(FOLDER / "health-port"))}
             set_up(env)
             print_line("Starting the services.")
             services = Services(env)
+            env = services.env
             ends.callback(services.stop)
             services.start()
         # From here SIGTERM stops everything in order; before, it ends this process and the guards end the rest.
@@ -89,24 +90,42 @@ class Services:
     """Every service in one process."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = dict(env)
+        self._wait_for_earlier()  # which may still have the port
+        self.env = {**env, "MODELOG_HEALTH_PORT": str(kept_port(FOLDER / "health-port"))}
         self._process: Guarded | None = None
 
     def start(self) -> None:
         """Start them, and return when they are ready; raise StackError when they do not get ready."""
+        self._wait_for_earlier()
         command = [sys.executable, "-m", "services"]
-        self._process = Guarded(command, SERVICES_LOG, env=os.environ | self._env, stop_seconds=STOP_SECONDS)
+        self._process = Guarded(command, SERVICES_LOG, env=os.environ | self.env, stop_seconds=STOP_SECONDS)
         with suppress(psutil.NoSuchProcess):
             Identity.of(self._process.pid).write(SERVICES)
         self._wait_until_ready(self._process, READY_SECONDS)
 
     def repair(self) -> str | None:
-        """Start them again if their process has ended, and wait until they are ready; a sentence if it had."""
-        if self._process and self._process.alive:
+        """Start them again if they have ended or do not answer, and wait until they are ready; a sentence if so."""
+        assert self._process
+        if not self._process.alive:
+            reason = "had ended"
+        elif not self._answer():
+            reason = "did not answer"
+            self._process.kill()
+        else:
             self._wait_until_ready(self._process, READY_AGAIN_SECONDS)
             return None
         self.start()
-        return "The services had ended: started again."
+        return f"The services {reason}: started again."
+
+    def _wait_for_earlier(self) -> None:
+        wait_for_earlier("The process of the services", SERVICES, STOP_SECONDS + 5)
+
+    def _answer(self) -> bool:
+        port = self.env["MODELOG_HEALTH_PORT"]
+        try:
+            return wait_until(lambda: services_are_alive(port), "an answer", seconds=ANSWER_SECONDS, every=0.5)
+        except TimeoutError:
+            return False
 
     def stop(self) -> None:
         """Ask them to end, and wait for that."""
@@ -115,7 +134,7 @@ class Services:
 
     def _wait_until_ready(self, process: Guarded, seconds: float) -> None:
         try:
-            wait_for_services("The services", process, self._env["MODELOG_HEALTH_PORT"], seconds)
+            wait_for_services("The services", process, self.env["MODELOG_HEALTH_PORT"], seconds)
         except StackError as error:
             raise StackError(f"{error}; {SERVICES_LOG} ends with: {process.last_lines()}") from error
 

@@ -10,17 +10,22 @@ from urllib.request import urlopen
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from minio import Minio
+from urllib3 import PoolManager
 
 from stack.supervisor import Guarded
 from stack.terminal import StackError
 from stack.waiting import wait_until
+
+ANSWER_SECONDS = 5.0
 
 
 def kafka(servers: str, **security: object) -> None:
     """Ask Kafka for its brokers; `security` are arguments of aiokafka."""
 
     async def ask() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=5000, **security)
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=servers, request_timeout_ms=int(ANSWER_SECONDS * 1000), **security
+        )
         try:
             await admin.start()
             if not (await admin.describe_cluster())["brokers"]:
@@ -35,9 +40,9 @@ def postgres(url: str) -> None:
     """Run a statement in Postgres."""
 
     async def ask() -> None:
-        connection = await asyncpg.connect(url, timeout=5)
+        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS)
         try:
-            await connection.fetchval("select 1")
+            await connection.fetchval("select 1", timeout=ANSWER_SECONDS)
         finally:
             await connection.close()
 
@@ -47,7 +52,15 @@ def postgres(url: str) -> None:
 def s3(endpoint: str, access_key: str, secret_key: str) -> None:
     """List the buckets of S3, with the keys."""
     where = urlsplit(endpoint)
-    client = Minio(where.netloc, access_key, secret_key, secure=where.scheme == "https", region="us-east-1")
+    asking = PoolManager(timeout=ANSWER_SECONDS, retries=False)  # minio's own waits for minutes
+    client = Minio(
+        where.netloc,
+        access_key,
+        secret_key,
+        secure=where.scheme == "https",
+        region="us-east-1",
+        http_client=asking,
+    )
     client.list_buckets()
 
 
@@ -59,8 +72,17 @@ def run_in_thread(question: Coroutine[None, None, None]) -> None:
 
 def services_are_ready(port: int | str) -> bool:
     """Whether the process with this health port answers `/readyz` with 200 now."""
+    return _answers(f"http://127.0.0.1:{port}/readyz")
+
+
+def services_are_alive(port: int | str) -> bool:
+    """Whether it answers `/livez` with 200, though it may wait for a server."""
+    return _answers(f"http://127.0.0.1:{port}/livez")
+
+
+def _answers(url: str) -> bool:
     try:
-        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+        with urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (OSError, HTTPException):
         return False

@@ -46,7 +46,7 @@ def up(*, servers_only: bool) -> None:
     with one_process_at_a_time(LOCK):
         record = read_record()
         if record and record.source == "docker" and ENV.exists():
-            print_line("Already up.")
+            write_env(compose.up(servers_only=servers_only).env)
         elif not (record and record.process and ENV.exists() and repaired(record.process)):
             if record and not record.process:
                 print_line("The process that kept everything running had ended: all is started again.")
@@ -74,7 +74,7 @@ def repaired(daemon: psutil.Process) -> bool:
     for sentence in repair.sentences or ([] if repair.failure else ["Already up."]):
         print_line(sentence)
     if repair.failure:
-        raise StackError(f"{repair.failure} Run `make down`, then `make up`.")
+        raise StackError(f"{repair.failure.rstrip('.')}. Run `make down`, then `make up`.")
     return True
 
 
@@ -149,7 +149,7 @@ def card(env: Mapping[str, str]) -> str:
     masked = Addresses.from_env(env).masked
     addresses = {
         "kafka": masked.kafka,
-        "postgres": masked.postgres,
+        "postgres": masked.postgres_reader or masked.postgres,
         "s3": f"{masked.s3_endpoint}   bucket {masked.s3_bucket}   key {masked.s3_access_key}",
         "health": f"http://127.0.0.1:{env['MODELOG_HEALTH_PORT']}/readyz" if "MODELOG_HEALTH_PORT" in env else "",
         "addresses": f"{ENV.relative_to(ROOT)} (with the secrets)",

@@ -21,6 +21,7 @@ from stack.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("stack", "operations", "services", "shared")
 LIMIT_SECONDS = 240.0
+TITLES = {"postgres": "Postgres", "kafka": "Kafka", "s3": "S3", "services": "The services"}
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +46,19 @@ async def row(checkout: Path) -> str:
     return "kept"
 
 
-@pytest.mark.parametrize("name", ["postgres", "kafka", "s3", "services"])
+@pytest.mark.parametrize("name", TITLES)
 async def test_up_starts_again_what_was_killed_and_names_it(checkout: Path, row: str, name: str) -> None:
     before = addresses(checkout)
     psutil.Process(pid_of(checkout, name)).kill()
-    title = "The services" if name == "services" else name.capitalize()
-    assert f"{title} had ended: started again." in succeeds(checkout, "up")
+    assert f"{TITLES[name]} had ended: started again." in succeeds(checkout, "up")
     assert addresses(checkout) == before
     assert row in await rows(checkout)
 
 
-def test_up_starts_a_server_again_that_does_not_answer(checkout: Path) -> None:
-    psutil.Process(pid_of(checkout, "s3")).suspend()
-    assert "S3 did not answer: started again." in succeeds(checkout, "up")
+@pytest.mark.parametrize("name", ["s3", "services"])
+def test_up_starts_again_what_does_not_answer(checkout: Path, name: str) -> None:
+    psutil.Process(pid_of(checkout, name)).suspend()
+    assert f"{TITLES[name]} did not answer: started again." in succeeds(checkout, "up")
 
 
 async def test_up_starts_everything_again_after_its_process_was_killed(checkout: Path, row: str) -> None:
