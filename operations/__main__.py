@@ -41,9 +41,12 @@ def main() -> int:
 def _run(command: str) -> int:
     from operations.failures import explain  # noqa: PLC0415  (help needs no client of any server)
     from operations.terminal import complain  # noqa: PLC0415
-    from shared.runtime.settings import settings  # noqa: PLC0415
+    from shared.runtime.settings import settings, unknown_variables  # noqa: PLC0415
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it logs, it raises too
+    if command != "generate":
+        for line in unknown_variables():
+            complain(line)
     try:
         return int(import_module(f"operations.{command}").main() or 0)
     except Exception as error:

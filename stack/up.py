@@ -149,7 +149,7 @@ def card(env: Mapping[str, str]) -> str:
     masked = Addresses.from_env(env).masked
     addresses = {
         "kafka": masked.kafka,
-        "postgres": masked.postgres,
+        "postgres": masked.postgres_reader or masked.postgres,
         "s3": f"{masked.s3_endpoint}   bucket {masked.s3_bucket}   key {masked.s3_access_key}",
         "health": f"http://127.0.0.1:{env['MODELOG_HEALTH_PORT']}/readyz" if "MODELOG_HEALTH_PORT" in env else "",
         "addresses": f"{ENV.relative_to(ROOT)} (with the secrets)",

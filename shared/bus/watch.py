@@ -170,7 +170,7 @@ class Watch:
 
     async def _withheld(self, kafka: FlowConsumer, lags: dict[TopicPartition, int], now: float) -> list[str]:
         """Records behind a transaction that a producer has left open cannot be read before it ends or times out."""
-        for place in lags:
+        for place in lags.keys() & kafka.assignment():  # which may have changed since they were measured
             stable, high = kafka.last_stable_offset(place), kafka.highwater(place)
             opened = self.consumer.open.partitions.get(place)
             if stable is None or high is None or stable >= high or (opened and opened.nbytes):

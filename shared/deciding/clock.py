@@ -34,29 +34,28 @@ MAX_RUN_SECONDS = 50.0
 CREATE = "insert into log.schedule (name, due) values ($1, clock_timestamp()) on conflict (name) do nothing"
 # A time that no run has left there, years ago or further ahead than the interval, was written by somebody: it is now.
 DUE = """
-select name, case
+       case
        when due > clock_timestamp() - interval '10 years'
         and due <= clock_timestamp() + make_interval(secs => $2) then due
        else clock_timestamp()
-       end as due
-  from log.schedule
- where name = $1
+       end
 """
+# Of the locked row itself: Postgres evaluates this again where another instance has moved the row meanwhile, which it
+# does not for a joined row.
 TAKE = f"""
-select found.due, clock_timestamp() as now
-  from log.schedule join ({DUE}) found using (name)
- where found.due <= clock_timestamp()
-   for update of schedule skip locked
+select {DUE} as due, clock_timestamp() as now
+  from log.schedule
+ where name = $1 and {DUE} <= clock_timestamp()
+   for update skip locked
 """
 # In seconds: a day that is an interval has 23 or 25 hours where the server's time zone changes its clocks.
 MOVE = f"""
 update log.schedule
-   set due = found.due
-           + make_interval(secs => $2 * (floor(extract(epoch from clock_timestamp() - found.due)::float8 / $2) + 1))
-  from ({DUE}) found
- where schedule.name = found.name
+   set due = {DUE}
+           + make_interval(secs => $2 * (floor(extract(epoch from clock_timestamp() - {DUE})::float8 / $2) + 1))
+ where name = $1
 """
-WAIT = f"select extract(epoch from due - clock_timestamp())::float8 from ({DUE}) found"
+WAIT = f"select extract(epoch from {DUE} - clock_timestamp())::float8 from log.schedule where name = $1"
 
 Answer = Callable[[list[CausedCommand[Any]]], Awaitable[object]]
 """Decides on commands."""

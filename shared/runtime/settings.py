@@ -221,7 +221,7 @@ def settings() -> Settings:
     try:
         return Settings.from_variables(variables())
     except ValidationError as error:
-        found = [*sentences(error), *unknown_variables()]
+        found = list(sentences(error))
     except ValueError as error:
         found = [str(error)]
     for sentence in found:

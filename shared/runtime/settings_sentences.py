@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 PREFIX = "MODELOG_"
-OTHERS = frozenset({"MODELOG_CACHE"})
-"""Variables of the tools of this checkout."""
+OTHERS = frozenset({"MODELOG_CACHE", "MODELOG_KAFKA_PORT", "MODELOG_POSTGRES_PORT", "MODELOG_S3_PORT"})
+"""Variables of the tools of this checkout, and of compose.yaml."""
 OTHER_PREFIXES = ("MODELOG_STACK", "MODELOG_TEST")
 MAX_LISTED = 3
 TOPIC_PREFIX = re.compile(r"[A-Za-z\d._-]{0,200}")

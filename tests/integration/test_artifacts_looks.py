@@ -212,13 +212,14 @@ async def test_a_manifest_that_is_gone_is_the_only_problem_where_its_files_are_n
 
 @pytest.mark.parametrize("code", ["InvalidObjectState", "AccessDenied"])
 @pytest.mark.parametrize("what", ["blob", "manifest"])
+@pytest.mark.parametrize("files_known", [False, True])
 async def test_an_object_that_the_store_refuses_is_a_problem_and_no_outage(
-    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy, code: str, what: str
+    artifacts: ArtifactStore, store: CountingStore, proxy: Proxy, code: str, what: str, files_known: bool
 ) -> None:
     (file,) = await several(store, 1)
     digest = await listed(store, file)
     proxy.deny(blob_key(file.sha256) if what == "blob" else manifest_key(digest), code)
-    seen = await Presence(artifacts).look(digest)
+    seen = await Presence(artifacts).look(digest, [file] if files_known else None)
     assert seen.reasons == ("unreadable object",)
     # S3 answers a HEAD without an error code.
     assert (code if what == "manifest" else "AccessDenied") in seen.sentence

@@ -107,6 +107,29 @@ async def test_a_new_schedule_runs_at_once_and_then_after_its_interval(runs: Run
     assert runtime.health.components[NAME]["ready"]
 
 
+async def test_a_due_time_is_taken_once_whoever_takes_it_meanwhile(log: Log) -> None:
+    """The row may be moved between the snapshot of a statement and its lock."""
+    taken, ends, interval = list[datetime](), asyncio.Event(), HOUR.total_seconds()
+    await log.pool.execute(clock.CREATE, NAME)
+
+    async def take() -> None:
+        while not ends.is_set():
+            async with log.pool.acquire() as connection, connection.transaction():
+                if row := await connection.fetchrow(clock.TAKE, NAME, interval):
+                    taken.append(row["due"])
+                    await connection.execute(clock.MOVE, NAME, interval)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(take())
+        for number in range(1, 151):
+            await until(lambda: log.pool.fetchval("select due > now() from log.schedule"), f"run {number}", every=0)
+            await log.pool.execute("update log.schedule set due = now() - interval '1 second'")
+        await until(lambda: log.pool.fetchval("select due > now() from log.schedule"), "the last run", every=0)
+        ends.set()
+    assert len(taken) == len(set(taken)) == 151
+
+
 async def test_a_run_is_done_once_over_all_instances(runs: Runs, settings: Settings, log: Log) -> None:
     instances = [Runtime(settings, log.pool, DEFAULT) for _ in range(4)]
     async with running(runs, *instances):

@@ -89,8 +89,9 @@ async def test_every_client_of_the_services_logs_in_with_a_token(broker: str, tm
 @pytest.mark.parametrize("refused", [token(-60), "S3cret-and-no-token"])
 async def test_a_token_that_is_refused_is_a_sentence(broker: str, refused: str) -> None:
     given = settings(broker, kafka_token=refused)
-    with pytest.raises(KafkaConnectionError):
-        await existing_topics(given)
+    for work in (existing_topics, make_topics):
+        with pytest.raises(KafkaConnectionError):
+            await work(given)
     sentence = await kafka_problem(given.kafka)
     assert sentence is not None
     assert "to let in 'with a token', found " in sentence

@@ -50,7 +50,8 @@ async def publish(
     """Facts with these ids and the positions from `sequence` on, at this time of Kafka."""
     async with AIOKafkaProducer(bootstrap_servers=opened.settings.kafka_servers) as producer:
         for position, id in enumerate(ids, sequence):
-            key, value, headers = encode(promoted(1), source="/tests", id=id, sequence=position, epoch=epoch)
+            key, value, headers = encode(promoted(1), source="/tests", sequence=position, epoch=epoch)
+            headers = [(name, id.encode() if name == "ce_id" else text) for name, text in headers]  # as a stranger may
             await producer.send_and_wait(
                 opened.settings.topic_prefix + topic, value, key=key, headers=headers, timestamp_ms=ms
             )

@@ -145,10 +145,13 @@ def test_a_login_that_kafka_does_not_take_is_named(sandbox: Sandbox, tmp_path: P
 
 
 def test_a_variable_that_is_misspelt_is_named_at_the_start(sandbox: Sandbox, tmp_path: Path) -> None:
+    line = "MODELOG_KAFKA_SERVER is no setting: is MODELOG_KAFKA_SERVERS meant?"
     with service(sandbox, tmp_path / "log", KAFKA_SERVER="k:9092") as process:
-        wait_until(
-            lambda: process.mentions("MODELOG_KAFKA_SERVER is no setting: is MODELOG_KAFKA_SERVERS meant?"), "a warning"
-        )
+        wait_until(lambda: process.mentions(line), "a warning")
+    status, written = run(sandbox, "operations", "setup", KAFKA_SERVER="k:9092", POSTGRES_URL=SECRET)
+    assert status == 2
+    assert written.splitlines()[0] == line
+    assert written.splitlines()[1].startswith("MODELOG_POSTGRES_URL: expected ")
 
 
 @pytest.mark.parametrize("command", [("services", "retirement"), ("operations", "parked"), ("operations", "setup")])

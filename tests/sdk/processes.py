@@ -16,7 +16,7 @@ from modelog import PromotionRequested, Registry, SyncRegistry
 
 # When a topic or a group is new, Kafka's clients log that they ask again.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-# Python says since 3.12 that locks of other threads stay locked in a fork.
+# Python warns since 3.12 that locks of other threads stay locked in a fork.
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 def requested(version):

@@ -16,6 +16,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from modelog import ModelPromoted, NotConnected, NotPublished, PromotionRequested, Registry, SyncRegistry
 from modelog._kafka.brokers import denied, missing_sentence
 from modelog.errors import MissingTopic
+from modelog.store import Store
 
 from tests.sdk.reading import LIMIT_SECONDS, requested, take
 
@@ -47,7 +48,7 @@ Way = Callable[[Registry], Awaitable[None]]
 
 @pytest.fixture
 async def silent() -> AsyncIterator[str]:
-    """A server that takes connections and says nothing."""
+    """A server that takes connections and answers nothing."""
     ends = asyncio.Event()
 
     async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,19 +77,19 @@ async def hasty() -> AsyncIterator[str]:
 
 
 @ways
-async def test_a_refused_connection_is_said_with_the_address(way: Way, error: type[Exception]) -> None:
+async def test_a_refused_connection_is_named_with_the_address(way: Way, error: type[Exception]) -> None:
     async with Registry("127.0.0.1:1") as registry:
         with pytest.raises(error, match=r"expected Kafka at 127\.0\.0\.1:1, found that the connection is refused"):
             await way(registry)
 
 
-async def test_a_host_that_is_not_there_is_said() -> None:
+async def test_a_host_that_is_not_there_is_named() -> None:
     async with Registry("kafka.invalid:9092") as registry:
         with pytest.raises(NotConnected, match=r"expected Kafka at kafka\.invalid:9092, found no host of that name"):
             await read(registry)
 
 
-async def test_a_server_that_does_not_answer_is_said(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_does_not_answer_is_named(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelog._kafka.brokers.CONNECT_SECONDS", 0.2)
     async with Registry(silent) as registry:
         with pytest.raises(NotConnected, match="found no answer in time"):
@@ -102,7 +103,7 @@ async def test_a_server_that_closes_the_connection_may_want_tls_or_a_login(hasty
             await read(registry)
 
 
-async def test_each_server_is_tried_and_each_cause_is_said(hasty: str) -> None:
+async def test_each_server_is_tried_and_each_cause_is_named(hasty: str) -> None:
     async with Registry(f"{hasty},127.0.0.1:1") as registry:
         with pytest.raises(NotConnected, match="refused") as failure:
             await read(registry)
@@ -117,21 +118,28 @@ async def test_the_first_server_that_answers_is_enough(env: dict[str, str], pref
 
 @pytest.mark.integration
 @ways
-async def test_a_missing_topic_is_said_with_its_prefix_and_is_not_made(
+async def test_a_missing_topic_is_named_with_its_prefix_and_is_not_made(
     registry: Registry, env: dict[str, str], way: Way, error: type[Exception]
 ) -> None:
     async with Registry(env["MODELOG_KAFKA_SERVERS"], prefix="missing.") as other:
         with pytest.raises(
             error, match=r"expected the topic missing\.(model\.promoted|promotion\.requested) at"
-        ) as said:
+        ) as failure:
             await way(other)
-    assert "check MODELOG_TOPIC_PREFIX, which is 'missing.' here" in str(said.value)
+    assert "check MODELOG_TOPIC_PREFIX, which is 'missing.' here" in str(failure.value)
     admin = AIOKafkaAdminClient(bootstrap_servers=env["MODELOG_KAFKA_SERVERS"])
     await admin.start()
     try:
         assert not [topic for topic in await admin.list_topics() if topic.startswith("missing.")]
     finally:
         await admin.close()
+
+
+async def test_a_run_whose_topic_is_out_of_reach_is_not_uploaded() -> None:
+    store = Store("http://127.0.0.1:1", "key", "secret", "bucket")  # it would be Unavailable
+    async with Registry("127.0.0.1:1", store=store) as registry:
+        with pytest.raises(NotPublished):
+            await registry.trained("fraud", run="r1", files=Path(__file__))
 
 
 def test_the_prefixes_that_are_there_are_named() -> None:

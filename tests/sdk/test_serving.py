@@ -51,3 +51,9 @@ def test_it_is_asked_without_async(sync_registry: SyncRegistry) -> None:
     serving = sync_registry.serving("fraud", stage="production")
     assert serving
     assert serving.event.version == 7
+
+
+async def test_what_is_no_name_of_a_model_is_refused() -> None:
+    async with Registry("127.0.0.1:1") as registry:
+        with pytest.raises(ValueError, match="a model's name has"):
+            await registry.serving("fraud/7")

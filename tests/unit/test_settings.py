@@ -126,12 +126,10 @@ def test_all_that_is_missing_is_a_single_sentence(
 ) -> None:
     environment.delenv("MODELOG_POSTGRES_URL")
     environment.setenv("MODELOG_KAFKA_SERVERS", "")
-    environment.setenv("MODELOG_KAFKA_SERVER", "k:9092")
-    assert ends(capsys).splitlines() == [
+    assert ends(capsys) == (
         "expected MODELOG_KAFKA_SERVERS and MODELOG_POSTGRES_URL in the environment, found none: "
-        "set it, or run `make up`, which writes it to .modelog/env",
-        "MODELOG_KAFKA_SERVER is no setting: is MODELOG_KAFKA_SERVERS meant?",
-    ]
+        "set it, or run `make up`, which writes it to .modelog/env\n"
+    )
 
 
 @pytest.mark.parametrize(

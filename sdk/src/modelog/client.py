@@ -16,9 +16,9 @@ from modelog.environment import exported, variables
 from modelog.errors import MissingExtra
 from modelog.events import Event, Fact, ModelPromoted, ModelRegistered, ModelTrained
 from modelog.groups import check_group
-from modelog.home import Home, closed, keep, refuse_pickle
+from modelog.home import Home, closed, described, keep, refuse_pickle
 from modelog.kafka_settings import kafka_arguments
-from modelog.values import Artifact, Code, Dataset, Experiment, Framework
+from modelog.values import Artifact, Code, Dataset, Experiment, Framework, model_name
 
 if TYPE_CHECKING:
     from modelog._kafka.reader import Since
@@ -70,7 +70,7 @@ class Registry:
         self._subscriptions: WeakSet[Subscription[Any]] = WeakSet()
 
     def __repr__(self) -> str:
-        return self._text(is_open=self._home is not None)
+        return described("Registry", self._kafka["bootstrap_servers"], self._prefix, is_open=self._home is not None)
 
     def __reduce__(self) -> NoReturn:
         refuse_pickle(self)
@@ -124,12 +124,11 @@ class Registry:
                 f"expected a report or a request, found the fact {event.type}: only modelog publishes facts, "
                 "publish a request such as promotion.requested"
             )
-        if self._sender is None:
-            raise closed()
+        sender = self._sending()
         check_addresses(event)
         key, value, headers = encode(event, source=self._source, id=id, actor=actor or self._actor)
         message = decode(key, value, headers, strict=True)  # first: an error after the sending would be misleading
-        await self._sender.send(self._prefix + event.type, key, value, headers)
+        await sender.send(self._prefix + event.type, key, value, headers)
         return cast("Message[E]", message)
 
     async def trained(
@@ -191,6 +190,7 @@ class Registry:
         check_addresses(event)
         _, value, _ = encode(event, source=self._source, actor=self._actor)  # mistakes are shown before the upload
         if files is not None:
+            await self._sending().check(self._prefix + event.type)
             artifact = await asyncio.to_thread(self._upload, files, follow_links, MAX_EVENT_BYTES - len(value))
             event = event.model_copy(update={"artifact": artifact})
         return await self.publish(event)
@@ -210,27 +210,30 @@ class Registry:
         in the subscription's `skipped` and passed over.
 
         A fact that is older than another of its model and type, which this subscription has given out, is passed over;
-        the same fact may come again. A restored log begins another epoch. What
-        follows an open transaction in its partition comes when the transaction ends, and what it took back never comes.
+        the same fact may come again. A restored log begins another epoch. What follows an open transaction in its
+        partition comes when the transaction ends, and what it took back never comes.
 
         Raise ValueError without a type, for a group with an end, and for a group of the name of a service of modelog.
         The loop raises NotConnected, MissingTopic or AccessDenied within seconds when it cannot begin, and MissingTopic
         when a topic is deleted; else it waits for brokers that restart. It ends when the registry is closed.
         """
         if not types:
-            raise ValueError("expected at least one type of event, found none: name one, for example ModelPromoted")
+            raise ValueError("expected at least one type of event, found none: name a type, for example ModelPromoted")
         check_group(group, until)
         return self._subscription(types, group=group, since=since, until=until)
 
     async def serving(self, model: str, stage: str = "production") -> Message[ModelPromoted] | None:
-        """The promotion of the version that serves this stage, or None if none does, as the topic says now.
+        """The promotion of the version that serves this stage, or None if none does, by the topic as it is now.
 
-        It reads the promotions that are in the partition of the model, from the first. Raise NotConnected, MissingTopic
-        or AccessDenied when they cannot be read.
+        It reads the promotions that are in the partition of the model, from the first, some 25,000 a second.
+        Raise ValueError for what is no name of a model; NotConnected, MissingTopic or AccessDenied when they cannot be
+        read.
         """
         from modelog._kafka.order import serving
 
-        promotions = self._subscription([ModelPromoted], group=None, since="earliest", until="now", key=model.encode())
+        promotions = self._subscription(
+            [ModelPromoted], group=None, since="earliest", until="now", key=model_name(model).encode()
+        )
         return await serving(promotions, stage)
 
     def _subscription(
@@ -272,18 +275,16 @@ class Registry:
         self._store = self._store or Store.from_env(self._variables)
         return self._store
 
+    def _sending(self) -> Sender:
+        if self._sender is None:
+            raise closed()
+        return self._sender
+
     def _opened(self) -> Home:
         if self._home is None:
             raise closed()
         self._home.check_process()
         return self._home
-
-    def _text(self, *, is_open: bool, name: str = "Registry") -> str:
-        """Its repr; what `kafka` says of a password is not in it."""
-        servers = self._kafka["bootstrap_servers"]
-        prefix = f", prefix {self._prefix!r}" if self._prefix else ""
-        text = servers if isinstance(servers, str) else ",".join(servers)
-        return f"<{name} {text}{prefix}, {'open' if is_open else 'closed'}>"
 
     def _again(self) -> Registry:
         """The same, closed: for a forked process."""

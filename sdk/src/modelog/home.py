@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from typing import NoReturn
 
 _of_the_parent: list[object] = []
@@ -23,7 +24,7 @@ class Home:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is the process, and not one that was forked from it."""
+        """Whether this is the process, and not a process that was forked from it."""
         return os.getpid() == self._process
 
     @property
@@ -52,6 +53,12 @@ class Home:
 def closed(way: str = "async with Registry() as registry") -> RuntimeError:
     """The error of a registry that is not open."""
     return RuntimeError(f"the registry is closed: open it with `{way}`, or with `registry.connect()`")
+
+
+def described(name: str, servers: str | Sequence[str], prefix: str, *, is_open: bool) -> str:
+    """The repr of a registry, without what a password could be in."""
+    text = servers if isinstance(servers, str) else ",".join(servers)
+    return f"<{name} {text}{f', prefix {prefix!r}' if prefix else ''}, {'open' if is_open else 'closed'}>"
 
 
 def refuse_pickle(what: object) -> NoReturn:

@@ -44,7 +44,7 @@ class Loop:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is the process of the loop, and not one that was forked from it."""
+        """Whether this is the process of the loop, and not a process that was forked from it."""
         return os.getpid() == self._process
 
     @property

@@ -13,7 +13,7 @@ from modelog.client import Registry
 from modelog.envelope import Message
 from modelog.errors import Interrupted
 from modelog.events import Event
-from modelog.home import closed, refuse_pickle
+from modelog.home import closed, described, refuse_pickle
 from modelog.loop import WAY, Loop
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class SyncRegistry:
         self._is_open = False
 
     def __repr__(self) -> str:
-        return self._registry._text(is_open=self._is_open, name="SyncRegistry")
+        registry = self._registry
+        return described("SyncRegistry", registry._kafka["bootstrap_servers"], registry._prefix, is_open=self._is_open)
 
     def __reduce__(self) -> NoReturn:
         refuse_pickle(self)

@@ -102,7 +102,9 @@ async def _reach_brokers(kafka: Mapping[str, Any], connection: AIOKafkaConnectio
     async with timeout(CONNECT_SECONDS):
         answer = await connection.send(MetadataRequest([], allow_auto_topic_creation=False))
     brokers = [(host, port) for _, host, port, *_ in answer.brokers]
-    if not brokers or (connection.host, connection.port) in brokers:
+    if not brokers:  # aiokafka goes on after a token that was refused, as if it was accepted
+        raise errors.SaslAuthenticationFailed("no broker is shown to this client")
+    if (connection.host, connection.port) in brokers:
         return
     reached, failures = await _first(kafka, brokers)
     if reached is None:
@@ -135,8 +137,6 @@ async def _look(connection: AIOKafkaConnection, topics: Collection[str], servers
 async def _described(connection: AIOKafkaConnection, topics: list[str] | None) -> list[Any]:
     async with timeout(CONNECT_SECONDS):
         answer = await connection.send(MetadataRequest(topics, allow_auto_topic_creation=False))
-    if not answer.brokers:  # aiokafka goes on after a token that was refused, as if it was accepted
-        raise errors.SaslAuthenticationFailed("no broker is shown to this client")
     described: list[Any] = answer.topics
     return described
 

@@ -43,7 +43,7 @@ class LenientRecords:
 
 
 class Batch:
-    """A batch read by aiokafka's fast reader, and by a slow one from a header on whose name is not UTF-8.
+    """A batch read by aiokafka's fast reader, and by a slow reader from a header on whose name is not UTF-8.
 
     Its records are read as they are asked for. A batch that would take too much memory, or cannot be unpacked, is a
     single record at its last offset, whose value is `NotRead`.

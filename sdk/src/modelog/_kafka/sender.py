@@ -37,6 +37,12 @@ class Sender:
         self._seen: set[str] = set()
         self._is_closed = False
 
+    async def check(self, topic: str) -> None:
+        """Raise what `send` would, if Kafka does not answer, or the topic is missing or not allowed."""
+        self._home.check()
+        async with self._lock:
+            await self._see(topic)
+
     async def send(self, topic: str, key: bytes, value: bytes, headers: list[Header]) -> None:
         """Return when all replicas in sync have the record.
 
@@ -48,8 +54,6 @@ class Sender:
             async with timeout(ACK_TIMEOUT_SECONDS):  # an idempotent producer has no limit of its own
                 producer = await self._producer_of(topic)
                 await producer.send_and_wait(topic, value, key, headers=headers)
-        except NotConnected as error:
-            raise NotPublished(str(error)) from error.__cause__
         except DENIED as error:
             await self._forget(producer)
             raise denied(self._kafka, error) from error
@@ -65,15 +69,22 @@ class Sender:
 
     async def _producer_of(self, topic: str) -> AIOKafkaProducer:
         async with self._lock:
-            if topic not in self._seen:
-                await partitions_of(self._kafka, [topic])
-                self._seen.add(topic)
+            await self._see(topic)
             producer = self._producer or await self._connect()
             if self._is_closed:  # meanwhile
                 await close_producer(producer)
                 raise closed()
             self._producer = producer
             return producer
+
+    async def _see(self, topic: str) -> None:
+        if topic in self._seen:
+            return
+        try:
+            await partitions_of(self._kafka, [topic])
+        except NotConnected as error:
+            raise NotPublished(str(error)) from error.__cause__
+        self._seen.add(topic)
 
     async def _forget(self, producer: AIOKafkaProducer | None) -> None:
         if producer is not None and self._producer is producer:

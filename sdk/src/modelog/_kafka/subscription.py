@@ -46,8 +46,8 @@ class Subscription(Generic[E]):
     last message unless it is left by an exception. `skipped` counts the records that were passed over, because they
     cannot be read or their type is unknown.
 
-    It ends when its registry is closed; a read with an end raises RuntimeError then, because it is not complete. One
-    loop at a time reads it: for another loop, task or process, subscribe again.
+    It ends when its registry is closed; a read with an end raises RuntimeError then, because it is not complete. A
+    single loop reads it at a time: for another loop, task or process, subscribe again.
     """
 
     def __init__(
