@@ -1,6 +1,6 @@
 # modelog: what this checkout can do. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long test-unit test-integration test-e2e test-sdk test-upgrade test-minio mutants check format bench bench-quick soak rebuild parked lock generate clean
+.PHONY: help demo up down psql test test-long test-unit test-integration test-e2e test-sdk test-upgrade test-minio mutants check format bench bench-quick soak rebuild parked lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -18,6 +18,9 @@ up: $(READY) ## start Kafka, Postgres, S3 and every service, or what has ended o
 
 down: $(READY) ## end what `make up` started; the data stays
 	@$(PYTHON) -m stack down $(ARGS)
+
+psql: $(READY) ## ask the views and the log in SQL, with the login that may only read (ARGS="-c 'select …'")
+	@$(PYTHON) -m stack psql $(ARGS)
 
 # Two workers on the servers of a single stack; a module stays in its worker. The longest groups come first.
 WORKERS := -n 2 --dist loadscope --no-loadscope-reorder

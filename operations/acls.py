@@ -44,7 +44,7 @@ class Acl:
 
     def __str__(self) -> str:
         name = self.name + ANY if self.prefixed else self.name
-        return f"{self.user}: {self.resource} {name}: {', '.join(self.operations)}"
+        return f"{self.user}: {self.resource} {name}: {', '.join(self.operations)} ({self.why})"
 
     @property
     def rows(self) -> Iterator[tuple[int, str, int, str, str, int, int]]:

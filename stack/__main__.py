@@ -6,6 +6,7 @@ import sys
 from stack.checkout import FOLDER
 from stack.daemon import run_daemon
 from stack.minio import build
+from stack.psql import psql
 from stack.terminal import StackError, print_line
 from stack.up import down, up
 
@@ -16,11 +17,14 @@ def main() -> int:
     start = commands.add_parser("up", help="start everything, return when it is ready, and print the addresses")
     stop = commands.add_parser("down", help="end what `up` started; the data stays")
     stop.add_argument("--erase", action="store_true", help="delete the data too")
+    commands.add_parser("psql", help="ask the registry that `up` started; what follows goes to psql unchanged")
     commands.add_parser("minio", help="build MinIO's server into the cache, for `make test-minio`")
     daemon = commands.add_parser("daemon", help="the process that `up` leaves in the background")
     for command in (start, daemon):
         command.add_argument("--servers-only", action="store_true", help="Kafka, Postgres and S3, without the services")
-    arguments = parser.parse_args()
+    arguments, others = parser.parse_known_args()
+    if others and arguments.command != "psql":
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         match arguments.command:
             case "up":
@@ -29,6 +33,8 @@ def main() -> int:
                 run_daemon(servers_only=arguments.servers_only)
             case "down":
                 down(erase=arguments.erase)
+            case "psql":
+                psql(others)
             case "minio":
                 build()
     except StackError as error:

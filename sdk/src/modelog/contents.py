@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from math import isfinite, nan
@@ -111,7 +110,7 @@ def _with_defaults(of: type[BaseModel], content: Any) -> Any:
 def _problem(event: Event) -> str | None:
     """What no schema says: parameters come back as they are, and a window begins before it ends."""
     if isinstance(event, ModelTrained):
-        if event.parameters and (found := next(_not_finite(event.parameters, ("parameters",)), None)) is not None:
+        if event.parameters and (found := _not_finite(event.parameters, ("parameters",))) is not None:
             at = ".".join(map(str, found[0]))[:60]
             return f"{at}: {found[1]} is no number of JSON: leave it out or send it as text"
     elif isinstance(event, DriftDetected) and event.window and event.window.start > event.window.end:
@@ -119,13 +118,16 @@ def _problem(event: Event) -> str | None:
     return None
 
 
-def _not_finite(value: Any, at: Place) -> Iterator[tuple[Place, float]]:
-    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+def _not_finite(value: Any, at: Place) -> tuple[Place, float] | None:
+    """The first number that is infinite or NaN, with its place."""
+    for name, item in value.items() if type(value) is dict else enumerate(value):
         kind = type(item)
-        if kind is float and not isfinite(item):
-            yield (*at, name), item
-        elif kind is dict or kind is list:
-            yield from _not_finite(item, (*at, name))
+        if kind is float:
+            if not isfinite(item):
+                return (*at, name), item
+        elif (kind is dict or kind is list) and (found := _not_finite(item, (*at, name))) is not None:
+            return found
+    return None
 
 
 def _unreadable(event: type[Event], found: str) -> Unreadable:

@@ -264,4 +264,4 @@ def _message(event: Event, attributes: dict[str, str], notes: Notes) -> Message[
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+    return int(text) if text and re.fullmatch(r"[0-9]{1,18}", text) else None
