@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, JsonValue
-from typing_extensions import Self
 
 from modelog.given import metrics, parameters, tags
 from modelog.unknown import unknown_fields
@@ -32,6 +31,7 @@ from modelog.values import (
     Metrics,
     ModelName,
     Name,
+    Sent,
     Value,
     Version,
     refusal,
@@ -49,20 +49,11 @@ class Event(Value):
         cls.type = re.sub(r"(?<!^)(?=[A-Z])", ".", cls.__name__).lower()
 
 
-class Sent(Event):
-    """What comes from elsewhere: a mapping that a program gives is checked as strictly as named arguments."""
-
-    @classmethod
-    def model_validate(cls, obj: Any, **how: Any) -> Self:
-        """The event with the fields of a mapping; raise ValidationError for those that are unknown."""
-        return super().model_validate(cls.given(obj) if isinstance(obj, Mapping) else obj, **how)
-
-
-class Report(Sent):
+class Report(Event, Sent):
     """What happened elsewhere."""
 
 
-class Request(Sent):
+class Request(Event, Sent):
     """What somebody asks modelog to do."""
 
     by: Name

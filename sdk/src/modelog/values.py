@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from typing_extensions import Self
 
 from modelog.given import NotPlain, field
 from modelog.unknown import Place, inner_types, text_fields, unknown_fields
@@ -118,6 +119,15 @@ def refusal(of: type[BaseModel], problems: Iterable[tuple[Place, str, object]]) 
         for at, sentence, found in problems
     ]
     return ValidationError.from_exception_data(of.__name__, listed)
+
+
+class Sent(Value):
+    """What comes from elsewhere: a mapping that a program gives is checked as strictly as named arguments."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Self:
+        """The value with the fields of a mapping; raise ValidationError for those that are unknown."""
+        return super().model_validate(cls.given(obj) if isinstance(obj, Mapping) else obj, **how)
 
 
 class File(Value):
