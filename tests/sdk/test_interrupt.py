@@ -11,14 +11,15 @@ from tests.sdk.processes import interrupt, run
 pytestmark = pytest.mark.integration
 
 BEGINNING = """
-def frames():
+def waits():
     main = threading.main_thread().ident
-    return [frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._current_frames()[main])]
+    codes = [frame.f_code for frame, _ in traceback.walk_stack(sys._current_frames()[main])]
+    return codes[0].co_filename.endswith("threading.py") and "_next" in [code.co_name for code in codes]
 
 def ready():
-    "Say so when the main thread waits for the next message."
+    "Say so when the main thread is blocked, because it waits for the next message."
     def watch():
-        while "_next" not in frames():
+        while not waits():
             pass
         print("ready", flush=True)
     threading.Thread(target=watch).start()

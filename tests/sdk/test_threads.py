@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Any
 
 import pytest
 from modelog import PromotionRequested, SyncRegistry
+from modelog.loop import Loop
 
 from tests.sdk.reading import LIMIT_SECONDS, requested, versions
 
@@ -105,3 +109,31 @@ def test_a_subscription_of_an_earlier_opening_is_not_read(sync_registry: SyncReg
     sync_registry.connect()
     with pytest.raises(RuntimeError, match="ended with its registry: open the registry, and subscribe again"):
         next(iter(messages))
+
+
+@pytest.mark.parametrize("line", range(1, 9))
+def test_ctrl_c_at_each_line_leaves_the_subscription_closed(sync_registry: SyncRegistry, line: int) -> None:
+    """Of `wait`, up to where it blocks."""
+    sync_registry.publish(requested(1))
+    messages = iter(sync_registry.subscribe(PromotionRequested, group=None))
+    next(messages)
+    left = line
+
+    def interrupting(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if frame.f_code is not Loop.wait.__code__:
+            return None
+        left -= event == "line"
+        if left == 0:
+            raise KeyboardInterrupt
+        return interrupting
+
+    before = sys.gettrace()
+    sys.settrace(interrupting)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(messages)
+    finally:
+        sys.settrace(before)
+    assert next(messages, None) is None
+    sync_registry.publish(requested(2))

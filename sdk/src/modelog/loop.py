@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import CancelledError
-from typing import ParamSpec, TypeVar
+from contextlib import suppress
+from typing import Generic, ParamSpec, TypeVar
 
 from modelog.client import Registry
 from modelog.home import closed, keep
@@ -19,6 +20,44 @@ P = ParamSpec("P")
 CLEANUP_TIMEOUT_SECONDS = 15.0
 """For a method that was interrupted, and for the thread at the end of the process."""
 WAY = "with SyncRegistry() as registry"
+
+
+class _Call(Generic[T]):
+    """A function that is called in a loop; the methods are too, but `result`, which is asked after the end.
+
+    Ctrl-C may come between any two steps of the thread that waits, so what it has to know is here before the first.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], Awaitable[T]]) -> None:
+        self.ended = threading.Event()
+        self._loop = loop
+        self._function = function
+        self._task: asyncio.Task[T] | None = None
+
+    def begin(self) -> None:
+        """Call the function."""
+        self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._end)
+
+    async def _run(self) -> T:
+        return await self._function()
+
+    def _end(self, task: asyncio.Task[T]) -> None:
+        if not task.cancelled():
+            task.exception()  # who was interrupted does not ask for it, and asyncio would log it
+        self.ended.set()
+
+    def cancel(self) -> None:
+        """Cancel it, if it has begun."""
+        if self._task is None:
+            self.ended.set()
+        else:
+            self._task.cancel()
+
+    def result(self) -> T:
+        """What it returned; raise what it raised."""
+        assert self._task is not None
+        return self._task.result()
 
 
 class Loop:
@@ -66,27 +105,26 @@ class Loop:
             raise RuntimeError("this was opened before the process was forked: subscribe again in this process")
         if threading.current_thread() is self._thread:
             raise RuntimeError("this is the thread of the registry's event loop, which cannot wait: use a Registry")
-        ended = threading.Event()
-
-        async def until_ended() -> T:
-            try:
-                return await function(*args, **kwargs)
-            finally:
-                ended.set()
-
-        with self._lock:
-            if self._is_stopping:
-                raise closed(WAY)
-            future = asyncio.run_coroutine_threadsafe(until_ended(), self._loop)
+        call = _Call(self._loop, functools.partial(function, *args, **kwargs))
         try:
-            return future.result()
-        except CancelledError:
+            with self._lock:
+                is_closed = self._is_stopping
+                if not is_closed:
+                    self._loop.call_soon_threadsafe(call.begin)
+            if not is_closed:
+                call.ended.wait()
+        except BaseException:
+            with suppress(RuntimeError):  # the loop is closed, and the call has ended
+                self._loop.call_soon_threadsafe(call.cancel)
+                call.ended.wait(CLEANUP_TIMEOUT_SECONDS)
+            raise
+        if is_closed:
+            raise closed(WAY)
+        try:
+            return call.result()
+        except asyncio.CancelledError:
             if self._is_stopping:
                 raise RuntimeError("the registry was closed meanwhile: whether this was done is not known") from None
-            raise
-        except BaseException:
-            if future.cancel():
-                ended.wait(CLEANUP_TIMEOUT_SECONDS)
             raise
 
     def stop(self) -> None:

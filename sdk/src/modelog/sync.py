@@ -174,9 +174,9 @@ class SyncSubscription(Generic[E]):
         return self._subscription.__aiter__()
 
     def _next(self, messages: AsyncGenerator[Message[E], None]) -> Message[E] | None:
-        if self._loop.is_closed and not self._subscription.is_finite:
-            return None
         try:
+            if self._loop.is_closed and not self._subscription.is_finite:
+                return None
             return self._loop.wait(_next, messages)
         except KeyboardInterrupt:
             if self._subscription.is_finite or hasattr(sys, "ps1"):
