@@ -114,7 +114,7 @@ def _leads_elsewhere(path: str) -> str | None:
         return "which is empty"
     # Before anything that reads all of it.
     names = path.split("/") if len(path) <= MAX_PATH_CHARS else []
-    if not names or max(map(len, names if path.isascii() else map(_bytes, names))) > MAX_NAME_UNITS:
+    if not names or max(len(name.encode(errors="replace")) for name in names) > MAX_NAME_UNITS:
         return "which is above 1000 characters or has a name above 255 bytes"
     if path.startswith("/") or DRIVE.match(path):
         return "which is absolute"
@@ -143,7 +143,3 @@ def _not_portable(path: str) -> str | None:
     if any(len(normalize("NFD", name).encode("utf-16-le")) > 2 * MAX_NAME_UNITS for name in path.split("/")):
         return "which has a name above 255 characters when its letters are decomposed"
     return None
-
-
-def _bytes(name: str) -> bytes:
-    return name.encode("utf-8", "replace")
