@@ -1,4 +1,4 @@
-"""`make up` after something was killed, and `make down` after that, in a checkout of their own."""
+"""`make up` after something was killed, `make down` after that, and `make psql`, in a checkout of their own."""
 
 import asyncio
 import json
@@ -71,6 +71,17 @@ async def test_up_starts_everything_again_after_its_process_was_killed(checkout:
 
 def test_nothing_is_repaired_where_nothing_has_ended(checkout: Path) -> None:
     assert "Already up." in succeeds(checkout, "up")
+
+
+def test_psql_reads_the_views_and_writes_nothing(checkout: Path) -> None:
+    def ask(statement: str) -> subprocess.CompletedProcess[str]:
+        return run(checkout, "psql", "--tuples-only", "--no-align", "-c", statement)
+
+    assert ask("select count(*) from registry.serving").stdout == "0\n"
+    for statement in ("delete from log.event", "set transaction read write; delete from log.event"):
+        refused = ask(statement)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("ERROR:")
 
 
 async def test_down_ends_services_that_wait_for_a_killed_postgres(checkout: Path) -> None:
