@@ -34,7 +34,7 @@ test-long: $(READY) ## run the long tests: storms, thousands of random cases, up
 	@$(PYTHON) -m pytest -q --durations=10 -m long tests $(ARGS)
 
 test-unit: $(READY) ## run the tests that need nothing running
-	@$(PYTHON) -m pytest -q --durations=10 $(QUICK) tests/unit $(ARGS)
+	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 $(QUICK) tests/unit $(ARGS)
 
 test-integration: $(READY) ## run the tests on real servers, the SDK's among them
 	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 $(QUICK) tests/integration tests/sdk $(ARGS)

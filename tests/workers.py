@@ -21,7 +21,8 @@ GROUPS = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers in the controller; without workers, the fixture `stack` starts them when a test needs them."""
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+    needs_servers = not all(argument.startswith("tests/unit") for argument in config.args)
+    if needs_servers and config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         ends = ExitStack()
         config.add_cleanup(ends.close)
         setattr(config, "stack_env", ends.enter_context(running()).env)  # noqa: B010  (no attribute of pytest's)
@@ -30,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Give a worker the addresses."""
-    node.workerinput["stack"] = node.config.stack_env
+    node.workerinput["stack"] = getattr(node.config, "stack_env", None)
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed

@@ -94,7 +94,7 @@ NAMES = st.lists(st.sampled_from(PARTS), min_size=1, max_size=2).map("".join) | 
 PATHS = st.lists(st.lists(NAMES, min_size=1, max_size=3).map("/".join), min_size=1, max_size=5)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(PATHS)
 def test_accepted_paths_are_written_and_read_back_one_to_one(paths: list[str]) -> None:
     assume(not list(path_problems(paths)))
