@@ -188,7 +188,9 @@ class Subscription(Generic[E]):
             raise denied(self._kafka, error) from error
         except FATAL:
             raise
-        except (asyncio.TimeoutError, KafkaError, NotConnected) as error:
+        except (asyncio.TimeoutError, KafkaError, NotConnected, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not _is_stray():
+                raise
             if self._is_shut:
                 raise _Shut from None
             name = f"{', '.join(self._topics)} from {addresses(self._kafka)}"
@@ -265,6 +267,12 @@ def _partition(topic: str, key: bytes, count: int) -> TopicPartition:
     """Where producers put the records of this key."""
     numbers = list(range(count))
     return TopicPartition(topic, DefaultPartitioner()(key, numbers, numbers))
+
+
+def _is_stray() -> bool:
+    """Whether nobody has cancelled this task: aiokafka does so where it loses a broker. Python 3.10 does not tell."""
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is not None and cancelling() == 0
 
 
 def _place(record: Record) -> str:
