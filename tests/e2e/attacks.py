@@ -19,6 +19,7 @@ from tests.e2e.watching import records
 
 MIB = 1024 * 1024
 MARK = ("stranger", b"1")
+JOIN_SECONDS, LEAVE_SECONDS = 30.0, 15.0
 """A header that no service reads: tests recognise by it what a stranger sent."""
 BOMB_KEY = b"bomb"
 """A record that is parked without its value keeps its key, and not its headers."""
@@ -140,10 +141,15 @@ async def foreign_consumers(cluster: Cluster, service: str, count: int = 12) -> 
         for _ in range(count)
     ]
     try:
-        await asyncio.gather(*(member.start() for member in members))
+        # A member whose broker dies meanwhile may wait for ever (aiokafka #773).
+        async with asyncio.timeout(JOIN_SECONDS):
+            await asyncio.gather(*(member.start() for member in members))
         yield
     finally:
-        await asyncio.gather(*(member.stop() for member in members))
+        stopping = [asyncio.ensure_future(member.stop()) for member in members]
+        _, running = await asyncio.wait(stopping, timeout=LEAVE_SECONDS)
+        for task in running:
+            task.cancel()
 
 
 def envelope(type: str, model: str, id: str = "", source: str = "/stranger") -> list[tuple[str, bytes]]:
