@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
-
-from shared.runtime.waiting import stray_cancellations_raised
+from modelog._kafka.stray import stray_cancellations_raised
 
 logger = structlog.get_logger()
 T = TypeVar("T")

@@ -9,11 +9,12 @@ from contextlib import suppress
 
 import structlog
 from aiokafka.errors import KafkaError
+from modelog._kafka.stray import stray_cancellations_raised
 
 from shared.runtime.errors import is_transient
 from shared.runtime.kafka_problem import kafka_problem
 from shared.runtime.runtime import Runtime
-from shared.runtime.waiting import run_until_stopped, sleep_until_stopped, stray_cancellations_raised
+from shared.runtime.waiting import run_until_stopped, sleep_until_stopped
 
 logger = structlog.get_logger()
 

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import stamina
-from modelog.errors import TransientError
+from modelog._kafka.stray import stray_cancellations_raised
 
 from shared.runtime.errors import is_transient
 
 T = TypeVar("T")
 
 MAX_PAUSE_SECONDS = 5.0
-
-
-class StrayCancellation(TransientError):
-    """An awaited future was cancelled, and not the task: aiokafka does so when it loses a broker."""
-
-
-@contextmanager
-def stray_cancellations_raised() -> Iterator[None]:
-    """Raise StrayCancellation where nobody has cancelled this task, which would end as if somebody had."""
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise StrayCancellation("a client of a server cancelled its own work") from error
 
 
 async def sleep_until_stopped(stopping: asyncio.Event, seconds: float) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from modelog import PromotionRequested, Registry
 from modelog._kafka.reader import Reader
+from modelog.errors import NotConnected
 
 from tests.sdk.processes import ended, process
 from tests.sdk.reading import LIMIT_SECONDS, publish_requests
@@ -51,3 +52,17 @@ async def test_a_member_that_waits_for_a_killed_member_leaves_without_a_warning(
         await reading
     await subscription.close()
     assert "could not be closed" not in caplog.text
+
+
+async def test_a_connection_that_kafkas_client_cancels_itself_is_an_error_and_no_end(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    subscription = registry.subscribe(PromotionRequested, group=None)
+    monkeypatch.setattr(subscription, "_opened", cancelled)
+    with pytest.raises(NotConnected, match="cancelled"):
+        await anext(subscription.__aiter__())

@@ -15,8 +15,9 @@ from aiokafka.partitioner import DefaultPartitioner
 from modelog._kafka.brokers import DENIED, addresses, denied, partitions_of
 from modelog._kafka.order import Latest
 from modelog._kafka.reader import Reader, Record, Since
+from modelog._kafka.stray import StrayCancellation, stray_cancellations_raised
 from modelog.envelope import Message, Unreadable, decode
-from modelog.errors import MissingTopic, NotConnected
+from modelog.errors import MissingTopic, NotConnected, TransientError
 from modelog.events import Event, Fact
 from modelog.home import Home, keep, refuse_pickle
 
@@ -183,14 +184,13 @@ class Subscription(Generic[E]):
                 raise _Shut
             if self._failures >= MAX_FAILURES:
                 raise KafkaError(f"{self._failures} times in a row a commit failed or records did not come")
-            return await question(self._reader or await self._open())
+            with stray_cancellations_raised():
+                return await question(self._reader or await self._open())
         except DENIED as error:
             raise denied(self._kafka, error) from error
         except FATAL:
             raise
-        except (asyncio.TimeoutError, KafkaError, NotConnected, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and not _is_stray():
-                raise
+        except (asyncio.TimeoutError, KafkaError, TransientError) as error:
             if self._is_shut:
                 raise _Shut from None
             name = f"{', '.join(self._topics)} from {addresses(self._kafka)}"
@@ -216,8 +216,8 @@ class Subscription(Generic[E]):
             raise
         finally:
             self._opening = None
-        if opening.cancelled():  # by `shut`
-            raise _Shut
+        if opening.cancelled():
+            raise _Shut if self._is_shut else StrayCancellation("aiokafka cancelled its own connecting")
         reader = opening.result()
         self._has_connected = True
         return reader
@@ -235,13 +235,14 @@ class Subscription(Generic[E]):
         if record is None or self._reader is None:
             return
         try:
-            await self._reader.commit(record)
+            with stray_cancellations_raised():
+                await self._reader.commit(record)
             self._failures = 0
         except DENIED as error:
             raise denied(self._kafka, error) from error
         except FATAL:
             raise
-        except (asyncio.TimeoutError, KafkaError) as error:
+        except (asyncio.TimeoutError, KafkaError, TransientError) as error:
             self._failures += 1
             logger.warning("%s will be delivered again, its commit failed: %s", _place(record), _text(error))
 
@@ -267,12 +268,6 @@ def _partition(topic: str, key: bytes, count: int) -> TopicPartition:
     """Where producers put the records of this key."""
     numbers = list(range(count))
     return TopicPartition(topic, DefaultPartitioner()(key, numbers, numbers))
-
-
-def _is_stray() -> bool:
-    """Whether nobody has cancelled this task: aiokafka does so where it loses a broker. Python 3.10 does not tell."""
-    cancelling = getattr(asyncio.current_task(), "cancelling", None)
-    return cancelling is not None and cancelling() == 0
 
 
 def _place(record: Record) -> str:
