@@ -106,6 +106,7 @@ async def test_a_certificate_of_another_name_is_good_enough_for_verify_ca(server
     options = f"sslmode=verify-ca&sslrootcert={certificates.authority}"
     async with behind_tls(servers, certificates.server, options) as addresses:
         connection = await asyncpg.connect(addresses.owner)
+        assert await connection.fetchval("select 1") == 1
         await connection.close()
 
 

@@ -27,6 +27,7 @@ from operations.acls import acls, allow
 from shared.runtime.settings import Settings
 from stack import Servers
 from stack.account import temporary_folder
+from stack.daemon import without_postgres
 from stack.secured_kafka import SecuredKafka, User, login
 from stack.servers import erase
 from stack.waiting import until
@@ -68,8 +69,7 @@ async def cluster(
 @pytest.fixture(scope="module")
 def clients(cluster: Cluster, kafka: SecuredKafka) -> dict[str, str]:
     """The variables of a pipeline or a deployer."""
-    kept = {name: value for name, value in cluster.env.items() if not name.startswith("MODELOG_POSTGRES_")}
-    return kept | login(kafka.home, "clients")
+    return without_postgres(cluster.env) | login(kafka.home, "clients")
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,7 @@ async def test_a_run_is_promoted_and_the_deployer_reads_it(cluster: Cluster, pip
         async for message in promotions:
             if message.event.model == "fraud":
                 break
+    assert message.event.version == 1
 
 
 async def test_drift_asks_for_a_retraining(pipeline: Honest) -> None:

@@ -1,16 +1,19 @@
-"""A registry in this process for the tests of a module, and buckets for the artifact tests."""
+"""A registry in this process for the tests of a module, another whose logins were stolen, and buckets."""
 
 from collections.abc import AsyncIterator, Mapping
 
+import asyncpg
 import pytest
 from modelog._s3 import swapping
 from modelog.manifest import manifest, manifest_key
 
 from operations.parked import Servers, servers
 from stack import Addresses
+from stack.disposable import Sandbox
 from tests.integration.artifacts import CountingStore, kept, opened_store, pinning, put
 from tests.integration.downloads import Version
 from tests.integration.in_process import InProcessRegistry, in_process
+from tests.integration.thieves import attacked
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +26,27 @@ async def registry(stack: Addresses) -> AsyncIterator[InProcessRegistry]:
 async def opened(registry: InProcessRegistry) -> AsyncIterator[Servers]:
     async with servers(registry.settings) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+async def robbed(stack: Addresses) -> AsyncIterator[Sandbox]:
+    async with attacked(stack) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def robbed_owner(robbed: Sandbox) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(**robbed.settings.postgres_owner)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def thief(robbed: Sandbox) -> AsyncIterator[asyncpg.Connection]:
+    """Who has the services' login."""
+    connection = await asyncpg.connect(**robbed.settings.postgres)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,31 +10,8 @@ import asyncpg
 import pytest
 
 from shared.log import Append, Log
-from stack import Addresses
-from stack.disposable import Sandbox
 from tests.appends import entry
-from tests.integration.thieves import attacked, everything
-
-
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[Sandbox]:
-    async with attacked(stack) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def owner(registry: Sandbox) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(**registry.settings.postgres_owner)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def thief(registry: Sandbox) -> AsyncIterator[asyncpg.Connection]:
-    """Who has the services' login."""
-    connection = await asyncpg.connect(**registry.settings.postgres)
-    yield connection
-    await connection.close()
+from tests.integration.thieves import everything
 
 
 def arguments(**other: Any) -> list[Any]:
@@ -119,14 +95,14 @@ APPEND = "select * from log.append($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
 @pytest.mark.parametrize(("other", "sentence"), NOT_FACTS.values(), ids=NOT_FACTS)
 async def test_an_append_of_a_thief_that_is_no_append_is_refused_and_changes_nothing(
-    owner: asyncpg.Connection, thief: asyncpg.Connection, other: dict[str, Any], sentence: str
+    robbed_owner: asyncpg.Connection, thief: asyncpg.Connection, other: dict[str, Any], sentence: str
 ) -> None:
-    before = await everything(owner)
+    before = await everything(robbed_owner)
     with pytest.raises(asyncpg.PostgresError, match="these facts are refused: ") as refused:
         await thief.fetch(APPEND, *arguments(**other))
     assert sentence in str(refused.value)
     assert getattr(refused.value, "sqlstate", None) == "LOG03"
-    assert await everything(owner) == before
+    assert await everything(robbed_owner) == before
 
 
 SINGLE: dict[str, dict[str, Any]] = {
@@ -151,14 +127,14 @@ SINGLE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("other", SINGLE.values(), ids=SINGLE)
 async def test_a_single_fact_of_a_thief_that_is_none_is_refused_and_changes_nothing(
-    owner: asyncpg.Connection, thief: asyncpg.Connection, other: dict[str, Any]
+    robbed_owner: asyncpg.Connection, thief: asyncpg.Connection, other: dict[str, Any]
 ) -> None:
-    before, fact = await everything(owner), entry("a")
+    before, fact = await everything(robbed_owner), entry("a")
     named = {"streams": ["a"], "expected": [2], "counts": [1], "stream": ["a"], "version": [3], "kind": [fact.kind]}
     named |= {"id": [fact.id], "data": [fact.data], "meta": [fact.meta]}
     with pytest.raises(asyncpg.PostgresError, match="these facts are refused: "):
         await thief.fetch(APPEND, *(named | other).values())
-    assert await everything(owner) == before
+    assert await everything(robbed_owner) == before
 
 
 async def test_the_append_that_these_are_made_of_is_accepted(thief: asyncpg.Connection) -> None:
@@ -168,9 +144,9 @@ async def test_the_append_that_these_are_made_of_is_accepted(thief: asyncpg.Conn
     await transaction.rollback()
 
 
-async def test_a_stream_of_an_old_name_goes_on(owner: asyncpg.Connection, thief: asyncpg.Connection) -> None:
-    async with owner.transaction():
-        await owner.execute("insert into log.stream values ('an old name!', 1)")
+async def test_a_stream_of_an_old_name_goes_on(robbed_owner: asyncpg.Connection, thief: asyncpg.Connection) -> None:
+    async with robbed_owner.transaction():
+        await robbed_owner.execute("insert into log.stream values ('an old name!', 1)")
     accepted = await Log(thief).append([Append("an old name!", 1, [entry("an old name!")])])
     assert accepted["an old name!"].version == 2
 

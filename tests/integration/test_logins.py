@@ -8,10 +8,9 @@ import asyncpg
 import pytest
 
 from services.views.engine.rebuild import rebuild
-from stack import Addresses
 from stack.disposable import Sandbox
 from tests.integration.login_attacks import ATTACKS, OWNER_OF_ALL
-from tests.integration.thieves import attacked, everything
+from tests.integration.thieves import everything
 
 WAYS = {
     "as services are": "set role modelog_service",
@@ -20,30 +19,9 @@ WAYS = {
 }
 
 
-@pytest.fixture(scope="module")
-async def registry(stack: Addresses) -> AsyncIterator[Sandbox]:
-    async with attacked(stack) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-async def owner(registry: Sandbox) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(**registry.settings.postgres_owner)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def thief(registry: Sandbox) -> AsyncIterator[asyncpg.Connection]:
-    """Who has the services' login."""
-    connection = await asyncpg.connect(**registry.settings.postgres)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def reader(registry: Sandbox) -> AsyncIterator[asyncpg.Connection]:
-    login = registry.settings.postgres_reader
+async def reader(robbed: Sandbox) -> AsyncIterator[asyncpg.Connection]:
+    login = robbed.settings.postgres_reader
     assert login
     connection = await asyncpg.connect(**login)
     yield connection
@@ -53,13 +31,13 @@ async def reader(registry: Sandbox) -> AsyncIterator[asyncpg.Connection]:
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 async def test_a_statement_of_a_thief_is_refused_and_changes_nothing(
-    owner: asyncpg.Connection, thief: asyncpg.Connection, attack: str, way: str
+    robbed_owner: asyncpg.Connection, thief: asyncpg.Connection, attack: str, way: str
 ) -> None:
-    before = await everything(owner)
+    before = await everything(robbed_owner)
     await thief.execute(way)
     with pytest.raises(asyncpg.PostgresError):
-        await thief.execute(attack.replace(OWNER_OF_ALL, await owner.fetchval("select session_user")))
-    assert await everything(owner) == before
+        await thief.execute(attack.replace(OWNER_OF_ALL, await robbed_owner.fetchval("select session_user")))
+    assert await everything(robbed_owner) == before
 
 
 LEADING = {
@@ -77,13 +55,13 @@ LEADING = {
 
 @pytest.mark.parametrize("attack", LEADING.values(), ids=LEADING)
 async def test_a_thief_that_holds_the_lock_moves_no_cursor_back_nor_ahead_of_the_log(
-    owner: asyncpg.Connection, thief: asyncpg.Connection, attack: str
+    robbed_owner: asyncpg.Connection, thief: asyncpg.Connection, attack: str
 ) -> None:
-    before = await everything(owner)
+    before = await everything(robbed_owner)
     await thief.execute("select pg_advisory_lock(24302)")
     with pytest.raises(asyncpg.PostgresError):
         await thief.execute(attack)
-    assert await everything(owner) == before
+    assert await everything(robbed_owner) == before
 
 
 async def test_a_shared_lock_does_not_make_a_leader(thief: asyncpg.Connection) -> None:
@@ -113,13 +91,13 @@ READERS_ROWS = {
 
 @pytest.mark.parametrize("attack", (ATTACKS | READERS_ROWS).values(), ids=ATTACKS | READERS_ROWS)
 async def test_a_statement_of_a_reader_that_is_more_than_reading_is_refused(
-    owner: asyncpg.Connection, reader: asyncpg.Connection, attack: str
+    robbed_owner: asyncpg.Connection, reader: asyncpg.Connection, attack: str
 ) -> None:
-    before = await everything(owner)
+    before = await everything(robbed_owner)
     await reader.execute("set default_transaction_read_only = off")
     with pytest.raises(asyncpg.PostgresError):
-        await reader.execute(attack.replace(OWNER_OF_ALL, await owner.fetchval("select session_user")))
-    assert await everything(owner) == before
+        await reader.execute(attack.replace(OWNER_OF_ALL, await robbed_owner.fetchval("select session_user")))
+    assert await everything(robbed_owner) == before
 
 
 ASKED = [
@@ -133,11 +111,11 @@ ASKED = [
 
 @pytest.mark.parametrize("drop", [False, True], ids=["beside the old tables", "after they were dropped"])
 async def test_a_reader_asks_views_and_facts_also_after_a_rebuild(
-    registry: Sandbox, reader: asyncpg.Connection, drop: bool
+    robbed: Sandbox, reader: asyncpg.Connection, drop: bool
 ) -> None:
     for query in ASKED:
         await reader.fetch(query)
-    async with await registry.service() as pool:
+    async with await robbed.service() as pool:
         await rebuild(pool, drop=drop, accept=True)
     for query in ASKED:
         await reader.fetch(query)
