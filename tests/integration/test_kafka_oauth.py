@@ -86,7 +86,7 @@ async def test_every_client_of_the_services_logs_in_with_a_token(broker: str, tm
         assert [record.value async for record in kafka.read_on(sent.topic_partition, sent.offset)] == [b"value"]
 
 
-@pytest.mark.parametrize("refused", [token(-60), "S3cret-and-no-token"])
+@pytest.mark.parametrize("refused", [token(-60), "S3cret-and-no-token"], ids=["expired", "no token"])
 async def test_a_token_that_is_refused_is_a_sentence(broker: str, refused: str) -> None:
     given = settings(broker, kafka_token=refused)
     for work in (existing_topics, make_topics):
