@@ -25,7 +25,7 @@ psql: $(READY) ## ask the views and the log in SQL, with the login that may only
 # Two workers on the servers of a single stack; a module stays in its worker. The longest groups come first.
 WORKERS := -n 2 --dist loadscope --no-loadscope-reorder
 
-QUICK := -m "not long and not minio"
+QUICK := -m "not long and not minio and not docker"
 
 test: $(READY) ## run every test but the long ones: unit, sdk, integration, e2e
 	@$(PYTHON) -m pytest -q $(WORKERS) --durations=10 $(QUICK) tests $(ARGS)
