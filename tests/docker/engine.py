@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from stack.cache import cache_directory, one_process_at_a_time
 from stack.selection import docker_answers
@@ -52,8 +54,9 @@ def _engine_of_ours() -> Iterator[Mapping[str, str]]:
         }
         (folder / "client").mkdir()
         (folder / "client" / "cli-plugins").symlink_to(built / "cli-plugins")
-        log = folder / "log"
-        command: list[str | Path] = [built / "dockerd", "--host", variables["DOCKER_HOST"], "--pidfile", folder / "pid"]
+        log, pid = folder / "log", kept / "pid"
+        _end_left_over(pid)
+        command: list[str | Path] = [built / "dockerd", "--host", variables["DOCKER_HOST"], "--pidfile", pid]
         command += ["--data-root", kept / "data", "--exec-root", folder / "run"]
         command += [text for limit in LIMITS for text in ("--default-ulimit", limit)]
         print_line("Starting a Docker engine.")
@@ -61,12 +64,21 @@ def _engine_of_ours() -> Iterator[Mapping[str, str]]:
             daemon = subprocess.Popen(command, env=os.environ | variables, stdout=output, stderr=output)
         try:
             _wait_for(daemon, variables, log)
-            _remove_containers(variables)
+            _remove_all(variables)
             yield variables
-            _remove_containers(variables)
+            _remove_all(variables)
         finally:
             daemon.terminate()
             daemon.wait(STOP_SECONDS)
+
+
+def _end_left_over(pid: Path) -> None:
+    """End the engine of a run that was killed: it uses the same images."""
+    with suppress(OSError, ValueError, psutil.Error):
+        process = psutil.Process(int(pid.read_text()))
+        if process.name() == "dockerd":
+            process.terminate()
+            process.wait(STOP_SECONDS)
 
 
 def _wait_for(daemon: subprocess.Popen[bytes], variables: Mapping[str, str], log: Path) -> None:
@@ -79,16 +91,11 @@ def _wait_for(daemon: subprocess.Popen[bytes], variables: Mapping[str, str], log
     wait_until(answers, "a Docker engine", seconds=START_SECONDS, every=0.2)
 
 
-def _remove_containers(variables: Mapping[str, str]) -> None:
+def _remove_all(variables: Mapping[str, str]) -> None:
     """Remove what tests left behind, in this engine that is theirs alone."""
     env = os.environ | variables
     found = subprocess.run(["docker", "ps", "--all", "--quiet"], env=env, capture_output=True, text=True, check=True)
     if names := found.stdout.split():
         subprocess.run(["docker", "rm", "--force", "--volumes", *names], env=env, capture_output=True, check=True)
-    for kind in ("network", "volume"):
-        subprocess.run(
-            ["docker", kind, "prune", "--force", *(["--all"] if kind == "volume" else [])],
-            env=env,
-            capture_output=True,
-            check=True,
-        )
+    for prune in (("network", "prune", "--force"), ("volume", "prune", "--force", "--all")):
+        subprocess.run(["docker", *prune], env=env, capture_output=True, check=True)
