@@ -44,7 +44,7 @@ def main() -> None:
 def component(
     kind: ComponentType, name: str, version: str, licenses: Sequence[str], purl: PackageURL | None = None
 ) -> Component:
-    """A component whose reference is its package URL; a license alone may be an expression of SPDX, of several none is."""
+    """A component whose reference is its package URL; a single license may be an expression of SPDX."""
     factory = LicenseFactory()
     make = factory.make_from_string if len(licenses) == 1 else factory.make_with_name
     return Component(
@@ -71,9 +71,8 @@ def python() -> Iterator[Component]:
 def licenses_of(metadata: PackageMetadata) -> list[str]:
     """The license that a package states: an expression, else a short text, else its classifiers."""
     for field in ("License-Expression", "License"):
-        text = metadata.get(field) or ""
-        if text and len(text.splitlines()) == 1:
-            return [text]
+        if field in metadata and len(metadata[field].splitlines()) == 1:
+            return [metadata[field]]
     classifiers = metadata.get_all("Classifier") or []
     return [text.rpartition(" :: ")[2] for text in classifiers if text.startswith("License :: ")]
 
@@ -82,8 +81,8 @@ def debian() -> Iterator[Component]:
     """Debian's release, and each package that dpkg has installed."""
     release = platform.freedesktop_os_release()
     yield component(ComponentType.OPERATING_SYSTEM, release["ID"], release["VERSION_ID"], [])
-    listed = subprocess.run(["dpkg-query", "--show", f"--showformat={FIELDS}"], capture_output=True, text=True, check=True)
-    for line in listed.stdout.splitlines():
+    query = ["dpkg-query", "--show", f"--showformat={FIELDS}"]
+    for line in subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines():
         status, name, version, architecture = line.split("\t")
         if status == "installed":
             qualifiers = {"arch": architecture, "distro": release["VERSION_CODENAME"]}
