@@ -65,6 +65,7 @@ WORKDIR /image/modelog
 COPY shared shared
 COPY services services
 COPY operations operations
+COPY deploy deploy
 COPY compose.yaml ./
 RUN python -m compileall -q --invalidation-mode unchecked-hash -s /image /image/modelog \
  && chmod -R u=rwX,go=rX /image && find /image -exec touch --no-dereference --date 1980-01-01 {} +
@@ -86,8 +87,7 @@ FROM image AS described
 ARG VERSION
 ARG CREATED
 COPY --from=tools /tools /tmp/tools
-COPY deploy/sbom.py /tmp/
-RUN PYTHONPATH=$(echo /tmp/tools/lib/python3*/site-packages) python /tmp/sbom.py "$VERSION" "$CREATED" \
+RUN PYTHONPATH=$(echo /tmp/tools/lib/python3*/site-packages) python deploy/sbom.py "$VERSION" "$CREATED" \
       > /tmp/modelog.cdx.json
 FROM scratch AS sbom
 COPY --from=described /tmp/modelog.cdx.json /
