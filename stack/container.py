@@ -143,9 +143,9 @@ class Container(ABC):
                     raise ConnectionError("it does not listen yet")
 
     def last_lines(self) -> str:
-        """The last three lines of its log, which show the reason of a failure."""
-        lines = self._container.logs(tail=3).decode(errors="replace").strip().splitlines()
-        return " / ".join(lines) or "its log is empty"
+        """The last three lines of its log with text, which show the reason of a failure."""
+        lines = self._container.logs(tail=20).decode(errors="replace").splitlines()
+        return " / ".join([line.strip() for line in lines if line.strip()][-3:]) or "its log is empty"
 
     def _state(self) -> Mapping[str, Any]:
         self._container.reload()
