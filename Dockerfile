@@ -18,6 +18,7 @@ WORKDIR /modelog
 COPY shared shared
 COPY services services
 COPY operations operations
+COPY compose.yaml compose.yaml
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER modelog
 ENTRYPOINT ["python", "-m"]

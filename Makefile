@@ -1,6 +1,6 @@
 # modelog: what this checkout can do. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down psql test test-long test-unit test-integration test-e2e test-sdk test-upgrade test-minio mutants check format bench bench-quick soak rebuild parked lock generate clean
+.PHONY: help demo up down psql test test-long test-unit test-integration test-e2e test-sdk test-upgrade test-minio test-docker test-in-docker mutants check format bench bench-quick soak rebuild parked lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -45,6 +45,13 @@ test-e2e: $(READY) ## run the tests on real servers and real services
 test-minio: $(READY) ## run the tests of S3 in another region, with temporary keys and TLS (builds MinIO with Go, once)
 	@$(PYTHON) -m stack minio
 	@$(PYTHON) -m pytest -q -m minio tests $(ARGS)
+
+test-docker: $(READY) ## run the tests of the image and of compose.yaml, then the integration tests on containers
+	@$(PYTHON) -m tests.docker $(MAKE) test-in-docker
+
+test-in-docker: $(READY)
+	@$(PYTHON) -m pytest -q -m docker tests/docker $(ARGS)
+	@MODELOG_STACK=docker $(MAKE) test-integration
 
 mutants: $(READY) ## change the pure modules in 1,900 places and print each change that no unit test notices
 	@$(PYTHON) -m tests.mutants $(ARGS)
