@@ -15,7 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from stack import NativeServers
 from stack.postgres import postgres_home
 from stack.waiting import until
-from tests.e2e.cluster import Cluster, facts, new_cluster
+from tests.e2e.cluster import Cluster, new_cluster
+from tests.e2e.installation import facts
 from tests.e2e.invariants import check
 from tests.e2e.load import running_load
 from tests.e2e.watching import wait_until_idle

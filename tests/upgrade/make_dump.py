@@ -26,7 +26,8 @@ from modelog.values import Artifact, File
 from shared.bus.topics import PARKED
 from stack import NativeServers
 from stack.waiting import until
-from tests.e2e.cluster import DECIDING, Cluster, new_cluster
+from tests.e2e.cluster import Cluster, new_cluster
+from tests.e2e.installation import DECIDING
 from tests.e2e.load import running_load
 from tests.e2e.watching import records, wait_until_idle
 from tests.upgrade.checkout import SNAPSHOT_OFTEN, Checkout, as_the_owner
