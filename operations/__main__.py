@@ -14,6 +14,8 @@ COMMANDS = {
     "message": "say what became of a message: the facts that answer it, or why it was parked",
     "restored": "after a restore or failover of Postgres: a new epoch, messages again, facts that were lost",
     "rebuild": "build the views again from the log, beside the old tables, then swap",
+    "compose": "print compose.yaml, for a folder without a checkout",
+    "env": "print a new .env for it: random passwords, and the ports",
     "generate": "write the generated files: schemas, samples, the README's table of events",
 }
 

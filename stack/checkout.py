@@ -1,6 +1,7 @@
 """What `make up` leaves in the checkout: the folder .modelog."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,12 +77,13 @@ def read_repair() -> Repair | None:
 
 def read_env() -> dict[str, str]:
     """The variables that `up` wrote."""
-    return dict(line.split("=", 1) for line in ENV.read_text().splitlines())
+    pairs = (line.partition("=") for line in ENV.read_text().splitlines())
+    return {name: "".join(shlex.split(value)) for name, _, value in pairs}
 
 
 def write_env(env: Mapping[str, str], file: Path = ENV) -> None:
-    """Write the addresses as KEY=VALUE, readable by their owner only."""
-    write_privately(file, "".join(f"{key}={value}\n" for key, value in env.items()))
+    """Write the addresses as KEY=VALUE, quoted as in a shell where they need it, readable by their owner only."""
+    write_privately(file, "".join(f"{key}={shlex.quote(value) if value else ''}\n" for key, value in env.items()))
 
 
 def forget() -> None:

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from operations.compose import FILE, printed
 from shared.runtime.health import Health
 from shared.runtime.settings import Settings
-from stack import compose
 
 yaml = pytest.importorskip("yaml", reason="the parser comes with the tools for mutants, and not on every Python")
 ROOT = Path(__file__).parents[2]
-COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+COMPOSE: Mapping[str, Any] = yaml.safe_load(FILE.read_text())
 CONTAINERS: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
-OURS = {name: container for name, container in CONTAINERS.items() if container["image"] == "modelog"}
+OURS = {name: container for name, container in CONTAINERS.items() if container["image"] == "${MODELOG_IMAGE:-modelog}"}
 SECRETS = ["plain", "a b", 'qu"ote', "it's", "$HOME`id`", "back\\slash", "@:/?#%&=;<>|*", "é漢🙂", " lead ", '"', "'"]
 
 
@@ -60,15 +60,29 @@ def test_a_container_is_bounded_and_has_no_right_that_it_does_not_need(name: str
     assert not {"privileged", "network_mode", "pid", "user"} & container.keys()
 
 
+def test_our_image_is_built_once_and_never_asked_of_a_registry() -> None:
+    assert [name for name, container in CONTAINERS.items() if "build" in container] == ["setup"]
+    assert {container["pull_policy"] for container in OURS.values()} == {"never"}
+
+
+def test_the_printed_file_is_this_one_and_builds_nothing() -> None:
+    without_checkout = yaml.safe_load(printed(FILE.read_text()))
+    assert without_checkout["services"]["setup"] | {"build": "."} == CONTAINERS["setup"]
+    assert not any("build" in container for container in without_checkout["services"].values())
+    assert without_checkout | {"services": CONTAINERS} == COMPOSE
+
+
 def test_images_of_others_are_pinned_to_a_version() -> None:
     images = [container["image"] for name, container in CONTAINERS.items() if name not in OURS]
     assert all(re.fullmatch(r"[\w/]+:\d+\.\d+(\.\d+)?", image) for image in images)
 
 
-def test_ports_are_open_to_this_machine_alone() -> None:
+def test_ports_are_open_to_this_machine_alone_unless_a_person_says_otherwise() -> None:
     published = [port for container in CONTAINERS.values() for port in container.get("ports", ())]
     assert len(published) == 3
-    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert all(port.startswith("${MODELOG_BIND:-127.0.0.1}:") for port in published)
+    advertised = CONTAINERS["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert "OUTSIDE://${MODELOG_KAFKA_ADVERTISED:-${MODELOG_BIND:-127.0.0.1}}:" in advertised
 
 
 def test_the_password_of_the_owner_is_known_to_postgres_and_to_setup_alone() -> None:
@@ -122,26 +136,3 @@ def test_a_container_is_healthy_while_its_service_is_ready() -> None:
         assert (shell(*line).returncode == 0) is ready
     closed = [command, *(part.replace("/8000", "/1") for part in arguments)]
     assert shell(*closed).returncode != 0
-
-
-@pytest.fixture
-def docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A program of this name that writes its environment; returns the file."""
-    program, written = tmp_path / "docker", tmp_path / "environment"
-    program.write_text(f"#!/bin/sh\nenv > {written}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(compose, "FOLDER", tmp_path)
-    monkeypatch.setattr(compose, "SETTINGS", tmp_path / "compose.env")
-    return written
-
-
-def test_make_up_sets_every_variable_that_compose_requires_whatever_the_shell_has(
-    docker: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MODELOG_POSTGRES_PASSWORD", "of other servers")
-    addresses = compose.up(servers_only=True)
-    env = dict(line.split("=", 1) for line in docker.read_text().splitlines() if "=" in line)
-    assert {name for text in texts(COMPOSE) for name in re.findall(r"\$\{(\w+):\?", text)} <= env.keys()
-    assert f"modelog_app:{env['MODELOG_POSTGRES_PASSWORD']}@" in addresses.postgres
-    assert f"modelog:{env['MODELOG_POSTGRES_OWNER_PASSWORD']}@" in addresses.postgres_owner
