@@ -15,6 +15,7 @@ from modelog.envelope import encode_binary
 
 from shared.bus.topics import PARKED
 from tests.e2e.cluster import Cluster
+from tests.e2e.installation import Installation
 from tests.e2e.watching import records
 
 MIB = 1024 * 1024
@@ -168,9 +169,9 @@ async def parked(cluster: Cluster) -> dict[Place, list[str]]:
     return found
 
 
-def origin(cluster: Cluster, record: ConsumerRecord) -> tuple[Place | None, str]:
+def origin(installation: Installation, record: ConsumerRecord) -> tuple[Place | None, str]:
     """Where a parked record came from, and why it is parked; no place for a record that operators sent again."""
     why = {name.removeprefix("parked_"): (text or b"").decode() for name, text in record.headers}
     if "reason" not in why:
         return None, ""
-    return (why["topic"].removeprefix(cluster.prefix), int(why["partition"]), int(why["offset"])), why["reason"]
+    return (why["topic"].removeprefix(installation.prefix), int(why["partition"]), int(why["offset"])), why["reason"]

@@ -10,32 +10,21 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import asyncpg
-from modelog import Registry
-from modelog.events import BY_TYPE, Fact
-
-from services import component, names
-from shared.deciding.service import Service
 from stack import Addresses
 from stack.disposable import Sandbox
 from stack.servers import in_parallel
 from stack.waiting import until
+from tests.e2e.installation import Installation
 from tests.e2e.process import ServiceProcess, lines
 
-EVERY_SERVICE = tuple(names())
-DECIDING = tuple(name for name in names() if isinstance(component(name), Service))
 
-
-class Cluster:
+class Cluster(Installation):
     """Processes by title: `ingestion` runs ingestion, `ingestion-2` too, `all` runs every service."""
 
     def __init__(self, servers: Addresses, logs: Path, **env: str) -> None:
         limits = {"MODELOG_TOPIC_PARTITIONS": "4", "MODELOG_GRACEFUL_SECONDS": "5", "MODELOG_HEALTH_PORT": "0"}
         self.sandbox = Sandbox.named(servers, "e2e", **limits | env)
-        self.logs = logs
-        self.env = self.sandbox.env
-        self.settings = self.sandbox.settings
-        self.prefix = self.settings.topic_prefix
+        super().__init__(self.sandbox.env, logs)
         self.running: dict[str, ServiceProcess] = {}
         self.peaks: dict[str, int] = {}
 
@@ -68,41 +57,6 @@ class Cluster:
     def _stop(self, title: str) -> None:
         self.running[title].stop()
 
-    def registry(self) -> Registry:
-        """A client of this registry."""
-        return Registry(
-            self.settings.kafka_servers, prefix=self.prefix, source="/pipelines", store=self.settings.store()
-        )
-
-    async def log(self) -> asyncpg.Connection:
-        """A connection to the log, as the owner."""
-        return await asyncpg.connect(self.sandbox.addresses.owner)
-
-    async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        """The rows of a query on the log, by a connection of its own."""
-        connection = await self.log()
-        try:
-            return list(await connection.fetch(query, *arguments))
-        finally:
-            await connection.close()
-
-    async def logged(self, kind: str) -> int:
-        """The number of facts of this kind."""
-        return int((await self.rows("select count(*) from log.event where kind = $1", kind))[0][0])
-
-    async def grows(self, kind: str, by: int = 5, seconds: float = 90.0) -> None:
-        """Wait until there are `by` more facts of this kind."""
-        before = await self.logged(kind)
-
-        async def more() -> bool:
-            return await self.logged(kind) >= before + by
-
-        await until(more, f"{by} more {kind} than {before} ({self.logs})", seconds=seconds, every=0.2)
-
-    def heard_by(self, service: str) -> list[str]:
-        """The topics of a service."""
-        return [self.prefix + event.type for event in component(service).handlers]  # type: ignore[attr-defined]
-
     def memory(self) -> dict[str, int]:
         """The most bytes of resident memory that each process had, those that ended before too."""
         for title, process in self.running.items():
@@ -112,11 +66,6 @@ class Cluster:
     def bugs(self) -> list[dict[str, object]]:
         """The bugs in all logs, those of processes that ended before too."""
         return [line for log in self.logs.glob("*.log") for line in lines(log) if line.get("event") == "bug"]
-
-
-def facts() -> list[str]:
-    """The name of every fact."""
-    return [name for name, event in BY_TYPE.items() if issubclass(event, Fact)]
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 from modelog.envelope import cause_of, derive_id, encode_binary
 
 from tests.e2e.attacks import Headers
-from tests.e2e.cluster import Cluster, facts
+from tests.e2e.cluster import Cluster
+from tests.e2e.installation import facts
 
 GOLDEN = Path(__file__).parent.parent / "sdk" / "golden"
 DECIDERS = ("ingestion", "validation", "promotion")

@@ -13,7 +13,7 @@ from modelog.events import Event
 from shared.bus.topics import PARKED
 from stack.waiting import until
 from tests.e2e.attacks import BOMB_KEY, MARK, Place, Stranger, origin
-from tests.e2e.cluster import Cluster, facts
+from tests.e2e.installation import Installation, facts
 from tests.e2e.load import Load
 from tests.e2e.watching import records
 
@@ -61,12 +61,12 @@ select stream, data ->> 'version', count(*) from log.event where kind in ('model
 """
 
 
-async def check(cluster: Cluster, load: Load, attacker: Stranger | None = None) -> None:
+async def check(installation: Installation, load: Load, attacker: Stranger | None = None) -> None:
     """Every message is answered once; no stream has holes; topics and views have the facts of the log.
 
     Of what a stranger sent, nothing is in the log and all junk is parked.
     """
-    log = await cluster.log()
+    log = await installation.log()
     try:
         await _answered(log, load.sent)
         conflicts = {row["id"]: row["times"] for row in await log.fetch(CONFLICTS)}
@@ -76,11 +76,11 @@ async def check(cluster: Cluster, load: Load, attacker: Stranger | None = None) 
         assert not await log.fetch(ONE_VERDICT), "versions with more than one verdict"
         assert not await log.fetch(UNANSWERED, "model.registered", "/modelog/validation"), "registered, not judged once"
         assert not await log.fetch(UNANSWERED, "model.validated", "/modelog/promotion"), "validated, not answered once"
-        await _published(cluster, log)
+        await _published(installation, log)
     finally:
         await log.close()
-    await _parked(cluster, load.garbage, attacker)
-    await views_equal_a_rebuild(cluster)
+    await _parked(installation, load.garbage, attacker)
+    await views_equal_a_rebuild(installation)
 
 
 async def _answered(log: asyncpg.Connection, sent: Mapping[str, Event]) -> None:
@@ -100,13 +100,13 @@ Published = set[tuple[str, int, str]]
 """Kind, position and id of facts."""
 
 
-async def _published(cluster: Cluster, log: asyncpg.Connection) -> None:
+async def _published(installation: Installation, log: asyncpg.Connection) -> None:
     logged = {(row["kind"], row["position"], str(row["id"])) for row in await log.fetch("select * from log.event")}
     found: Published = set()
 
     async def complete() -> bool:
         nonlocal found
-        found = await _on_topics(cluster)
+        found = await _on_topics(installation)
         return found >= logged
 
     # A topic that was deleted a moment ago is being filled again.
@@ -114,15 +114,15 @@ async def _published(cluster: Cluster, log: asyncpg.Connection) -> None:
     assert found == logged, f"on the topics and not in the log: {sorted(found - logged)[:10]}"
 
 
-async def _on_topics(cluster: Cluster) -> Published:
+async def _on_topics(installation: Installation) -> Published:
     """The facts on the topics; those of a model are in order when each comes for the first time."""
     published: Published = set()
     latest: dict[tuple[str, bytes], tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for record in await records(cluster, facts()):
+    for record in await records(installation, facts()):
         headers = {name: (text or b"").decode() for name, text in record.headers}
         if MARK[0] in headers:
             continue
-        kind, position = record.topic.removeprefix(cluster.prefix), int(headers["ce_sequence"])
+        kind, position = record.topic.removeprefix(installation.prefix), int(headers["ce_sequence"])
         if (fact := (kind, position, headers["ce_id"])) not in published:
             place = int(headers.get("ce_epoch", "1")), position
             assert place > latest[kind, record.key], f"{kind} of {record.key!r} at {place} came late"
@@ -131,11 +131,11 @@ async def _on_topics(cluster: Cluster) -> Published:
     return published
 
 
-async def _parked(cluster: Cluster, garbage: Mapping[bytes, str], attacker: Stranger | None) -> None:
+async def _parked(installation: Installation, garbage: Mapping[bytes, str], attacker: Stranger | None) -> None:
     found: dict[Place, str] = {}
     reasons: dict[bytes | None, str] = {}
-    for record in await records(cluster, [PARKED]):
-        place, reason = origin(cluster, record)
+    for record in await records(installation, [PARKED]):
+        place, reason = origin(installation, record)
         if place and attacker and (place in attacker.sent or MARK in record.headers or record.key == BOMB_KEY):
             found[place] = reason
         elif place:
@@ -145,10 +145,10 @@ async def _parked(cluster: Cluster, garbage: Mapping[bytes, str], attacker: Stra
     assert not attacker or attacker.unreadable <= set(found), "junk that is not parked"
 
 
-async def views_equal_a_rebuild(cluster: Cluster) -> None:
+async def views_equal_a_rebuild(installation: Installation) -> None:
     """`rebuild` compares the views before it swaps them; its exit status is the result."""
     rebuild = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "operations", "rebuild"), env=cluster.env, stdout=-1, stderr=-2
+        *(sys.executable, "-m", "operations", "rebuild"), env=installation.env, stdout=-1, stderr=-2
     )
     output, _ = await rebuild.communicate()
     assert rebuild.returncode == 0, output.decode()

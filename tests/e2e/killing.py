@@ -8,7 +8,8 @@ from typing import Literal
 
 from stack import Servers
 from stack.waiting import until
-from tests.e2e.cluster import EVERY_SERVICE, Cluster
+from tests.e2e.cluster import Cluster
+from tests.e2e.installation import EVERY_SERVICE
 
 
 async def kill_services(cluster: Cluster, titles: Sequence[str] = EVERY_SERVICE) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,7 @@ import stamina
 from modelog import Artifact, Event, NotPublished, Registry
 from modelog.events import DriftDetected, ModelTrained, PromotionRequested, RetirementRequested
 
-from tests.e2e.cluster import Cluster
+from tests.e2e.installation import Installation
 
 GARBAGE = {
     b"{": "Invalid JSON",
@@ -33,13 +34,16 @@ OTHER_CONTENT: dict[str, dict[str, object]] = {
 
 
 class Load:
-    """Sends until `stopping` is set. `sent` and `garbage` have what Kafka acknowledged, by id and by key.
+    """Sends while it is `running`. `sent` and `garbage` have what Kafka acknowledged, by id and by key.
 
-    `conflicts` are the ids that were sent again with other content.
+    `conflicts` are the ids that were sent again with other content; without `conflicts` there are none, for services
+    that do not compare it.
     """
 
-    def __init__(self, cluster: Cluster, files: Path, rate: float, models: int, *, conflicts: bool = True) -> None:
-        self.cluster = cluster
+    def __init__(
+        self, installation: Installation, files: Path, rate: float, models: int = 50, *, conflicts: bool = True
+    ) -> None:
+        self.installation = installation
         self.files = files
         self.rate = rate
         self.models = [f"model-{n:02}" for n in range(models)]
@@ -48,17 +52,27 @@ class Load:
         self.garbage: dict[bytes, str] = {}
         self.conflicts: set[str] = set()
         self.conflicting = CONFLICTS if conflicts else ()
-        self.stopping = asyncio.Event()
+        self.numbers = itertools.count()
 
-    async def run(self) -> None:
-        """Send until `stopping`; return when every message is acknowledged."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Send for the time of the block; afterwards every message is acknowledged."""
+        stopping = asyncio.Event()
+        sending = asyncio.create_task(self._send_until(stopping))
+        try:
+            yield
+        finally:
+            stopping.set()
+            await sending
+
+    async def _send_until(self, stopping: asyncio.Event) -> None:
         artifacts = await asyncio.to_thread(self._upload)
-        began, number = time.monotonic(), 0
-        async with self.cluster.registry() as registry, asyncio.TaskGroup() as sending:
-            while not self.stopping.is_set():
-                sending.create_task(self._send(registry, number, artifacts))
-                number += 1
-                await asyncio.sleep(max(0.0, began + number / self.rate - time.monotonic()))
+        due = time.monotonic()
+        async with self.installation.registry() as registry, asyncio.TaskGroup() as sending:
+            while not stopping.is_set():
+                sending.create_task(self._send(registry, next(self.numbers), artifacts))
+                due += 1 / self.rate
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     def trained(self) -> int:
         """The number of acknowledged runs."""
@@ -69,7 +83,7 @@ class Load:
         for n in range(4):
             path = self.files / f"model-{n}.pkl"
             path.write_bytes(b"\x80\x04" + bytes([n]) * n + b"N.")
-            uploaded.append(self.cluster.settings.store().upload(path))
+            uploaded.append(self.installation.settings.store().upload(path))
         return uploaded
 
     async def _send(self, registry: Registry, number: int, artifacts: list[Artifact]) -> None:
@@ -90,7 +104,7 @@ class Load:
         headers = [("ce_type", b"model.trained"), ("ce_id", key), ("ce_source", b"/garbage")]
         sender = registry._sender
         assert sender
-        await _until_published(lambda: sender.send(f"{self.cluster.prefix}model.trained", key, value, headers))
+        await _until_published(lambda: sender.send(f"{self.installation.prefix}model.trained", key, value, headers))
         self.garbage[key] = reason
 
     def _event(self, number: int, artifacts: list[Artifact]) -> Event:
@@ -123,16 +137,9 @@ async def _until_published(publish: Callable[[], Awaitable[object]]) -> None:
 
 @asynccontextmanager
 async def running_load(
-    cluster: Cluster, files: Path, rate: float, models: int = 50, *, conflicts: bool = True
+    installation: Installation, files: Path, rate: float, models: int = 50, *, conflicts: bool = True
 ) -> AsyncIterator[Load]:
-    """A load for the time of the block; afterwards every message is acknowledged.
-
-    Without `conflicts` no id is sent again with other content, for services that do not compare it.
-    """
-    load = Load(cluster, files, rate, models, conflicts=conflicts)
-    running = asyncio.create_task(load.run())
-    try:
+    """A load for the time of the block; afterwards every message is acknowledged."""
+    load = Load(installation, files, rate, models, conflicts=conflicts)
+    async with load.running():
         yield load
-    finally:
-        load.stopping.set()
-        await running

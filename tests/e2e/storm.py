@@ -20,7 +20,8 @@ from modelog.values import Artifact
 from shared.log.lock_keys import FOLLOWERS
 from tests.e2e import forgery
 from tests.e2e.attacks import MARK, Stranger, foreign_consumers
-from tests.e2e.cluster import DECIDING, Cluster
+from tests.e2e.cluster import Cluster
+from tests.e2e.installation import DECIDING
 from tests.e2e.load import Load
 
 FAILURES = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, psutil.Error)

@@ -12,7 +12,8 @@ import pytest
 
 from stack import Servers
 from stack.waiting import until
-from tests.e2e.cluster import DECIDING, Cluster, new_cluster
+from tests.e2e.cluster import Cluster, new_cluster
+from tests.e2e.installation import DECIDING
 from tests.e2e.invariants import check
 from tests.e2e.load import running_load
 from tests.e2e.watching import wait_until_idle

@@ -15,8 +15,9 @@ from shared.bus.topics import PARKED
 from stack import Servers
 from stack.waiting import until
 from tests.e2e.attacks import Place, origin, stranger
-from tests.e2e.cluster import DECIDING, Cluster, new_cluster
+from tests.e2e.cluster import Cluster, new_cluster
 from tests.e2e.forgery import of_unknown_models
+from tests.e2e.installation import DECIDING
 from tests.e2e.invariants import check
 from tests.e2e.load import running_load
 from tests.e2e.watching import records, wait_until_idle

@@ -9,7 +9,8 @@ import pytest
 from stack import Servers
 from stack.waiting import until
 from tests.e2e.attacks import MIB, stranger
-from tests.e2e.cluster import EVERY_SERVICE, new_cluster
+from tests.e2e.cluster import new_cluster
+from tests.e2e.installation import EVERY_SERVICE
 from tests.e2e.invariants import check
 from tests.e2e.killing import kill_server, kill_services
 from tests.e2e.load import running_load

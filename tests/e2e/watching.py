@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from stack.waiting import until
-from tests.e2e.cluster import DECIDING, Cluster
+from tests.e2e.installation import DECIDING, Installation
 
 MAX_READ_RECORDS = 100
 """More offsets behind the committed ones are counted without a look at their records."""
@@ -17,26 +17,26 @@ MAX_READ_RECORDS = 100
 Offsets = Mapping[TopicPartition, int]
 
 
-async def wait_until_idle(cluster: Cluster, seconds: float = 120.0) -> None:
+async def wait_until_idle(installation: Installation, seconds: float = 120.0) -> None:
     """Wait until every message is answered, every fact is published, and no view is behind."""
     last, behind = -1, dict[str, int]()
 
     async def idle() -> bool:
         nonlocal last, behind
-        before, last = last, await _settled(cluster)
-        behind = await lags(cluster)
+        before, last = last, await _settled(installation)
+        behind = await lags(installation)
         return last == before != -1 and not behind
 
     not_yet = (OSError, asyncpg.PostgresError)
     try:
-        await until(idle, f"an idle registry ({cluster.logs})", seconds=seconds, every=0.2, not_yet=not_yet)
+        await until(idle, f"an idle registry ({installation.logs})", seconds=seconds, every=0.2, not_yet=not_yet)
     except TimeoutError as error:
         raise TimeoutError(f"{error}; settled and shown up to {last}, records behind: {behind}") from error
 
 
-async def _settled(cluster: Cluster) -> int:
+async def _settled(installation: Installation) -> int:
     """The last position if the relay and all views have reached it, else -1."""
-    log = await cluster.log()
+    log = await installation.log()
     try:
         settled = int(await log.fetchval("select log.settled()"))
         relayed = await log.fetchval("select position from log.cursor where follower = 'relay'")
@@ -46,17 +46,17 @@ async def _settled(cluster: Cluster) -> int:
         await log.close()
 
 
-async def lags(cluster: Cluster) -> dict[str, int]:
+async def lags(installation: Installation) -> dict[str, int]:
     """The number of records that each service has not answered yet."""
-    admin = AIOKafkaAdminClient(**cluster.settings.kafka)
+    admin = AIOKafkaAdminClient(**installation.settings.kafka)
     await admin.start()
-    consumer = _consumer(cluster)
+    consumer = _consumer(installation)
     await consumer.start()
     try:
         found = {}
         for name in DECIDING:
-            committed = await admin.list_consumer_group_offsets(cluster.prefix + name)
-            ends = await consumer.end_offsets(_partitions(cluster, cluster.heard_by(name)))
+            committed = await admin.list_consumer_group_offsets(installation.prefix + name)
+            ends = await consumer.end_offsets(_partitions(installation, installation.heard_by(name)))
             begins = {key: committed[key].offset if key in committed else 0 for key in ends}
             if behind := await _records_between(consumer, begins, ends):
                 found[name] = behind
@@ -77,14 +77,14 @@ async def _records_between(consumer: AIOKafkaConsumer, begins: Offsets, ends: Of
     return len([record async for record in _until(consumer, ends)])
 
 
-def _partitions(cluster: Cluster, topics: list[str]) -> list[TopicPartition]:
-    return [TopicPartition(topic, n) for topic in topics for n in range(cluster.settings.topic_partitions)]
+def _partitions(installation: Installation, topics: list[str]) -> list[TopicPartition]:
+    return [TopicPartition(topic, n) for topic in topics for n in range(installation.settings.topic_partitions)]
 
 
-async def records(cluster: Cluster, names: list[str]) -> list[ConsumerRecord]:
+async def records(installation: Installation, names: list[str]) -> list[ConsumerRecord]:
     """Every committed record on these topics, each partition in order."""
-    consumer = _consumer(cluster)
-    consumer.assign(_partitions(cluster, [cluster.prefix + name for name in names]))
+    consumer = _consumer(installation)
+    consumer.assign(_partitions(installation, [installation.prefix + name for name in names]))
     await consumer.start()
     try:
         await consumer.seek_to_beginning()
@@ -94,8 +94,8 @@ async def records(cluster: Cluster, names: list[str]) -> list[ConsumerRecord]:
         await consumer.stop()
 
 
-def _consumer(cluster: Cluster) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(**cluster.settings.kafka, isolation_level="read_committed")
+def _consumer(installation: Installation) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(**installation.settings.kafka, isolation_level="read_committed")
 
 
 async def _until(consumer: AIOKafkaConsumer, ends: Offsets) -> AsyncIterator[ConsumerRecord]:

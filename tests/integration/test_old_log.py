@@ -29,7 +29,7 @@ from shared.log import Log, read_fact
 from shared.log.migrations import migrate
 from shared.runtime.postgres import connect
 from stack import Addresses
-from tests.e2e.cluster import DECIDING
+from tests.e2e.installation import DECIDING
 from tests.examples import digest, trained, uri
 from tests.looking import answer_all
 from tests.upgrade.databases import empty_database

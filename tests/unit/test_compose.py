@@ -15,13 +15,13 @@ import pytest
 from operations.compose import FILE, printed
 from shared.runtime.health import Health
 from shared.runtime.settings import Settings
+from tests.odd_secrets import SECRETS
 
 yaml = pytest.importorskip("yaml", reason="the parser comes with the tools for mutants, and not on every Python")
 ROOT = Path(__file__).parents[2]
 COMPOSE: Mapping[str, Any] = yaml.safe_load(FILE.read_text())
 CONTAINERS: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
 OURS = {name: container for name, container in CONTAINERS.items() if container["image"] == "${MODELOG_IMAGE:-modelog}"}
-SECRETS = ["plain", "a b", 'qu"ote', "it's", "$HOME`id`", "back\\slash", "@:/?#%&=;<>|*", "é漢🙂", " lead ", '"', "'"]
 
 
 def shell(*command: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -19,9 +19,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from urllib.parse import urlsplit
 
-from stack import Servers
+from stack import NativeServers
 from stack.waiting import until
-from tests.e2e.cluster import DECIDING, EVERY_SERVICE, Cluster, new_cluster
+from tests.e2e.cluster import Cluster, new_cluster
+from tests.e2e.installation import DECIDING, EVERY_SERVICE
 from tests.e2e.invariants import check
 from tests.e2e.load import Load, running_load
 from tests.e2e.watching import wait_until_idle
@@ -141,7 +142,7 @@ async def run(commit: str) -> None:
     """Clone, install, start servers of its own, upgrade and verify."""
     old = await asyncio.to_thread(Checkout.of, commit, ROOT / ".modelog" / "upgrade-from")
     report(f"{old.name} is cloned and installed")
-    with Servers() as servers:
+    with NativeServers() as servers:
         async with new_cluster(servers.addresses, Path(mkdtemp(prefix="modelog-upgrade-")), set_up=False) as cluster:
             report(await _verify(cluster, await upgrade(cluster, old)))
 

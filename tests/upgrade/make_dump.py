@@ -24,9 +24,10 @@ from modelog.events import BY_TYPE, ModelTrained
 from modelog.values import Artifact, File
 
 from shared.bus.topics import PARKED
-from stack import Servers
+from stack import NativeServers
 from stack.waiting import until
-from tests.e2e.cluster import DECIDING, Cluster, new_cluster
+from tests.e2e.cluster import Cluster, new_cluster
+from tests.e2e.installation import DECIDING
 from tests.e2e.load import running_load
 from tests.e2e.watching import records, wait_until_idle
 from tests.upgrade.checkout import SNAPSHOT_OFTEN, Checkout, as_the_owner
@@ -110,7 +111,7 @@ def _text(value: bytes | None) -> str | None:
 async def dump(commit: str, folder: Path) -> list[dict[str, Any]]:
     """The lines of a dump of this commit: run it on servers of its own, and read everything."""
     checkout = Checkout.of(commit, folder)
-    with TemporaryDirectory() as files, Servers() as servers:
+    with TemporaryDirectory() as files, NativeServers() as servers:
         async with new_cluster(servers.addresses, Path(files), set_up=False, **NAMES) as cluster:
             one_login = as_the_owner(cluster.env)
             checkout.set_up(one_login)
