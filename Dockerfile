@@ -67,8 +67,6 @@ COPY services services
 COPY operations operations
 COPY deploy deploy
 COPY compose.yaml ./
-COPY deploy/alerts.yaml deploy/prometheus.yml deploy/
-COPY deploy/grafana deploy/grafana
 RUN python -m compileall -q --invalidation-mode unchecked-hash -s /image /image/modelog \
  && chmod -R u=rwX,go=rX /image && find /image -exec touch --no-dereference --date 1980-01-01 {} +
 
