@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,21 +13,12 @@ from prometheus_client import REGISTRY
 from services import names
 
 yaml = pytest.importorskip("yaml", reason="the parser comes with the tools for mutants, and not on every Python")
-ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "deploy"
-RULES: list[Mapping[str, Any]] = [
-    rule for group in yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"] for rule in group["rules"]
-]
+from tests.alert_rules import DASHBOARD, DEPLOY, EXPRESSIONS, ROOT, RULES, metrics_in  # noqa: E402
+
 TESTS = yaml.safe_load((DEPLOY / "alerts_test.yaml").read_text())["tests"]
-DASHBOARD = json.loads((DEPLOY / "grafana/dashboards/modelog.json").read_text())
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 OTHERS = {"up", "ALERTS", "process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 """Metrics of Prometheus itself, and of its client."""
-WORDS = {"absent", "and", "by", "changes", "increase", "label_replace", "max", "offset", "on", "or", "rate", "sum"} | {
-    "avg_over_time", "component", "count", "decider", "follower", "histogram_quantile", "le", "outcome", "service",
-    "type", "unless", "vector",
-}  # fmt: skip
-"""Functions, operators and labels of the expressions."""
 
 
 def section(title: str) -> str:
@@ -46,16 +35,6 @@ def samples() -> Mapping[str, set[str]]:
         labels = set(getattr(metric, "_labelnames", ()))
         found |= {name: labels | ({"le"} if name.endswith("_bucket") else set()) for name in series}
     return {name: labels for name, labels in found.items() if name.startswith("modelog_")}
-
-
-def metrics_in(expression: str) -> set[str]:
-    """The names of the metrics: what is no text, number, duration, label or function."""
-    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[\w+\]', " ", expression)
-    return set(re.findall(r"\b[a-zA-Z_]\w*\b", bare)) - WORDS
-
-
-EXPRESSIONS = [rule["expr"] for rule in RULES]
-EXPRESSIONS += [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
