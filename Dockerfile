@@ -50,7 +50,7 @@ END
 COPY requirements.lock pyproject.toml ./
 COPY sdk/pyproject.toml sdk/
 RUN --mount=type=secret,id=packages.env --mount=type=secret,id=ca.pem \
-    python -m venv --without-pip /venv && install-locked /venv pyproject.toml \
+    python -m venv --without-pip /venv && rm -r /venv/bin/[Aa]ctivate* && install-locked /venv pyproject.toml \
  && python -m compileall -q --invalidation-mode unchecked-hash /venv/lib \
  && find /venv -exec touch --no-dereference --date 1980-01-01 {} +
 
