@@ -1,0 +1,43 @@
+"""A registry in containers for every test that kills and stops them, with a load that goes on from test to test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.docker.containers import Containers, removed_at_its_end
+from tests.docker.project import Project
+from tests.e2e.load import Load
+
+MESSAGES_PER_SECOND = 30
+
+Report = Callable[[str], None]
+
+
+@pytest.fixture(scope="session")
+def report(pytestconfig: pytest.Config) -> Report:
+    """Print a line at once, whatever pytest captures."""
+    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    assert terminal
+    return lambda line: terminal.write_line(f"  {line}")
+
+
+@pytest.fixture(scope="session")
+async def containers(tmp_path_factory: pytest.TempPathFactory, report: Report) -> AsyncIterator[Containers]:
+    """The containers of compose.yaml, healthy; removed with their volumes at the end."""
+    folder = tmp_path_factory.mktemp("containers")
+    with removed_at_its_end(Project.new("load", folder), folder) as project:
+        project.compose("build", "--quiet")
+        began = time.monotonic()
+        containers = Containers(project, folder)
+        await containers.up()
+        report(f"{len(containers.names)} containers are healthy after {time.monotonic() - began:.1f} s")
+        yield containers
+
+
+@pytest.fixture(scope="session")
+def load(containers: Containers) -> Load:
+    """What is sent to these containers, by all tests."""
+    return Load(containers, containers.logs, MESSAGES_PER_SECOND)
