@@ -1,6 +1,6 @@
 # modelog: what this checkout can do. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down psql test test-long test-unit test-integration test-e2e test-sdk test-upgrade test-minio test-docker test-in-docker mutants check format bench bench-quick soak rebuild parked lock generate clean
+.PHONY: help demo up down psql test test-long test-unit test-integration test-e2e test-sdk test-upgrade test-minio test-docker test-in-docker mutants check format bench bench-quick soak rebuild parked image sbom lock generate clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
@@ -96,6 +96,28 @@ rebuild: $(READY) ## build every view again from the log, beside the tables in u
 
 parked: $(READY) ## list the parked records with their reasons (ARGS="--help" for more)
 	@$(PYTHON) -m operations parked $(ARGS)
+
+MODELOG_IMAGE ?= modelog
+SBOM          ?= .
+VERSION        = $(shell awk -F '"' '/^version/ { print $$2; exit }' pyproject.toml)
+REVISION       = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || echo unknown)
+# The time of the commit, so that the same commit makes the same image.
+CREATED        = $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo 1980-01-01T00:00:00Z)
+EPOCH          = $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+BUILD          = docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+    --build-arg CREATED=$(CREATED) --build-arg SOURCE_DATE_EPOCH=$(EPOCH)
+NO_BUILDX     := The image is built by BuildKit: install Docker's plugin buildx (on Debian: apt install docker-buildx).
+
+image: ## build the image of all services with Docker (ARGS="--build-arg PYTHON=python:3.13-slim@sha256:…")
+	@docker buildx version >/dev/null 2>&1 || { echo "$(NO_BUILDX)" >&2; exit 1; }
+	@$(BUILD) --tag $(MODELOG_IMAGE) $(ARGS) .
+	@docker image inspect --format '{{.Size}}' $(MODELOG_IMAGE) \
+	    | awk '{ printf "%s: version %s, commit %s, %.0f MB\n", "$(MODELOG_IMAGE)", "$(VERSION)", "$(REVISION)", $$1 / 1e6 }'
+
+sbom: ## list what is in the image, with versions and licenses, as CycloneDX (SBOM=FOLDER)
+	@docker buildx version >/dev/null 2>&1 || { echo "$(NO_BUILDX)" >&2; exit 1; }
+	@$(BUILD) --target sbom --output $(SBOM) $(ARGS) .
+	@echo "wrote $(SBOM)/modelog.cdx.json"
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock
 	@.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --upgrade \

@@ -11,12 +11,14 @@ from urllib.parse import quote
 from stack.addresses import Addresses
 from stack.checkout import ROOT
 from stack.compose_engine import check_engine, docker
-from stack.compose_failure import why
+from stack.compose_failure import rows, why
 from stack.compose_settings import PASSWORDS, write_settings
 from stack.postgres import OWNER, READER, SERVICE
 from stack.selection import listens
-from stack.terminal import StackError
+from stack.terminal import StackError, print_line
 
+HUNG_SECONDS = 10
+"""Until what does not answer is killed."""
 SERVERS = ["kafka", "postgres", "s3"]
 
 
@@ -29,6 +31,7 @@ def up(*, servers_only: bool) -> Addresses:
     write_settings()
     project = configuration()
     check_folder(project["name"])
+    restart_hung()
     compose("up", "--detach", "--wait", *(SERVERS if servers_only else ["--build"]))
     found = addresses(project["services"])
     host, _, port = found.kafka.rpartition(":")
@@ -53,6 +56,15 @@ def configuration() -> dict[str, Any]:
         raise StackError(f"compose.yaml and .env do not fit: {asked.stderr.strip()}")
     found: dict[str, Any] = json.loads(asked.stdout.replace("$$", "$"))  # compose writes its own escape
     return found
+
+
+def restart_hung() -> None:
+    """Start again what runs and does not answer, and name it: `up` leaves it as it is, and then fails."""
+    hung = [row["Service"] for row in rows(own_env()) if row["Health"] == "unhealthy" or row["State"] == "paused"]
+    for name in hung:
+        print_line(f"{name} does not answer: it is started again.")
+    if hung:
+        compose("restart", "--timeout", str(HUNG_SECONDS), *hung)
 
 
 def check_folder(project: str) -> None:

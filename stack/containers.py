@@ -1,75 +1,167 @@
-"""The same servers in Docker, for tests; testcontainers' own reaper ends them when this process dies."""
+"""The same servers in Docker, for tests: images of compose.yaml, settings of the servers without Docker."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient
+from typing_extensions import override
 
-from stack import probes
+from stack import images, probes, reaper
 from stack.addresses import Addresses
+from stack.container import Container
+from stack.engine import engine_problem
 from stack.kafka import BROKER, CLUSTER
-from stack.ports import free_port
-from stack.postgres import OWNER, READER, SERVICE
+from stack.postgres import INITDB, OWNER, READER, SERVICE, SETTINGS
+from stack.s3 import auth_key
+from stack.servers import Name, Servers
 from stack.terminal import StackError
-from stack.waiting import wait_until
 
-START_SECONDS = 120.0
-
-
-@contextmanager
-def containers() -> Iterator[Addresses]:
-    """Kafka, Postgres and S3 in containers of their own, ready for work."""
-    kafka, postgres, s3 = free_port(), free_port(), free_port()
-    addresses = Addresses(
-        kafka=f"127.0.0.1:{kafka}",
-        postgres=f"postgresql://{SERVICE}:{SERVICE}@127.0.0.1:{postgres}/modelog",
-        postgres_owner=f"postgresql://{OWNER}:{OWNER}@127.0.0.1:{postgres}/modelog",
-        postgres_reader=f"postgresql://{READER}:{READER}@127.0.0.1:{postgres}/modelog",
-        s3_endpoint=f"http://127.0.0.1:{s3}",
-        s3_access_key="modelog",
-        s3_secret_key="modelog-secret",
-    )
-    with ExitStack() as ends:
-        for container in (kafka_container(kafka), postgres_container(postgres), s3_container(s3)):
-            ends.enter_context(container)
-        wait_for("kafka", lambda: probes.kafka(addresses.kafka))
-        wait_for("postgres", lambda: probes.postgres(addresses.owner))
-        wait_for("s3", lambda: probes.s3(addresses.s3_endpoint, addresses.s3_access_key, addresses.s3_secret_key))
-        yield addresses
+REMOVE_SECONDS = 60.0
+S3_KEY = "modelog"
 
 
-def kafka_container(port: int) -> DockerContainer:
+class Containers(Servers):
+    """Those of three containers, which are removed when they are closed, or when this process dies."""
+
+    def __init__(self) -> None:
+        if problem := engine_problem():
+            raise StackError(f"{problem} MODELOG_STACK=native works without Docker.")
+        self.id = secrets.token_hex(8)
+        self._client = DockerClient()
+        reaper.remove_leftovers(self._client)
+        labels = {reaper.STACK: self.id, reaper.OWNER: reaper.owner()}
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-m", reaper.__name__, self.id],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._postgres = Postgres(self._client, labels)
+        self._kafka = Kafka(self._client, labels)
+        self._s3 = S3(self._client, labels)
+        self.all: Mapping[Name, Container] = {"kafka": self._kafka, "postgres": self._postgres, "s3": self._s3}
+
+    @property
+    @override
+    def addresses(self) -> Addresses:
+        return Addresses(
+            kafka=self._kafka.address,
+            postgres=self._postgres.url(SERVICE),
+            postgres_owner=self._postgres.url(OWNER),
+            postgres_reader=self._postgres.url(READER),
+            s3_endpoint=self._s3.endpoint,
+            s3_access_key=S3_KEY,
+            s3_secret_key=self._s3.secret,
+        )
+
+    @override
+    def close(self) -> None:
+        """Remove the containers with their data."""
+        self._client.client.close()
+        try:
+            _, errors = self._reaper.communicate(timeout=REMOVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._reaper.kill()
+            self._reaper.communicate()
+            errors = f"nothing happened within {REMOVE_SECONDS:.0f} s"
+        if self._reaper.returncode:
+            reason = errors.strip().splitlines()[-1:] or ["no reason was printed"]
+            raise StackError(
+                f"The containers of this run were not removed ({reason[0]}); to remove them: "
+                f"docker rm --force --volumes $(docker ps --all --quiet --filter label={reaper.STACK}={self.id})"
+            )
+
+
+class Kafka(Container):
     """Kafka, with the same settings as without Docker."""
-    settings = {
-        **BROKER,
-        "controller.quorum.voters": "1@127.0.0.1:9093",
-        "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
-    }
-    container = DockerContainer("apache/kafka:4.3.1").with_bind_ports(9092, port).with_env("CLUSTER_ID", CLUSTER)
-    return container.with_envs(**{f"KAFKA_{key.upper().replace('.', '_')}": str(settings[key]) for key in settings})
+
+    name = "kafka"
+    image = images.KAFKA
+    inside = 9092
+    memory, max_processes = "2g", 1024
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @override
+    def environment(self) -> Mapping[str, str]:
+        settings = {
+            **BROKER,
+            "controller.quorum.voters": "1@127.0.0.1:9093",
+            "listeners": f"PLAINTEXT://:{self.inside},CONTROLLER://:9093",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "log.dirs": "/var/lib/kafka/data",
+        }
+        return {f"KAFKA_{key.upper().replace('.', '_')}": str(settings[key]) for key in settings} | {
+            "CLUSTER_ID": CLUSTER,
+            "KAFKA_HEAP_OPTS": "-Xmx512m",
+            "KAFKA_JVM_PERFORMANCE_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",  # it starts in half the time
+        }
+
+    @override
+    def ask(self) -> None:
+        probes.kafka(self.address)
 
 
-def postgres_container(port: int) -> DockerContainer:
-    """Postgres with an owner and a database."""
-    container = DockerContainer("postgres:18").with_bind_ports(5432, port).with_command(["-c", "max_connections=300"])
-    return container.with_envs(POSTGRES_USER=OWNER, POSTGRES_PASSWORD=OWNER, POSTGRES_DB="modelog")
+class Postgres(Container):
+    """Postgres with an owner and a database, and names for two more logins, which `operations setup` makes."""
+
+    name = "postgres"
+    image = images.POSTGRES
+    inside = 5432
+    command = tuple(text for key, value in SETTINGS.items() for text in ("-c", f"{key}={value}"))
+    memory, max_processes = "2g", 512
+    options = MappingProxyType({"shm_size": "256m"})
+
+    def __init__(self, client: DockerClient, labels: Mapping[str, str]) -> None:
+        super().__init__(client, labels)
+        self._passwords = {user: secrets.token_hex(16) for user in (OWNER, SERVICE, READER)}
+
+    def url(self, user: str) -> str:
+        """The URL of this login, with the password."""
+        return f"postgresql://{user}:{self._passwords[user]}@127.0.0.1:{self.port}/modelog"
+
+    @override
+    def environment(self) -> Mapping[str, str]:
+        return {
+            "POSTGRES_USER": OWNER,
+            "POSTGRES_PASSWORD": self._passwords[OWNER],
+            "POSTGRES_DB": "modelog",
+            "POSTGRES_INITDB_ARGS": " ".join(INITDB),
+        }
+
+    @override
+    def ask(self) -> None:
+        probes.postgres(self.url(OWNER))
 
 
-def s3_container(port: int) -> DockerContainer:
+class S3(Container):
     """rclone, which serves a folder of its container by the S3 protocol."""
-    container = DockerContainer("rclone/rclone:1.75.2").with_bind_ports(8080, port)
-    return container.with_command(["serve", "s3", "--addr", ":8080", "--auth-key", "modelog,modelog-secret", "/data"])
 
+    name = "s3"
+    image = images.S3
+    inside = 8080
+    command = ("serve", "s3", "--addr", f":{inside}", "/data")
+    memory, max_processes = "1g", 512
+    options = MappingProxyType({"volumes": ["/data"]})
 
-def wait_for(name: str, ask: Callable[[], None]) -> None:
-    """Return when the server answers."""
+    def __init__(self, client: DockerClient, labels: Mapping[str, str]) -> None:
+        super().__init__(client, labels)
+        self.secret = secrets.token_hex(16)
 
-    def answers() -> bool:
-        ask()
-        return True
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
-    try:
-        wait_until(answers, f"{name} to answer", seconds=START_SECONDS, every=0.2, not_yet=Exception)
-    except TimeoutError as error:
-        raise StackError(str(error)) from error
+    @override
+    def environment(self) -> Mapping[str, str]:
+        return {"RCLONE_AUTH_KEY": auth_key(S3_KEY, self.secret)}
+
+    @override
+    def ask(self) -> None:
+        probes.s3(self.endpoint, S3_KEY, self.secret)

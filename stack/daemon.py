@@ -26,7 +26,7 @@ from stack.ports import kept_port
 from stack.probes import services_are_alive, wait_for_services
 from stack.secured_kafka import login
 from stack.selection import select, wants_secured_kafka
-from stack.servers import Servers
+from stack.servers import NativeServers
 from stack.supervisor import Guarded
 from stack.supervisor.identity import Identity, wait_for_earlier
 from stack.terminal import StackError, print_line
@@ -42,7 +42,7 @@ def run_daemon(*, servers_only: bool) -> None:
     with ExitStack() as ends:
         secured = wants_secured_kafka(os.environ, DATA)
         print_line("Starting Kafka, Postgres and S3.")
-        servers = ends.enter_context(Servers(DATA, secured=secured)) if select(os.environ) == "native" else None
+        servers = ends.enter_context(NativeServers(DATA, secured=secured)) if select(os.environ) == "native" else None
         env = (servers.addresses if servers else Addresses.from_env(os.environ)).env
         if secured:
             allow(env)
@@ -73,7 +73,7 @@ def signals_to_read() -> int:
     return reader
 
 
-def repair(servers: Servers | None, services: "Services | None") -> Repair:
+def repair(servers: NativeServers | None, services: "Services | None") -> Repair:
     """Start again what has ended, servers first."""
     sentences = []
     try:

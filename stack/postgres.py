@@ -19,9 +19,9 @@ from stack.terminal import StackError
 OWNER, SERVICE, READER = "modelog", "modelog_app", "modelog_ask"
 """The users of the three logins."""
 
+INITDB = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+LISTENS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
 SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
     "max_connections": "300",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
@@ -87,10 +87,7 @@ class Postgres(Server):
                 f"--pwfile={password}",
                 f"--username={OWNER}",
                 "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-                "--locale=C",
+                *INITDB,
                 "--no-instructions",
             ],
             user=user,
@@ -108,7 +105,7 @@ class Postgres(Server):
 
     @override
     def command(self) -> list[str]:
-        settings = [text for key, value in SETTINGS.items() for text in ("-c", f"{key}={value}")]
+        settings = [text for key, value in (LISTENS | SETTINGS).items() for text in ("-c", f"{key}={value}")]
         return [self._program("postgres"), "-D", str(self.home / "data"), "-p", str(self.port), *settings]
 
     @override

@@ -40,9 +40,8 @@ class S3(Server):
 
     @override
     def env(self) -> Mapping[str, str]:
-        # Not as arguments, which every user can read; quoted, because the comma separates key and secret.
         return os.environ | {
-            "RCLONE_AUTH_KEY": f'"{",".join(self.keys)}"',
+            "RCLONE_AUTH_KEY": auth_key(*self.keys),
             "RCLONE_CONFIG": str(self.home / "rclone.conf"),
             "RCLONE_CACHE_DIR": str(self.home / "cache"),
         }
@@ -50,3 +49,8 @@ class S3(Server):
     @override
     def ask(self) -> None:
         probes.s3(self.endpoint, *self.keys)
+
+
+def auth_key(access_key: str, secret_key: str) -> str:
+    """The keys as rclone reads them from its environment, and not from arguments, which every user can read."""
+    return f'"{access_key},{secret_key}"'  # an item of CSV

@@ -2,9 +2,7 @@
 
 import os
 import re
-import shutil
 import socket
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,25 +11,15 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from stack.addresses import NEEDED, Addresses
+from stack.engine import docker_answers
 from stack.kafka import is_secured
-from stack.servers import Servers
+from stack.servers import NativeServers, Servers
 from stack.terminal import StackError
 
 LISTENS_SECONDS = 3.0
 PORTS = defaultdict(int, {"": 9092, "postgres": 5432, "postgresql": 5432, "http": 80, "https": 443})
 
 Source = Literal["given", "docker", "native"]
-
-
-def docker_answers() -> bool:
-    """Whether a Docker engine answers; the client alone is not enough."""
-    if not shutil.which("docker"):
-        return False
-    question = ["docker", "version", "--format", "{{.Server.Version}}"]
-    try:
-        return subprocess.run(question, capture_output=True, timeout=10, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
 
 
 def select(env: Mapping[str, str], docker: Callable[[], bool] = docker_answers) -> Source:
@@ -94,14 +82,17 @@ def running(directory: Path | None = None) -> Iterator[Addresses]:
 
     Servers of this machine keep their data in `directory`, or in a fresh folder that is deleted with them.
     """
-    match select(os.environ):
-        case "given":
-            yield Addresses.from_env(os.environ)
-        case "docker":
-            from stack.containers import containers
+    if select(os.environ) == "given":
+        yield Addresses.from_env(os.environ)
+    else:
+        with own_servers(directory) as servers:
+            yield servers.addresses
 
-            with containers() as addresses:
-                yield addresses
-        case "native":
-            with Servers(directory) as servers:
-                yield servers.addresses
+
+def own_servers(directory: Path | None = None) -> Servers:
+    """Servers that nobody else uses, so that they may be killed: containers, else those of this machine."""
+    if select(os.environ) == "docker":
+        from stack.containers import Containers
+
+        return Containers()
+    return NativeServers(directory)

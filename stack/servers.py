@@ -1,10 +1,13 @@
-"""The three servers of this machine: started together, and each can be stopped, killed and started again."""
+"""The three servers: started together, and each can be stopped, killed and started again."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
+
+from typing_extensions import override
 
 from stack.account import temporary_folder
 from stack.addresses import Addresses
@@ -19,12 +22,66 @@ Name = Literal["kafka", "postgres", "s3"]
 MIN_FREE_BYTES = 1024**3
 
 
-class Servers:
-    """Kafka, Postgres and S3 of this machine, in a folder that is kept, or in a fresh one that is deleted with them.
+class Startable(Protocol):
+    """A server: a process on this machine, or a container."""
+
+    @property
+    def pid(self) -> int | None: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Servers(ABC):
+    """Kafka, Postgres and S3 for the time of a `with` block; they belong to this process alone."""
+
+    all: Mapping[Name, Startable]
+
+    @property
+    @abstractmethod
+    def addresses(self) -> Addresses:
+        """Where they answer, also after they were started again."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all three."""
+
+    def start(self, name: Name) -> None:
+        """Start this server again, at the same port on the same data."""
+        self.all[name].start()
+
+    def stop(self, name: Name) -> None:
+        """Ask this server to end, and wait for that."""
+        self.all[name].stop()
+
+    def kill(self, name: Name) -> None:
+        """SIGKILL this server, as when its machine fails."""
+        self.all[name].kill()
+
+    def pid(self, name: Name) -> int | None:
+        """The process of this server, while it runs."""
+        return self.all[name].pid
+
+    def __enter__(self) -> Self:
+        try:
+            in_parallel(server.start for server in self.all.values())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class NativeServers(Servers):
+    """Those of this machine, in a folder that is kept, or in a fresh one that is deleted with them.
 
     A `secured` Kafka has TLS, passwords and access control; the addresses are then those of its user `services`, who
     may do nothing before `operations acls` allows it.
     """
+
+    all: Mapping[Name, Server]
 
     def __init__(self, directory: Path | None = None, *, secured: bool = False) -> None:
         self.directory = directory.resolve() if directory else temporary_folder()
@@ -37,9 +94,10 @@ class Servers:
         self._kafka = (SecuredKafka if secured else Kafka)(self.directory / "kafka", erase=self._erase)
         self._postgres = Postgres(self.directory / "postgres", erase=self._erase)
         self._s3 = S3(self.directory / "s3", erase=self._erase)
-        self._all: dict[Name, Server] = {"kafka": self._kafka, "postgres": self._postgres, "s3": self._s3}
+        self.all = {"kafka": self._kafka, "postgres": self._postgres, "s3": self._s3}
 
     @property
+    @override
     def addresses(self) -> Addresses:
         return Addresses(
             self._kafka.address,
@@ -51,45 +109,19 @@ class Servers:
             kafka_security=self._kafka.security(),
         )
 
-    def start(self, name: Name) -> None:
-        """Start this server again, at the same port on the same data."""
-        self._all[name].start()
-
-    def stop(self, name: Name) -> None:
-        """Ask this server to end, and wait for that."""
-        self._all[name].stop()
-
-    def kill(self, name: Name) -> None:
-        """SIGKILL this server, as when its machine fails."""
-        self._all[name].kill()
-
-    def pid(self, name: Name) -> int | None:
-        """The process of this server, while it runs."""
-        return self._all[name].pid
-
     def repair(self) -> Iterator[str]:
         """Start again what has ended or does not answer; a sentence for each. Raise StackError where that fails."""
-        for server in self._all.values():
+        for server in self.all.values():
             if sentence := server.repair():
                 yield sentence
 
-    def __enter__(self) -> Self:
-        try:
-            in_parallel(server.start for server in self._all.values())
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
+    @override
     def close(self) -> None:
         """End all three; a fresh folder is deleted."""
         # Asking first keeps the data whole. Where it is deleted, only Postgres needs that, to free its shared memory.
         kill = {"kafka", "s3"} if self._erase else set()
         try:
-            in_parallel(server.kill if name in kill else server.stop for name, server in self._all.items())
+            in_parallel(server.kill if name in kill else server.stop for name, server in self.all.items())
         finally:
             if self._erase:
                 erase(self.directory)

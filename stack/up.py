@@ -52,10 +52,11 @@ def up(*, servers_only: bool) -> None:
                 print_line("The process that kept everything running had ended: all is started again.")
             start(servers_only=servers_only)
         env = read_env()
+        record = read_record()
     port = env.get("MODELOG_HEALTH_PORT")
     if port and not services_are_ready(port):
         raise StackError(f"The services do not answer, see {SERVICES_LOG}. Run `make down`, then `make up`.")
-    print(card(env))
+    print(card(env, record.source if record else "native"))
 
 
 def repaired(daemon: psutil.Process) -> bool:
@@ -144,8 +145,9 @@ def end(daemon: psutil.Process) -> None:
         process.kill()
 
 
-def card(env: Mapping[str, str]) -> str:
+def card(env: Mapping[str, str], source: Source = "native") -> str:
     """The addresses for a person to read; the secrets are only in the file."""
+    logs = f"{STACK_LOG.relative_to(ROOT)}, {SERVICES_LOG.relative_to(ROOT)}"
     masked = Addresses.from_env(env).masked
     addresses = {
         "kafka": masked.kafka,
@@ -156,7 +158,7 @@ def card(env: Mapping[str, str]) -> str:
         "clients": f"{CLIENTS_ENV.relative_to(ROOT)} (what pipelines and deployers need)"
         if CLIENTS_ENV.exists()
         else "",
-        "logs": f"{STACK_LOG.relative_to(ROOT)}, {SERVICES_LOG.relative_to(ROOT)}",
+        "logs": "docker compose logs" if source == "docker" else logs,
     }
     lines = (f"  {name:<10} {text}" for name, text in addresses.items() if text)
     return "\n".join(["modelog is up; `make down` ends it.", *lines])

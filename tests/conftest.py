@@ -15,7 +15,9 @@ from shared.log.migrations import migrate  # noqa: E402
 from shared.runtime.settings import Settings  # noqa: E402
 from stack import Addresses, running  # noqa: E402
 from stack.disposable import Sandbox, disposable  # noqa: E402
+from tests.on_containers import pytest_runtest_setup, pytest_terminal_summary  # noqa: E402, F401
 from tests.workers import (  # noqa: E402
+    entered,
     pytest_collection_modifyitems,  # noqa: F401
     pytest_configure,  # noqa: F401
     pytest_configure_node,  # noqa: F401
@@ -28,7 +30,7 @@ def stack(pytestconfig: pytest.Config) -> Iterator[Addresses]:
     """Kafka, Postgres and S3 for the whole run; workers share those of the controller."""
     with ExitStack() as ends:
         shared: dict[str, str] | None = getattr(pytestconfig, "workerinput", {}).get("stack")
-        yield Addresses.from_env(shared) if shared else ends.enter_context(running())
+        yield Addresses.from_env(shared) if shared else entered(ends, running)
 
 
 @pytest.fixture

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import Any
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, TypeVar
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from stack import running
+from stack import StackError, running
+from stack.selection import select
 
+T = TypeVar("T")
 GROUPS = {
     "tests/e2e/test_demo": "servers of their own",
     "tests/integration/test_stack": "servers of their own",
@@ -21,11 +25,21 @@ GROUPS = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers in the controller; without workers, the fixture `stack` starts them when a test needs them."""
+    if os.environ.get("MODELOG_STACK") == "docker" and select(os.environ) == "given":
+        raise pytest.UsageError("MODELOG_STACK is docker, and the shell has addresses of other servers: unset them.")
     needs_servers = not all(argument.startswith("tests/unit") for argument in config.args)
     if needs_servers and config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         ends = ExitStack()
         config.add_cleanup(ends.close)
-        setattr(config, "stack_env", ends.enter_context(running()).env)  # noqa: B010  (no attribute of pytest's)
+        setattr(config, "stack_env", entered(ends, running).env)  # noqa: B010  (no attribute of pytest's)
+
+
+def entered(ends: ExitStack, servers: Callable[[], AbstractContextManager[T]]) -> T:
+    """Start servers that end with `ends`; where they cannot start, end the run with the sentence about that."""
+    try:
+        return ends.enter_context(servers())
+    except StackError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -109,10 +109,6 @@ class OutgoingBatch:
             if kind not in self.refused
         }
 
-    def count_acknowledged(self) -> int:
-        """How many of its facts the topics have that did not refuse."""
-        return sum(self.counts().values()) if self.refused else self.count
-
     def cancel(self) -> None:
         """Wait for nothing any more."""
         for task in (*self._sending.values(), *self._sent):

@@ -15,6 +15,7 @@ from services.relay.holding import Holding
 from services.relay.outgoing_batch import OutgoingBatch
 from services.relay.page import PageSize, read_page
 from services.relay.topic_watch import TopicWatch
+from shared.bus.topics import FACTS
 from shared.log import held_topics
 from shared.log.cursors import save_position
 from shared.log.follower import Leadership
@@ -22,7 +23,9 @@ from shared.log.following import Work
 
 logger = structlog.get_logger()
 
-RELAYED = Counter("modelog_relayed", "Facts acknowledged by Kafka")
+RELAYED = Counter("modelog_relayed", "Facts acknowledged by Kafka", ["type"])
+for _type in FACTS:
+    RELAYED.labels(_type)
 
 ACK_TIMEOUT_SECONDS = 10.0
 """For Kafka to acknowledge a page. Without this limit an idempotent producer waits for ever, and reports nothing."""
@@ -106,7 +109,7 @@ class Publisher(Work):
         page = await self._read(self.position, upto, without=self._holding.topics)
         while page.count:
             following = await self._send(page, upto)
-            RELAYED.inc(page.count_acknowledged())
+            _count(page)
             if page.refused:
                 await self._go_on_without(page)
                 following = await self._read(page.last, upto, without=self._holding.topics)
@@ -141,7 +144,7 @@ class Publisher(Work):
         took = [kind for kind in kinds if kind not in page.refused]
         last = page.last if page.is_full else upto
         await held_topics.advance(self._connection, took, after, last)
-        RELAYED.inc(page.count_acknowledged())
+        _count(page)
         self._holding.took(took, page.counts())
         self._holding.refuse(page.refused)
         await self._hold({})
@@ -181,3 +184,8 @@ class Publisher(Work):
         finally:
             page.cancel()
         return following
+
+
+def _count(page: OutgoingBatch) -> None:
+    for kind, count in page.counts().items():
+        RELAYED.labels(kind).inc(count)

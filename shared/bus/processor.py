@@ -20,7 +20,7 @@ from modelog.envelope import Message
 from modelog.events import Event
 from prometheus_client import Histogram
 
-from shared.bus.dead_letters import DeadLetters
+from shared.bus.dead_letters import DeadLetters, parked
 from shared.bus.open_records import OpenRecord
 from shared.bus.parking import OUTCOMES, Parking, handled
 from shared.bus.pending import PendingMessage, PendingMessages
@@ -105,6 +105,7 @@ class Processor:
         # Finding a metric by its label costs 1 µs: this is found once, `handled` once for each batch and type.
         self._hop_seconds = hop_seconds.labels(name)
         for event in handlers:
+            parked.labels(name, topic_prefix + event.type)
             for outcome in OUTCOMES:
                 handled.labels(name, event.type, outcome)
 

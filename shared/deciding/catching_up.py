@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 
 from shared.deciding.history import History
 from shared.deciding.slices import Slices
@@ -17,6 +18,7 @@ from shared.domain.decider import Decider
 from shared.log import Log, Reader, read_fact
 
 logger = structlog.get_logger()
+snapshots_refused = Counter("modelog_snapshots_refused", "Snapshots that somebody else wrote", ["decider"])
 
 MAX_PAGE_BYTES = 512 * 1024
 """About so much is read from the log at once, however many streams are unknown and however long they are."""
@@ -88,6 +90,7 @@ class Batch(Generic[S]):
             case "snapshot":
                 history = self.snapshots.opened(row)
                 if history is None:
+                    snapshots_refused.labels(self.decider.name).inc()
                     logger.warning("somebody else wrote this snapshot", stream=stream, decider=self.decider.name)
                     self.reader = replace(self.reader, fold=None)
                     return False

@@ -12,7 +12,7 @@ import structlog
 from modelog.errors import TransientError
 
 from shared.deciding.answers import decide_all
-from shared.deciding.catching_up import Batch
+from shared.deciding.catching_up import Batch, snapshots_refused
 from shared.deciding.history import MAX_HISTORY_BYTES, Histories, History
 from shared.deciding.snapshots import Snapshots
 from shared.domain.command import CausedCommand, Undecided
@@ -78,6 +78,7 @@ class CommandHandler(Generic[S, C]):
         self.snapshots = Snapshots(log.pool, decider, snapshot_key)
         self.unwritten: dict[str, None] = {}
         self.writing_snapshot: asyncio.Task[None] | None = None
+        snapshots_refused.labels(decider.name)
 
     async def answer(self, commands: Sequence[CausedCommand[C]]) -> Answered:
         """Decide on every command, those of one model in order, and append the facts.

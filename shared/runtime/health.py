@@ -9,13 +9,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import make_server
 
-from prometheus_client import make_wsgi_app
+from prometheus_client import Gauge, make_wsgi_app
 from pydantic import JsonValue
 
 from shared.runtime.bounded_server import BoundedServer, QuietHandler
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
+
+READY = Gauge(
+    "modelog_ready", "1 while a part of the process does its work, else 0; /readyz has the reason.", ["component"]
+)
 
 DEAD_SECONDS = 30.0
 """A process whose event loop has not run for so long counts as dead."""
@@ -35,6 +39,7 @@ class Health:
         standby, follower, member), `no_progress_since` (ISO 8601 or None) and `why` (a sentence or None).
         """
         self.components[component] = {"ready": ready, "detail": detail, **state}
+        READY.labels(component).set(ready)
 
     def beat(self) -> None:
         """The event loop runs."""

@@ -11,9 +11,7 @@ import sys
 
 from stack.terminal import StackError, print_line
 from tests.docker.engine import engine
-from tests.docker.standins import can_pull, make_stand_ins
-
-REAPER = "testcontainers/ryuk:0.8.1"
+from tests.docker.standins import make_stand_ins
 
 
 def main(command: list[str]) -> int:
@@ -22,9 +20,6 @@ def main(command: list[str]) -> int:
             os.environ.update(variables)
             for image in make_stand_ins():
                 print_line(f"Stand-in: {image} is made of packages.")
-            if not can_pull(REAPER):
-                print_line(f"{REAPER} cannot be pulled: what a killed run leaves is removed with this engine.")
-                os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
             return subprocess.run(command, check=False).returncode
     except StackError as error:
         print_line(str(error))

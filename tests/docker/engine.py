@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from stack.cache import cache_directory, one_process_at_a_time
-from stack.selection import docker_answers
+from stack.engine import docker_answers
 from stack.terminal import StackError, print_line
 from stack.waiting import wait_until
 from tests.docker.programs import DEBIAN_PACKAGES, packages, programs, quietly

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from stack import Servers
+from stack import Servers, own_servers
 from tests.e2e.attacks import Stranger, stranger
 from tests.e2e.cluster import Cluster
 from tests.e2e.honest import Honest, honest
+from tests.workers import entered
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
-    with Servers() as servers:
-        yield servers
+    with ExitStack() as ends:
+        yield entered(ends, own_servers)
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from stack import Servers
+from stack import NativeServers
 from stack.postgres import postgres_home
 from stack.waiting import until
 from tests.e2e.cluster import Cluster, new_cluster
@@ -24,14 +24,21 @@ from tests.e2e.watching import wait_until_idle
 VIEWS = "select oid::regclass::text from pg_class where relnamespace = 'registry'::regnamespace and relkind = $1"
 
 
-def back_up(servers: Servers, backup: Path) -> None:
+@pytest.fixture(scope="module")
+def native() -> Iterator[NativeServers]:
+    """Servers whose files can be copied."""
+    with NativeServers() as servers:
+        yield servers
+
+
+def back_up(servers: NativeServers, backup: Path) -> None:
     """Copy the data of Postgres."""
     servers.stop("postgres")
     subprocess.run(["cp", "-a", postgres_home(servers.directory / "postgres") / "data", backup], check=True)
     servers.start("postgres")
 
 
-def restore(servers: Servers, backup: Path) -> None:
+def restore(servers: NativeServers, backup: Path) -> None:
     """End Postgres as when its machine fails, and start it with the data of the backup."""
     servers.kill("postgres")
     data = postgres_home(servers.directory / "postgres") / "data"
@@ -82,15 +89,15 @@ async def position(cluster: Cluster) -> int:
     ("promotions", "end"), [(3, Cluster.stop), pytest.param(20, Cluster.kill, marks=pytest.mark.long)]
 )
 async def test_after_a_restore_every_message_is_answered_once_and_topics_and_views_are_those_of_the_log(
-    servers: Servers, tmp_path: Path, promotions: int, end: Callable[[Cluster, str], Awaitable[None]]
+    native: NativeServers, tmp_path: Path, promotions: int, end: Callable[[Cluster, str], Awaitable[None]]
 ) -> None:
-    async with new_cluster(servers.addresses, tmp_path) as cluster:
+    async with new_cluster(native.addresses, tmp_path) as cluster:
         cluster.start("all")
         await cluster.ready("all")
         async with running_load(cluster, tmp_path, rate=15, models=10) as load:
             await cluster.grows("model.promoted", by=promotions)
             await cluster.stop("all")
-            await asyncio.to_thread(back_up, servers, tmp_path / "backup")
+            await asyncio.to_thread(back_up, native, tmp_path / "backup")
             kept = await position(cluster)
             cluster.start("all")
             await cluster.grows("model.promoted", by=promotions)
@@ -98,7 +105,7 @@ async def test_after_a_restore_every_message_is_answered_once_and_topics_and_vie
         lost = await position(cluster) - kept
         await end(cluster, "all")
 
-        await asyncio.to_thread(restore, servers, tmp_path / "backup")
+        await asyncio.to_thread(restore, native, tmp_path / "backup")
         assert await position(cluster) == kept
         await delete_topics_of_facts(cluster)
         await drop_views(cluster)

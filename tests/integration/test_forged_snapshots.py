@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from services.ingestion.decision import registration
@@ -79,12 +80,19 @@ async def test_a_forged_snapshot_changes_no_answer_and_is_replaced(
     assert await believed(log) == [2 * FACTS + 1] * 2, "it was not replaced"
 
 
-async def test_a_forged_snapshot_is_logged(log: Log) -> None:
+def refused() -> float | None:
+    return REGISTRY.get_sample_value("modelog_snapshots_refused_total", {"decider": registration.name})
+
+
+async def test_a_forged_snapshot_is_logged_and_counted(log: Log) -> None:
     await answer(handler(log), *(f"run-{n}" for n in range(FACTS)))
+    before = refused()
+    assert before is not None, "an alert would not see the first"
     await log.pool.execute(FORGERIES["another state"])
     with capture_logs() as lines:
         await answer(handler(log), "one more")
     assert {"somebody else wrote this snapshot"} == {line["event"] for line in lines}
+    assert refused() == before + len(lines)
 
 
 async def test_a_snapshot_of_a_process_with_another_key_is_not_believed(log: Log) -> None:

@@ -20,7 +20,6 @@ from shared.runtime.postgres import connect
 from shared.runtime.settings import Settings
 from stack import Addresses
 from stack.postgres import Postgres
-from stack.selection import select
 from tests.appends import numbered
 
 PASSWORDS = {
@@ -127,8 +126,6 @@ def test_a_url_without_a_user_is_a_sentence(stack: Addresses) -> None:
 @pytest.fixture(scope="module")
 def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server of its own, whose roles nobody has made yet."""
-    if select({}) == "docker":
-        pytest.skip("needs a server of its own on this machine")
     server = Postgres(Path(tmp_path_factory.mktemp("managed")), erase=True)
     server.start()
     yield server

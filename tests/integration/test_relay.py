@@ -9,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from modelog.envelope import Message
 from modelog.events import Fact, ModelPromoted, ModelRegistered, ModelRetired
+from prometheus_client import REGISTRY
 
 from shared.bus.producer import make_producer
 from shared.bus.topics import make_topics
@@ -54,6 +55,19 @@ async def test_a_fact_is_published_as_it_was_logged(runtime: Runtime) -> None:
     assert (message.source, message.causation, message.correlation) == ("/modelog/tests", "1", "2")
     assert message.traceparent == "00-3"
     assert uuid.UUID(message.id) == await runtime.pool.fetchval("select id from log.event")
+
+
+async def test_facts_are_counted_by_type_from_0_on(runtime: Runtime) -> None:
+    def counted() -> list[float | None]:
+        types = [{"type": fact.type} for fact in (ModelRegistered, ModelPromoted, ModelRetired)]
+        return [REGISTRY.get_sample_value("modelog_relayed_total", labels) for labels in types]
+
+    before = counted()
+    assert None not in before, "an alert or a panel would not see the first"
+    await append(Log(runtime.pool), "fraud", registered(1), registered(2), promoted(2))
+    async with relaying(runtime):
+        await until_published(runtime, 3)
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 1, 0]  # type: ignore[operator]
 
 
 async def test_an_actor_is_published_where_the_fact_has_one(runtime: Runtime) -> None:

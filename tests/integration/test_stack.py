@@ -1,30 +1,26 @@
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import asyncpg
 import psutil
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from minio import Minio
 
-from stack import Addresses, Servers, probes
+from stack import NativeServers, probes
 from stack.servers import Name, erase
 from stack.waiting import wait_until
+from tests.notes import read_object, read_record, read_rows, write_object, write_record, write_row
 
 ROOT = Path(__file__).parents[2]
 NAMES: tuple[Name, ...] = ("kafka", "postgres", "s3")
 OWNER = """
 import json, signal
-from stack import Servers
-with Servers() as servers:
+from stack import NativeServers
+with NativeServers() as servers:
     print(json.dumps([servers.pid(name) for name in ("kafka", "postgres", "s3")]))
     print(servers.directory, flush=True)
     signal.pause()
@@ -32,8 +28,8 @@ with Servers() as servers:
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers() as started:
+def native() -> Iterator[NativeServers]:
+    with NativeServers() as started:
         yield started
 
 
@@ -50,50 +46,50 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
     stack(tmp_path, "down", "--erase")
 
 
-def test_every_server_answers(servers: Servers) -> None:
-    where = servers.addresses
+def test_every_server_answers(native: NativeServers) -> None:
+    where = native.addresses
     probes.kafka(where.kafka)
     probes.postgres(where.owner)
     probes.s3(where.s3_endpoint, where.s3_access_key, where.s3_secret_key)
 
 
-async def test_a_committed_row_outlives_a_killed_postgres(servers: Servers) -> None:
-    await write_row(servers.addresses)
-    servers.kill("postgres")
-    servers.start("postgres")
-    assert await read_rows(servers.addresses) == ["kept"]
+async def test_a_committed_row_outlives_a_killed_postgres(native: NativeServers) -> None:
+    await write_row(native.addresses)
+    native.kill("postgres")
+    native.start("postgres")
+    assert await read_rows(native.addresses) == ["kept"]
 
 
-async def test_an_acknowledged_record_outlives_a_killed_kafka(servers: Servers) -> None:
-    await write_record(servers.addresses)
-    servers.kill("kafka")
-    servers.start("kafka")
-    assert await read_record(servers.addresses) == b"kept"
+async def test_an_acknowledged_record_outlives_a_killed_kafka(native: NativeServers) -> None:
+    await write_record(native.addresses)
+    native.kill("kafka")
+    native.start("kafka")
+    assert await read_record(native.addresses) == b"kept"
 
 
-def test_a_stored_object_outlives_a_killed_s3(servers: Servers) -> None:
-    write_object(servers.addresses)
-    servers.kill("s3")
-    servers.start("s3")
-    assert read_object(servers.addresses) == b"kept"
+def test_a_stored_object_outlives_a_killed_s3(native: NativeServers) -> None:
+    write_object(native.addresses)
+    native.kill("s3")
+    native.start("s3")
+    assert read_object(native.addresses) == b"kept"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_stopped_server_is_gone_until_it_is_started_again_where_it_was(servers: Servers, name: Name) -> None:
-    before = servers.addresses
-    process = psutil.Process(servers.pid(name))
-    servers.stop(name)
+def test_a_stopped_server_is_gone_until_it_is_started_again_where_it_was(native: NativeServers, name: Name) -> None:
+    before = native.addresses
+    process = psutil.Process(native.pid(name))
+    native.stop(name)
     assert not process.is_running()
-    servers.start(name)
-    assert servers.addresses == before
+    native.start(name)
+    assert native.addresses == before
 
 
 async def test_data_in_a_folder_is_there_at_the_next_start(kept: Path) -> None:
-    with Servers(kept) as first:
+    with NativeServers(kept) as first:
         await write_row(first.addresses)
         await write_record(first.addresses)
         write_object(first.addresses)
-    with Servers(kept) as second:
+    with NativeServers(kept) as second:
         assert second.addresses == first.addresses
         assert await read_rows(second.addresses) == ["kept"]
         assert await read_record(second.addresses) == b"kept"
@@ -101,7 +97,7 @@ async def test_data_in_a_folder_is_there_at_the_next_start(kept: Path) -> None:
 
 
 def test_nothing_is_left_when_they_are_closed() -> None:
-    with Servers() as started:
+    with NativeServers() as started:
         processes = [psutil.Process(started.pid(name)) for name in NAMES]
     assert not any(process.is_running() for process in processes)
     assert not started.directory.exists()
@@ -109,7 +105,7 @@ def test_nothing_is_left_when_they_are_closed() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals the death of a parent")
 def test_no_server_outlives_its_guard() -> None:
-    with Servers() as started:
+    with NativeServers() as started:
         processes = [psutil.Process(started.pid(name)) for name in NAMES]
         for process in processes:
             guard = process.parent()
@@ -143,65 +139,16 @@ def test_up_starts_nothing_twice_and_down_ends_all_of_it(checkout: Path) -> None
     assert not (checkout / ".modelog" / "env").exists()
 
 
-def test_down_ends_nothing_that_up_did_not_start(checkout: Path, servers: Servers) -> None:
+def test_down_ends_nothing_that_up_did_not_start(checkout: Path, native: NativeServers) -> None:
     stack(checkout, "down")
-    probes.kafka(servers.addresses.kafka)
+    probes.kafka(native.addresses.kafka)
 
 
 def stack(checkout: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "stack", *arguments]
-    return subprocess.run(command, cwd=checkout, check=True, stdout=subprocess.PIPE, text=True, timeout=120).stdout
+    command, env = [sys.executable, "-m", "stack", *arguments], os.environ | {"MODELOG_STACK": "native"}
+    done = subprocess.run(command, cwd=checkout, env=env, check=True, stdout=subprocess.PIPE, text=True, timeout=120)
+    return done.stdout
 
 
 def gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
-async def write_row(where: Addresses) -> None:
-    connection = await asyncpg.connect(where.owner)
-    await connection.execute("create table note (text text)")
-    await connection.execute("insert into note values ('kept')")
-    await connection.close()
-
-
-async def read_rows(where: Addresses) -> list[str]:
-    connection = await asyncpg.connect(where.owner)
-    rows = await connection.fetch("select text from note")
-    await connection.close()
-    return [row["text"] for row in rows]
-
-
-async def write_record(where: Addresses) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=where.kafka)
-    await admin.start()
-    await admin.create_topics([NewTopic("note", 1, 1)])
-    await admin.close()
-    producer = AIOKafkaProducer(bootstrap_servers=where.kafka, acks="all")
-    await producer.start()
-    await producer.send_and_wait("note", b"kept")
-    await producer.stop()
-
-
-async def read_record(where: Addresses) -> object:
-    consumer = AIOKafkaConsumer("note", bootstrap_servers=where.kafka, auto_offset_reset="earliest")
-    await consumer.start()
-    record = await consumer.getone()
-    await consumer.stop()
-    return record.value
-
-
-def write_object(where: Addresses) -> None:
-    client = s3(where)
-    client.make_bucket("notes")
-    client.put_object("notes", "note", BytesIO(b"kept"), 4)
-
-
-def read_object(where: Addresses) -> bytes:
-    answer = s3(where).get_object("notes", "note")
-    with answer:
-        return answer.read()
-
-
-def s3(where: Addresses) -> Minio:
-    place = urlsplit(where.s3_endpoint).netloc
-    return Minio(place, where.s3_access_key, where.s3_secret_key, secure=False, region="us-east-1")

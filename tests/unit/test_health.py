@@ -83,6 +83,13 @@ def test_another_address_is_answered_with_the_right_ones(served: tuple[Health, s
     assert b"/livez, /readyz or /metrics" in body
 
 
+def test_the_metrics_say_which_part_is_ready(served: tuple[Health, str]) -> None:
+    state, address = served
+    for ready in (False, True, False):
+        state.report("relay", ready, "")
+        assert f'modelog_ready{{component="relay"}} {float(ready)}\n' in get(f"{address}/metrics")[2].decode()
+
+
 def test_the_metrics_are_those_of_prometheus(served: tuple[Health, str]) -> None:
     status, kind, body = get(f"{served[1]}/metrics")
     assert (status, kind.partition(";")[0]) == (200, "text/plain")

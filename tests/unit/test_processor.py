@@ -9,6 +9,7 @@ import pytest
 import structlog
 from modelog.envelope import Message, Unreadable, cause_of
 from modelog.events import ModelTrained, ModelValidated, PromotionRequested
+from prometheus_client import REGISTRY
 
 from shared.bus import troubles
 from shared.bus.parking import handled
@@ -257,6 +258,15 @@ async def test_a_record_that_was_parked_before_is_passed_over() -> None:
     service.offsets_parked = {1_001}
     await service.take(bad, other)
     assert service.parked.keys() == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels"),
+    [("handled", {"type": ModelValidated.type, "outcome": "parked"}), ("parked", {"topic": ModelValidated.type})],
+)
+def test_what_is_counted_is_there_from_0_on(metric: str, labels: dict[str, str]) -> None:
+    Service(same, event=ModelValidated)
+    assert REGISTRY.get_sample_value(f"modelog_{metric}_total", {"service": "test", **labels}) is not None
 
 
 async def test_messages_are_counted_by_their_type_and_outcome() -> None:

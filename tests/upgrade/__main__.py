@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from urllib.parse import urlsplit
 
-from stack import Servers
+from stack import NativeServers
 from stack.waiting import until
 from tests.e2e.cluster import Cluster, new_cluster
 from tests.e2e.installation import DECIDING, EVERY_SERVICE
@@ -122,7 +122,7 @@ async def run(commit: str) -> None:
     """Clone, install, start servers of its own, upgrade and verify."""
     old = await asyncio.to_thread(Checkout.of, commit, ROOT / ".modelog" / "upgrade-from")
     report(f"{old.name} is cloned and installed")
-    with Servers() as servers:
+    with NativeServers() as servers:
         async with new_cluster(servers.addresses, Path(mkdtemp(prefix="modelog-upgrade-")), set_up=False) as cluster:
             report(await _verify(cluster, await upgrade(cluster, old)))
 

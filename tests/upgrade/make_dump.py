@@ -24,7 +24,7 @@ from modelog.events import BY_TYPE, ModelTrained
 from modelog.values import Artifact, File
 
 from shared.bus.topics import PARKED
-from stack import Servers
+from stack import NativeServers
 from stack.waiting import until
 from tests.e2e.cluster import Cluster, new_cluster
 from tests.e2e.installation import DECIDING
@@ -111,7 +111,7 @@ def _text(value: bytes | None) -> str | None:
 async def dump(commit: str, folder: Path) -> list[dict[str, Any]]:
     """The lines of a dump of this commit: run it on servers of its own, and read everything."""
     checkout = Checkout.of(commit, folder)
-    with TemporaryDirectory() as files, Servers() as servers:
+    with TemporaryDirectory() as files, NativeServers() as servers:
         async with new_cluster(servers.addresses, Path(files), set_up=False, **NAMES) as cluster:
             one_login = as_the_owner(cluster.env)
             checkout.set_up(one_login)
