@@ -19,9 +19,14 @@ Report = Callable[[str], None]
 @pytest.fixture(scope="session")
 def report(pytestconfig: pytest.Config) -> Report:
     """Print a line at once, whatever pytest captures."""
-    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    assert terminal
-    return lambda line: terminal.write_line(f"  {line}")
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    assert capture
+
+    def report(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n  {line}", end="", flush=True)
+
+    return report
 
 
 @pytest.fixture(scope="session")

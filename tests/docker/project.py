@@ -69,7 +69,7 @@ class Project:
 
 
 def docker(*command: str) -> str:
-    """What `docker` prints; raise AssertionError with that if it fails. This shell's settings of modelog are left out."""
+    """What `docker` prints, without this shell's settings of modelog; raise AssertionError with that if it fails."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MODELOG_", "COMPOSE_"))}
     done = subprocess.run(
         ["docker", *command], env=env, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False

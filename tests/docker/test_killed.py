@@ -30,9 +30,8 @@ async def test_nothing_is_lost_or_doubled_when_every_container_is_killed_in_turn
             await containers.works(name)
             healthy = time.monotonic() - began
             await goes_on(containers, name)
-            report(
-                f"{name:<10} healthy {healthy:4.1f} s after docker kill, at work after {time.monotonic() - began:4.1f} s"
-            )
+            works = time.monotonic() - began
+            report(f"{name:<10} healthy {healthy:4.1f} s after docker kill, at work after {works:4.1f} s")
     await wait_until_idle(containers)
     await containers.all_work()
     await check(containers, load)
