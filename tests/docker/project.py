@@ -24,6 +24,7 @@ class Project:
 
     name: str
     env_file: Path
+    image: str
     checkout: Path = ROOT
 
     @classmethod
@@ -31,21 +32,17 @@ class Project:
         """A project without containers, whose `.env` is new, in this folder; what a killed run left is removed."""
         name = f"{os.environ.get('COMPOSE_PROJECT_NAME') or DEFAULT_NAME}-{purpose}"
         ports = {f"MODELOG_{server}_PORT": str(free_port()) for server in ("KAFKA", "POSTGRES", "S3")}
-        project = cls(name, folder / ".env")
+        project = cls(name, folder / ".env", f"modelog:{name}")
         project.env_file.write_text(dotenv(new() | ports | {"MODELOG_IMAGE": project.image}))
         project.remove()
         return project
 
-    @property
-    def image(self) -> str:
-        """The tag of its image."""
-        return f"modelog:{self.name}"
-
-    def of(self, checkout: Path, image: str) -> Self:
-        """The same containers and volumes, by the compose.yaml and the image of another commit."""
+    def by(self, checkout: Path) -> Self:
+        """The same containers and volumes, by the compose.yaml of another commit, with an image of its own."""
+        image = f"{self.image}-{checkout.name}"
         env_file = self.env_file.with_name(f"{checkout.name}.env")
         env_file.write_text(f'{self.env_file.read_text()}MODELOG_IMAGE="{image}"\n')
-        return replace(self, checkout=checkout, env_file=env_file)
+        return replace(self, checkout=checkout, env_file=env_file, image=image)
 
     def compose(self, *command: str) -> str:
         """What `docker compose` prints; raise AssertionError with that if it fails."""
@@ -62,10 +59,10 @@ class Project:
         return self.compose("logs", "--no-color", "--timestamps")
 
     def remove(self) -> None:
-        """Remove its containers, networks and volumes, and the image that it was built with."""
+        """Remove its containers, networks, volumes and images."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "1")
-        if docker("image", "ls", "--quiet", self.image):
-            docker("image", "rm", self.image)
+        if images := docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{self.image}*").split():
+            docker("image", "rm", *images)
 
 
 def docker(*command: str) -> str:

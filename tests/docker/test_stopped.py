@@ -19,7 +19,7 @@ from tests.e2e.watching import wait_until_idle
 pytestmark = pytest.mark.docker
 
 KILLED = 137
-ENDED = {"kafka": "shut down completed", "postgres": "database system is shut down"}
+ENDED = {"kafka": "App info kafka.server for 1 unregistered", "postgres": "database system is shut down"}
 """What a server prints last when it has written everything."""
 CLEAN_START = {"kafka": "since clean shutdown file was found", "postgres": "database system was shut down at"}
 """What it prints at its next start when it found everything written."""
