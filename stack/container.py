@@ -27,8 +27,8 @@ class Container(ABC):
 
     name: ClassVar[str]
     image: ClassVar[str]
-    inside: ClassVar[int]
-    """The port on which the server listens in its container."""
+    inside: ClassVar[int | None] = None
+    """The port on which the server listens in its container; None is the same as on this machine."""
     command: Sequence[str] = ()
     memory: ClassVar[str]
     max_processes: ClassVar[int]
@@ -110,7 +110,7 @@ class Container(ABC):
             self.image,
             command=list(self.command),
             environment=dict(self.environment()),
-            ports={self.inside: ("127.0.0.1", self.port)},
+            ports={self.inside or self.port: ("127.0.0.1", self.port)},
             labels=dict(self._labels),
             mem_limit=self.memory,
             pids_limit=self.max_processes,

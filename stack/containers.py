@@ -81,7 +81,6 @@ class Kafka(Container):
 
     name = "kafka"
     image = images.KAFKA
-    inside = 9092
     memory, max_processes = "2g", 1024
 
     @property
@@ -90,10 +89,11 @@ class Kafka(Container):
 
     @override
     def environment(self) -> Mapping[str, str]:
+        # For transactions the broker connects to itself, at the address that it gives to clients.
         settings = {
             **BROKER,
             "controller.quorum.voters": "1@127.0.0.1:9093",
-            "listeners": f"PLAINTEXT://:{self.inside},CONTROLLER://:9093",
+            "listeners": f"PLAINTEXT://:{self.port},CONTROLLER://:9093",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "log.dirs": "/var/lib/kafka/data",
         }
