@@ -7,7 +7,7 @@ import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import stamina
@@ -56,14 +56,18 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Send for the time of the block; afterwards every message is acknowledged."""
+        """Send for the time of the block; afterwards every message is acknowledged, unless the block has failed."""
         stopping = asyncio.Event()
         sending = asyncio.create_task(self._send_until(stopping))
         try:
             yield
+        except BaseException:
+            sending.cancel()
+            raise
         finally:
             stopping.set()
-            await sending
+            with suppress(asyncio.CancelledError):
+                await sending
 
     async def _send_until(self, stopping: asyncio.Event) -> None:
         artifacts = await asyncio.to_thread(self._upload)

@@ -95,10 +95,11 @@ def lines(log: Path, offset: int = 0) -> list[dict[str, Any]]:
     """The lines of a log from this offset on."""
     with log.open("rb") as file:
         file.seek(offset)
-        return [_line(line) for line in file.read().decode(errors="replace").splitlines()]
+        return [parsed(line) for line in file.read().decode(errors="replace").splitlines()]
 
 
-def _line(line: str) -> dict[str, Any]:
+def parsed(line: str) -> dict[str, Any]:
+    """A line of a log; a line that is not JSON becomes `{"text": …}`."""
     try:
         found = json.loads(line)
     except ValueError:

@@ -25,18 +25,12 @@ from tests.e2e.cluster import Cluster, new_cluster
 from tests.e2e.installation import DECIDING, EVERY_SERVICE
 from tests.e2e.invariants import check
 from tests.e2e.load import Load, running_load
+from tests.e2e.progress import goes_on
 from tests.e2e.watching import wait_until_idle
 from tests.upgrade.checkout import ROOT, SERVICE, SNAPSHOT_OFTEN, Checkout, as_the_owner
 
 MESSAGES_PER_SECOND = 20
 MODELS = 20
-PROGRESS = """
-select (select count(*) from log.event where meta ->> 'source' = '/modelog/' || $1)
-     + coalesce((select position from log.cursor where follower = $1), 0)
-     + case when $1 = 'views' then (select min(position) from registry.cursor) else 0 end
-     + case when $1 = 'parked' then 5 * (select count(*) from log.parked) else 0 end
-"""
-"""How far a service has come: the facts that it has decided, its position in the log, or what it has kept."""
 MAY_WRITE = "select has_table_privilege('modelog_app', 'log.cursor', 'insert')"
 BUG_EVENTS = ("bug", "defect")
 """What a service logs when it parks a record because of a bug of its own; in older commits the word is defect."""
@@ -71,26 +65,12 @@ async def upgrade(cluster: Cluster, old: Checkout) -> Load:
         await cluster.grows("model.promoted", 20)
         for name in old.services:
             await cluster.stop(name)
-            await _goes_on(cluster, name)
+            await goes_on(cluster, name)
             report(f"the old {name} has ended, a new process does its work, {await _facts(cluster)} facts")
         await _migrate(cluster.env, "--after")
         await cluster.grows("model.promoted")
     report("the load has ended")
     return load
-
-
-async def _goes_on(cluster: Cluster, name: str) -> None:
-    """Wait until some process does the work of this service, under load."""
-    log = await cluster.log()
-    try:
-        before = await log.fetchval(PROGRESS, name)
-
-        async def more() -> bool:
-            return bool(await log.fetchval(PROGRESS, name) >= before + 5)
-
-        await until(more, f"a new {name} at work ({cluster.logs})", seconds=60)
-    finally:
-        await log.close()
 
 
 async def _migrate(env: Mapping[str, str], *arguments: str) -> str:

@@ -1,0 +1,91 @@
+"""Restart policies: what ends without being stopped comes back by itself, and waits for what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from services import names
+from stack.compose import SERVERS
+from stack.waiting import until
+from tests.docker.conftest import Report
+from tests.docker.containers import Containers
+from tests.e2e.invariants import check
+from tests.e2e.load import Load
+from tests.e2e.process import parsed
+from tests.e2e.progress import goes_on
+from tests.e2e.watching import wait_until_idle
+
+pytestmark = pytest.mark.docker
+
+
+async def test_containers_that_end_all_at_once_come_back_by_themselves(
+    containers: Containers, load: Load, report: Report
+) -> None:
+    """SIGKILL of the first process of each, as when a machine fails."""
+    running = [name for name in containers.names if containers.state(name).works]
+    before = {name: containers.state(name).restarts for name in running}
+    async with load.running():
+        await goes_on(containers, "the registry")
+        began = time.monotonic()
+        await containers.crash(*running)
+        await asyncio.gather(*(containers.works(name, restarts=before[name] + 1) for name in running))
+        report(f"{len(running)} containers are healthy {time.monotonic() - began:.1f} s after the end of all")
+        await goes_on(containers, "the registry")
+    assert {*SERVERS, *names()} <= set(running)
+
+
+async def test_services_that_start_without_servers_wait_for_them(containers: Containers, load: Load) -> None:
+    await containers.run("stop", *SERVERS)
+    before = {name: (containers.state(name).restarts, starts(containers, name)) for name in names()}
+    await containers.crash(*names())
+
+    async def started() -> bool:
+        return all(starts(containers, name) > before[name][1] for name in names())
+
+    await until(started, f"every service started again ({containers.logs})", seconds=60, every=0.5)
+    async with load.running():
+        await containers.run("start", *SERVERS)
+        await containers.all_work()
+        for name in names():
+            await goes_on(containers, name)
+    await wait_until_idle(containers)
+    await check(containers, load)
+    assert not containers.bugs()
+    for name, (restarts, _) in before.items():
+        assert containers.state(name).restarts == restarts + 1, f"{name} has ended while it waited"
+
+
+def starts(containers: Containers, name: str) -> int:
+    """How often a service has started in its container."""
+    return sum(parsed(line).get("event") == "started" for line in containers.lines(name))
+
+
+async def test_a_setup_that_is_refused_ends_with_a_sentence_and_is_repeated_by_the_next_up(
+    containers: Containers,
+) -> None:
+    async with refused_owner(containers):
+        with pytest.raises(AssertionError, match="setup"):
+            await containers.up()
+        assert "refuses to log in" in containers.lines("setup")[-1]
+        assert all(containers.state(name).works for name in names())
+    await containers.up()
+    assert containers.state("setup").is_done
+
+
+@asynccontextmanager
+async def refused_owner(containers: Containers) -> AsyncIterator[None]:
+    """For the time of the block, Postgres refuses the owner's password."""
+    password = unquote(urlsplit(containers.addresses.owner).password or "")
+    connection = await containers.log()
+    try:
+        await connection.execute("alter role modelog password 'another'")
+        yield
+        await connection.execute(f"alter role modelog password '{password}'")
+    finally:
+        await connection.close()
