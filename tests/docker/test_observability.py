@@ -80,7 +80,7 @@ def test_the_rules_are_loaded_and_evaluated_and_nothing_is_wrong(installation: I
 
 @pytest.mark.parametrize("metric", sorted({name for text in EXPRESSIONS for name in metrics_in(text)} - {"ALERTS"}))
 def test_a_metric_is_there_before_its_first_event(installation: Installation, metric: str) -> None:
-    assert installation.query(f"count({metric})") != {}
+    wait_until(lambda: installation.query(f"count({metric})"), metric, seconds=SECONDS)
 
 
 def test_the_tests_of_the_rules_pass_where_they_run(
