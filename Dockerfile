@@ -12,8 +12,9 @@ RUN <<'END'
 set -eu
 touch /tmp/begin
 library=$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
-rm -rf "$(python -c 'import pip; print(*pip.__path__)')"* /usr/local/bin/pip* /usr/bin/pip* \
-    /usr/local/lib/python3*/site-packages/* /usr/local/include/* /usr/local/bin/python*-config /usr/local/bin/idle*
+packages=$(dirname "$(python -c 'import pip; print(*pip.__path__)')")
+rm -rf "$packages"/* /usr/local/bin/pip* /usr/bin/pip* /usr/local/include/* \
+    /usr/local/bin/python*-config /usr/local/bin/idle*
 cd "$library" && rm -rf ensurepip idlelib turtledemo tkinter config-*
 find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 echo 'modelog:x:10001:10001::/nonexistent:/usr/sbin/nologin' >> /etc/passwd
@@ -29,24 +30,27 @@ FROM ${PYTHON} AS packages
 WORKDIR /build
 COPY --chmod=755 <<'END' /usr/local/bin/install-locked
 #!/bin/sh
-# Install what the arguments of `uv pip compile` ask for, in the versions and with the hashes of the lock.
 # usage: install-locked FOLDER ARGUMENT…
+# Install what `uv pip compile ARGUMENT…` asks for, in the versions and with the hashes of requirements.lock.
 set -eu
 if [ -e /run/secrets/packages.env ]; then set -a; . /run/secrets/packages.env; set +a; fi
-locked() { awk 'NR == FNR { wanted[$1]; next } /^[^ ]/ { found = $1 in wanted } found' - requirements.lock; }
+locked() { awk 'NR == FNR { wanted[$1]; next } /^[^ ]/ { found = $1 in wanted } found' "$1" requirements.lock > "$2"; }
 folder=$1; shift
 if ! command -v uv >/dev/null; then
-    grep -o '^uv==[^ ]*' requirements.lock | locked > uv.lock
-    pip install --quiet --no-cache-dir --root-user-action ignore --require-hashes -r uv.lock
+    grep -o '^uv==[^ ]*' requirements.lock > uv.names
+    locked uv.names uv.lock
+    pip install --no-cache-dir --root-user-action ignore --require-hashes -r uv.lock
 fi
-uv pip compile --quiet --no-cache --no-header --no-annotate --no-emit-package modelog --constraints requirements.lock "$@" \
-    | locked > needed.lock
+uv pip compile --quiet --no-cache --no-header --no-annotate --no-emit-package modelog --constraints requirements.lock \
+    --output-file needed.names "$@"
+locked needed.names needed.lock
 uv pip install --quiet --no-cache --no-installer-metadata --require-hashes --prefix "$folder" -r needed.lock
+rm -f "$folder/.lock"
 END
 COPY requirements.lock pyproject.toml ./
 COPY sdk/pyproject.toml sdk/
 RUN --mount=type=secret,id=packages.env --mount=type=secret,id=ca.pem \
-    python -m venv --without-pip /venv && install-locked /venv pyproject.toml \
+    python -m venv --without-pip /venv && rm -r /venv/bin/[Aa]ctivate* && install-locked /venv pyproject.toml \
  && python -m compileall -q --invalidation-mode unchecked-hash /venv/lib \
  && find /venv -exec touch --no-dereference --date 1980-01-01 {} +
 
@@ -61,6 +65,7 @@ WORKDIR /image/modelog
 COPY shared shared
 COPY services services
 COPY operations operations
+COPY deploy deploy
 COPY compose.yaml ./
 RUN python -m compileall -q --invalidation-mode unchecked-hash -s /image /image/modelog \
  && chmod -R u=rwX,go=rX /image && find /image -exec touch --no-dereference --date 1980-01-01 {} +
@@ -82,8 +87,7 @@ FROM image AS described
 ARG VERSION
 ARG CREATED
 COPY --from=tools /tools /tmp/tools
-COPY deploy/sbom.py /tmp/
-RUN PYTHONPATH=$(echo /tmp/tools/lib/python3*/site-packages) python /tmp/sbom.py "$VERSION" "$CREATED" \
+RUN PYTHONPATH=$(echo /tmp/tools/lib/python3*/site-packages) python deploy/sbom.py "$VERSION" "$CREATED" \
       > /tmp/modelog.cdx.json
 FROM scratch AS sbom
 COPY --from=described /tmp/modelog.cdx.json /

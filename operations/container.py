@@ -18,7 +18,8 @@ def main() -> None:
     if program in {"-h", "--help"}:
         print(f"{USAGE}.")
     elif program not in PROGRAMS:
-        sys.exit(f"{USAGE}, found {program!r}." if program else f"{USAGE}, found nothing.")
+        print(f"{USAGE}, found {program!r}.", file=sys.stderr)
+        sys.exit(2)
     else:
         del sys.argv[1]
         runpy.run_module(program, run_name="__main__", alter_sys=True)

@@ -19,6 +19,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 30
 CLOSES_SECONDS = 0.1
 MAX_PORTS_TRIED = 5
+WITHOUT_DOCKER = "MODELOG_STACK=native works without Docker."
 PORT_TAKEN = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 
 
@@ -27,8 +28,8 @@ class Container(ABC):
 
     name: ClassVar[str]
     image: ClassVar[str]
-    inside: ClassVar[int]
-    """The port on which the server listens in its container."""
+    inside: ClassVar[int | None] = None
+    """The port on which the server listens in its container; None is the same as on this machine."""
     command: Sequence[str] = ()
     memory: ClassVar[str]
     max_processes: ClassVar[int]
@@ -110,7 +111,7 @@ class Container(ABC):
             self.image,
             command=list(self.command),
             environment=dict(self.environment()),
-            ports={self.inside: ("127.0.0.1", self.port)},
+            ports={self.inside or self.port: ("127.0.0.1", self.port)},
             labels=dict(self._labels),
             mem_limit=self.memory,
             pids_limit=self.max_processes,
@@ -129,7 +130,7 @@ class Container(ABC):
         except TimeoutError as error:
             raise StackError(
                 f"{error}; nothing answers at 127.0.0.1:{self.port}, though its container runs; "
-                f"its log ends with: {self.last_lines()}"
+                f"its log ends with: {self.last_lines()}. {WITHOUT_DOCKER}"
             ) from error
         if not self.pid:
             raise StackError(f"{self.title} ended while starting; its log ends with: {self.last_lines()}")
@@ -159,4 +160,4 @@ class Container(ABC):
             yield
         except (DockerException, OSError) as error:
             reason = getattr(error, "explanation", None) or error
-            raise StackError(f"{self.title} {what}: {reason}. MODELOG_STACK=native works without Docker.") from error
+            raise StackError(f"{self.title} {what}: {reason}. {WITHOUT_DOCKER}") from error

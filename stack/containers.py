@@ -6,12 +6,14 @@ import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from docker.errors import DockerException
 from testcontainers.core.docker_client import DockerClient
 from typing_extensions import override
 
 from stack import images, probes, reaper
 from stack.addresses import Addresses
-from stack.container import Container
+from stack.checkout import ROOT
+from stack.container import WITHOUT_DOCKER, Container
 from stack.engine import engine_problem
 from stack.kafka import BROKER, CLUSTER
 from stack.postgres import INITDB, OWNER, READER, SERVICE, SETTINGS
@@ -28,13 +30,17 @@ class Containers(Servers):
 
     def __init__(self) -> None:
         if problem := engine_problem():
-            raise StackError(f"{problem} MODELOG_STACK=native works without Docker.")
+            raise StackError(f"{problem} {WITHOUT_DOCKER}")
         self.id = secrets.token_hex(8)
-        self._client = DockerClient()
-        reaper.remove_leftovers(self._client)
+        try:
+            self._client = DockerClient()
+            reaper.remove_leftovers(self._client)
+        except DockerException as error:
+            raise StackError(f"The Docker engine did not do what was asked: {error}. {WITHOUT_DOCKER}") from error
         labels = {reaper.STACK: self.id, reaper.OWNER: reaper.owner()}
         self._reaper = subprocess.Popen(
             [sys.executable, "-m", reaper.__name__, self.id],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -81,7 +87,6 @@ class Kafka(Container):
 
     name = "kafka"
     image = images.KAFKA
-    inside = 9092
     memory, max_processes = "2g", 1024
 
     @property
@@ -90,10 +95,11 @@ class Kafka(Container):
 
     @override
     def environment(self) -> Mapping[str, str]:
+        # For transactions the broker connects to itself, at the address that it gives to clients.
         settings = {
             **BROKER,
             "controller.quorum.voters": "1@127.0.0.1:9093",
-            "listeners": f"PLAINTEXT://:{self.inside},CONTROLLER://:9093",
+            "listeners": f"PLAINTEXT://:{self.port},CONTROLLER://:9093",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "log.dirs": "/var/lib/kafka/data",
         }

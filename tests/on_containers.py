@@ -8,7 +8,7 @@ import pytest
 
 from stack import images
 
-SERVERS = {"stack", "servers", "env"}
+SERVERS = {"stack", "servers", "env", "demo"}
 """The fixtures that start servers where MODELOG_STACK says; servers that are always native have other names."""
 PROPERTY = "uses servers"
 RAN = ("passed", "failed", "xfailed")

@@ -1,13 +1,14 @@
-"""A registry in containers for every test that kills and stops them, with a load that goes on from test to test."""
+"""The image, and a registry in containers for the tests that kill and stop them, with a load that goes on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from tests.docker.containers import Containers, removed_at_its_end
+from tests.docker.image import Image, build, docker
 from tests.docker.project import Project
 from tests.e2e.load import Load
 
@@ -27,6 +28,13 @@ def report(pytestconfig: pytest.Config) -> Report:
             print(f"\n  {line}", end="", flush=True)
 
     return report
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[Image]:
+    """The image of this checkout."""
+    yield build("modelog-test:image")
+    docker("image", "rm", "modelog-test:image")
 
 
 @pytest.fixture(scope="session")

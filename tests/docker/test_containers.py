@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from stack import images
-from stack.addresses import NEEDED
 from stack.containers import Containers
 from stack.servers import Name
 from stack.waiting import wait_until
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.docker
 
 ROOT = Path(__file__).parents[2]
 NAMES: tuple[Name, ...] = ("kafka", "postgres", "s3")
+LIMIT_SECONDS = 60.0
 OWNER = """
 import signal
 from stack.containers import Containers
@@ -61,6 +64,19 @@ async def test_what_was_stored_outlives_killed_servers(containers: Containers) -
     assert read_object(where) == b"kept"
 
 
+async def test_kafka_ends_transactions(containers: Containers) -> None:
+    """It connects to itself for that, from its container, at the address that clients have."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=containers.addresses.kafka)
+    await admin.start()
+    await admin.create_topics([NewTopic("transactions", 1, 1)])
+    await admin.close()
+    producer = AIOKafkaProducer(bootstrap_servers=containers.addresses.kafka, transactional_id="note")
+    async with asyncio.timeout(LIMIT_SECONDS), producer:
+        for _ in range(2):  # the second begins when the first has ended
+            async with producer.transaction():
+                await producer.send_and_wait("transactions", b"kept")
+
+
 def test_containers_end_when_their_owner_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, cwd=ROOT, text=True) as owner:
         assert owner.stdout
@@ -71,27 +87,14 @@ def test_containers_end_when_their_owner_is_killed() -> None:
 
 
 def test_a_run_of_tests_with_two_workers_uses_containers_and_prints_how_many_tests_did() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "tests/integration"]
+    modules = [f"tests/integration/test_{name}.py" for name in ("containers", "log")]
     done = subprocess.run(
-        [*command, "-k", "test_containers or test_appended_facts"],
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "-k", "label or settled", *modules],
         env=os.environ | {"MODELOG_STACK": "docker"},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    line = f"2 tests ran on containers: {images.KAFKA}, {images.POSTGRES}, {images.S3}"
+    line = f"3 tests ran on containers: {images.KAFKA}, {images.POSTGRES}, {images.S3}"
     assert (done.returncode, line in done.stdout) == (0, True), done.stdout
-
-
-def test_containers_for_a_shell_with_addresses_of_other_servers_are_refused() -> None:
-    given = dict.fromkeys(NEEDED, "nowhere")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/integration/test_containers.py"],
-        env=os.environ | given | {"MODELOG_STACK": "docker"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "MODELOG_STACK is docker, and the shell has addresses of other servers: unset them." in done.stderr

@@ -1,4 +1,4 @@
-"""compose.yaml, the Dockerfile and what is sent to its build, as far as they can be held to a rule without Docker."""
+"""compose.yaml, as far as it can be held to a rule without Docker."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ import pytest
 from operations.compose import FILE, printed
 from shared.runtime.health import Health
 from shared.runtime.settings import Settings
+from tests.odd_secrets import SECRETS
 
 yaml = pytest.importorskip("yaml", reason="the parser comes with the tools for mutants, and not on every Python")
 ROOT = Path(__file__).parents[2]
 COMPOSE: Mapping[str, Any] = yaml.safe_load(FILE.read_text())
 CONTAINERS: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
-OURS = {name: container for name, container in CONTAINERS.items() if container["image"] == "${MODELOG_IMAGE:-modelog}"}
-SECRETS = ["plain", "a b", 'qu"ote', "it's", "$HOME`id`", "back\\slash", "@:/?#%&=;<>|*", "é漢🙂", " lead ", '"', "'"]
+WITHOUT_PROFILE = {name: container for name, container in CONTAINERS.items() if "profiles" not in container}
+IMAGE = "${MODELOG_IMAGE:-modelog}"
+OURS = {name: container for name, container in WITHOUT_PROFILE.items() if container["image"] == IMAGE}
 
 
 def shell(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -48,6 +50,18 @@ def test_compose_starts_every_service_and_setup() -> None:
     assert all(name == container["command"][1] for name, container in OURS.items())
 
 
+def test_a_container_without_a_profile_needs_none_with_a_profile_nor_its_volumes() -> None:
+    for container in WITHOUT_PROFILE.values():
+        assert container.get("depends_on", {}).keys() <= WITHOUT_PROFILE.keys()
+        assert not any(volume.startswith(("observability:", "prometheus:")) for volume in container.get("volumes", ()))
+
+
+def test_a_container_with_a_profile_needs_no_variable() -> None:
+    for name in CONTAINERS.keys() - WITHOUT_PROFILE.keys():
+        variables = [found for text in texts(CONTAINERS[name]) for found in re.findall(r"\$\{[^}]+\}", text)]
+        assert all(re.fullmatch(r"\$\{\w+:-\w+\}", variable) for variable in variables)
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_container_is_bounded_and_has_no_right_that_it_does_not_need(name: str) -> None:
     container = CONTAINERS[name]
@@ -62,7 +76,7 @@ def test_a_container_is_bounded_and_has_no_right_that_it_does_not_need(name: str
 
 def test_our_image_is_built_once_and_never_asked_of_a_registry() -> None:
     assert [name for name, container in CONTAINERS.items() if "build" in container] == ["setup"]
-    assert {container["pull_policy"] for container in OURS.values()} == {"never"}
+    assert {container["pull_policy"] for container in CONTAINERS.values() if container["image"] == IMAGE} == {"never"}
 
 
 def test_the_printed_file_is_this_one_and_builds_nothing() -> None:
@@ -73,14 +87,16 @@ def test_the_printed_file_is_this_one_and_builds_nothing() -> None:
 
 
 def test_images_of_others_are_pinned_to_a_version() -> None:
-    images = [container["image"] for name, container in CONTAINERS.items() if name not in OURS]
-    assert all(re.fullmatch(r"[\w/]+:\d+\.\d+(\.\d+)?", image) for image in images)
+    images = {container["image"] for container in CONTAINERS.values()} - {IMAGE}
+    assert all(re.fullmatch(r"[\w/]+:v?\d+\.\d+(\.\d+)?", image) for image in images)
 
 
 def test_ports_are_open_to_this_machine_alone_unless_a_person_says_otherwise() -> None:
-    published = [port for container in CONTAINERS.values() for port in container.get("ports", ())]
+    published = [port for container in WITHOUT_PROFILE.values() for port in container.get("ports", ())]
     assert len(published) == 3
     assert all(port.startswith("${MODELOG_BIND:-127.0.0.1}:") for port in published)
+    without_password = [CONTAINERS[name]["ports"][0] for name in ("prometheus", "grafana")]
+    assert all(port.startswith("127.0.0.1:") for port in without_password)
     advertised = CONTAINERS["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert "OUTSIDE://${MODELOG_KAFKA_ADVERTISED:-${MODELOG_BIND:-127.0.0.1}}:" in advertised
 
@@ -136,13 +152,3 @@ def test_a_container_is_healthy_while_its_service_is_ready() -> None:
         assert (shell(*line).returncode == 0) is ready
     closed = [command, *(part.replace("/8000", "/1") for part in arguments)]
     assert shell(*closed).returncode != 0
-
-
-def test_what_the_dockerfile_copies_is_sent_to_its_build() -> None:
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
-    copied = {
-        part for line in lines if line.startswith("COPY ") and "--from" not in line for part in line.split()[1:-1]
-    }
-    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert {"shared", "services", "operations", "sdk"} <= copied
-    assert copied == sent

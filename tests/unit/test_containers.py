@@ -1,4 +1,4 @@
-"""Containers of tests have the images, the settings and the limits of compose.yaml."""
+"""Tests on containers: images, settings and limits are those of compose.yaml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from stack.addresses import NEEDED
 from stack.containers import S3, Kafka, Postgres
+from tests.workers import pytest_configure
 
 yaml = pytest.importorskip("yaml", reason="the parser comes with the tools for mutants, and not on every Python")
 COMPOSE: Mapping[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "compose.yaml").read_text())["services"]
@@ -21,6 +23,15 @@ ADDRESSES = {
 }
 MEMORY = {"KAFKA_HEAP_OPTS"}
 """Of the tests' Kafka as without Docker: less, because it has fewer topics and starts in each run."""
+
+
+def test_a_run_on_containers_is_refused_where_the_shell_has_addresses_of_other_servers(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MODELOG_STACK": "docker", **dict.fromkeys(NEEDED, "elsewhere")}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(pytest.UsageError, match="the shell has addresses of other servers: unset them"):
+        pytest_configure(pytestconfig)
 
 
 @pytest.mark.parametrize("server", [Kafka, Postgres, S3])
