@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 from stack.compose import addresses
 from stack.waiting import until
@@ -16,7 +17,7 @@ from tests.docker.project import Project, docker
 from tests.e2e.installation import Installation
 from tests.e2e.process import parsed
 
-WORKS_SECONDS = 90.0
+WORKS_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,13 @@ class State:
     pid: int
     restarts: int
     health: str | None
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Self:
+        """What `docker inspect` has found."""
+        state = found["State"]
+        health = state.get("Health", {}).get("Status")
+        return cls(state["Status"], state["ExitCode"], state["Pid"], found["RestartCount"], health)
 
     @property
     def works(self) -> bool:
@@ -53,11 +61,14 @@ class Containers(Installation):
         """Start them; return when all are healthy."""
         await asyncio.to_thread(self.project.compose, "up", "--detach", "--wait", *arguments)
 
+    def states(self, *names: str) -> dict[str, State]:
+        """The states of these containers, or of all."""
+        asked = names or self.names
+        lines = docker("inspect", "--format", "{{json .}}", *map(self._container, asked)).splitlines()
+        return {name: State.of(json.loads(line)) for name, line in zip(asked, lines, strict=True)}
+
     def state(self, name: str) -> State:
-        found: dict[str, Any] = json.loads(docker("inspect", "--format", "{{json .}}", self._container(name)))
-        state = found["State"]
-        health = state.get("Health", {}).get("Status")
-        return State(state["Status"], state["ExitCode"], state["Pid"], found["RestartCount"], health)
+        return self.states(name)[name]
 
     async def run(self, command: str, *names: str) -> None:
         """`docker kill`, `stop` or `start`, which return when that is done."""
@@ -76,18 +87,17 @@ class Containers(Installation):
             docker, "run", "--rm", *seeing, self.project.image, "-c", f"kill -KILL {' '.join(pids)}"
         )
 
-    async def works(self, name: str, *, restarts: int = 0) -> None:
-        """Wait until a container is healthy, or has done what it is for, after so many restarts by its policy."""
+    async def work(self, *names: str, restarts: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Wait until these, or all, are healthy or have done what they are for, after `restarts` by their policy."""
 
-        async def works() -> bool:
-            state = await asyncio.to_thread(self.state, name)
-            return (state.works or state.is_done) and state.restarts >= restarts
+        async def work() -> bool:
+            states = await asyncio.to_thread(self.states, *names)
+            return all(
+                (state.works or state.is_done) and state.restarts >= restarts.get(name, 0)
+                for name, state in states.items()
+            )
 
-        await until(works, f"{name} at work ({self.logs})", seconds=WORKS_SECONDS, every=0.2)
-
-    async def all_work(self) -> None:
-        """Wait until all are healthy, or have done what they are for."""
-        await asyncio.gather(*map(self.works, self.names))
+        await until(work, f"{', '.join(names or ['all'])} healthy ({self.logs})", seconds=WORKS_SECONDS, every=0.3)
 
     def lines(self, name: str) -> list[str]:
         """What a container has printed since it was made."""

@@ -79,7 +79,7 @@ def test_a_service_that_starts_compiles_nothing(image: Image) -> None:
     assert [path for path in loaded if not path.endswith(".pyc")] == []
 
 
-def test_the_image_says_what_it_is(image: Image) -> None:
+def test_the_image_says_what_it_is(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in image.labels().items()}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert labels.keys() == {"title", "description", "licenses", "version", "revision", "created", "base.name"}
@@ -87,3 +87,5 @@ def test_the_image_says_what_it_is(image: Image) -> None:
     assert labels["licenses"] == "Apache-2.0"
     assert labels["base.name"].startswith("python:3.")
     assert labels["created"] == image.inspect()["Created"]
+    with capsys.disabled():
+        print(f"\nimage: {image.inspect()['Size'] / 1e6:.0f} MB")

@@ -27,13 +27,13 @@ async def test_nothing_is_lost_or_doubled_when_every_container_is_killed_in_turn
             began = time.monotonic()
             await containers.run("kill", name)
             await containers.run("start", name)
-            await containers.works(name)
+            await containers.work(name)
             healthy = time.monotonic() - began
             await goes_on(containers, name)
             works = time.monotonic() - began
             report(f"{name:<10} healthy {healthy:4.1f} s after docker kill, at work after {works:4.1f} s")
     await wait_until_idle(containers)
-    await containers.all_work()
+    await containers.work()
     await check(containers, load)
     assert not containers.bugs()
     report(f"{len(load.sent)} messages: 0 lost, 0 answered twice, {len(load.garbage)} parked, all of them garbage")

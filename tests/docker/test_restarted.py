@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,13 +27,12 @@ async def test_containers_that_end_all_at_once_come_back_by_themselves(
     containers: Containers, load: Load, report: Report
 ) -> None:
     """SIGKILL of the first process of each, as when a machine fails."""
-    running = [name for name in containers.names if containers.state(name).works]
-    before = {name: containers.state(name).restarts for name in running}
+    running = {name: state for name, state in containers.states().items() if state.works}
     async with load.running():
         await goes_on(containers, "the registry")
         began = time.monotonic()
         await containers.crash(*running)
-        await asyncio.gather(*(containers.works(name, restarts=before[name] + 1) for name in running))
+        await containers.work(*running, restarts={name: state.restarts + 1 for name, state in running.items()})
         report(f"{len(running)} containers are healthy {time.monotonic() - began:.1f} s after the end of all")
         await goes_on(containers, "the registry")
     assert {*SERVERS, *names()} <= set(running)
@@ -42,7 +40,7 @@ async def test_containers_that_end_all_at_once_come_back_by_themselves(
 
 async def test_services_that_start_without_servers_wait_for_them(containers: Containers, load: Load) -> None:
     await containers.run("stop", *SERVERS)
-    before = {name: (containers.state(name).restarts, starts(containers, name)) for name in names()}
+    before = {name: (state.restarts, starts(containers, name)) for name, state in containers.states(*names()).items()}
     await containers.crash(*names())
 
     async def started() -> bool:
@@ -51,7 +49,7 @@ async def test_services_that_start_without_servers_wait_for_them(containers: Con
     await until(started, f"every service started again ({containers.logs})", seconds=60, every=0.5)
     async with load.running():
         await containers.run("start", *SERVERS)
-        await containers.all_work()
+        await containers.work()
         for name in names():
             await goes_on(containers, name)
     await wait_until_idle(containers)
@@ -73,7 +71,7 @@ async def test_a_setup_that_is_refused_ends_with_a_sentence_and_is_repeated_by_t
         with pytest.raises(AssertionError, match="setup"):
             await containers.up()
         assert "refuses to log in" in containers.lines("setup")[-1]
-        assert all(containers.state(name).works for name in names())
+        assert all(state.works for state in containers.states(*names()).values())
     await containers.up()
     assert containers.state("setup").is_done
 

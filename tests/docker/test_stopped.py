@@ -37,7 +37,7 @@ async def test_a_server_that_is_stopped_under_load_ends_by_itself_and_the_regist
         ended_by_itself(containers, name)
         printed = len(containers.lines(name))
         await containers.run("start", name)
-        await containers.works(name)
+        await containers.work(name)
         await goes_on(containers, name)
     assert CLEAN_START.get(name, "") in "\n".join(containers.lines(name)[printed:])
 
@@ -54,7 +54,7 @@ async def test_everything_that_is_stopped_under_load_ends_by_itself_and_nothing_
             ended_by_itself(containers, name)
         began = time.monotonic()
         await asyncio.to_thread(containers.project.compose, "start")
-        await containers.all_work()
+        await containers.work()
         report(f"{'all':<10} healthy {time.monotonic() - began:4.1f} s after docker compose start")
         for name in names():
             await goes_on(containers, name)

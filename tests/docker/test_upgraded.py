@@ -71,7 +71,7 @@ async def beside_each_other(containers: Containers, old: Project, report: Report
     """The new setup, some new services beside old services, and a step back, all on the servers as they are."""
     new = containers.project
     await up(new, "--no-deps", "setup")
-    await containers.works("setup")
+    await containers.work("setup")
     await up(new, "--no-deps", *MIXED)
     for name in names():
         assert image(containers, name) == (new.image if name in MIXED else old.image)

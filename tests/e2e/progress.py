@@ -19,7 +19,7 @@ select (select count(*) from log.event where meta ->> 'source' = '/modelog/' || 
 STEPS = 5
 
 
-async def goes_on(installation: Installation, name: str, seconds: float = 60.0) -> None:
+async def goes_on(installation: Installation, name: str, seconds: float = 120.0) -> None:
     """Wait, under load, until some process does the work of this service; for another name, the work of every kind."""
     if name not in EVERY_SERVICE or not (before := await _progress(installation, name)):
         for kind in KINDS:
