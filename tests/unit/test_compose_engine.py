@@ -81,7 +81,7 @@ def containers(port: int, **state: object) -> dict[str, str]:
 
 def test_an_image_that_could_not_be_pulled_is_named(docker: Docker) -> None:
     docker(containers(free_port()))
-    assert why(os.environ) == f"The image postgres:18.4 could not be pulled, see above; {OTHERWISE}"
+    assert why(os.environ) == f"The image postgres:18.4 could not be pulled, see above: try again, {OTHERWISE}"
 
 
 @pytest.mark.parametrize(
