@@ -39,15 +39,18 @@ async def test_containers_that_end_all_at_once_come_back_by_themselves(
 
 
 async def test_services_that_start_without_servers_wait_for_them(containers: Containers, load: Load) -> None:
-    await containers.run("stop", *SERVERS)
-    before = {name: (state.restarts, starts(containers, name)) for name, state in containers.states(*names()).items()}
-    await containers.crash(*names())
-
-    async def started() -> bool:
-        return all(starts(containers, name) > before[name][1] for name in names())
-
-    await until(started, f"every service started again ({containers.logs})", seconds=60, every=0.5)
     async with load.running():
+        await containers.grows("model.promoted")
+        await containers.run("stop", *SERVERS)
+        before = {
+            name: (state.restarts, starts(containers, name)) for name, state in containers.states(*names()).items()
+        }
+        await containers.crash(*names())
+
+        async def started() -> bool:
+            return all(starts(containers, name) > before[name][1] for name in names())
+
+        await until(started, f"every service started again ({containers.logs})", seconds=180, every=0.5)
         await containers.run("start", *SERVERS)
         await containers.work()
         for name in names():
