@@ -34,7 +34,8 @@ def reasons(env: Mapping[str, str]) -> Iterator[str]:
     for name, service in services.items():
         if docker("image", "inspect", "--format", "{{.Id}}", service["image"]).returncode:
             built = any("build" in other and other["image"] == service["image"] for other in services.values())
-            yield f"The image {service['image']} could not be {'built' if built else 'pulled'}, see above: try again, {OTHERWISE}"
+            done = "built" if built else "pulled"
+            yield f"The image {service['image']} could not be {done}, see above: try again, {OTHERWISE}"
         if name in containers and containers[name]["State"] == "running":
             continue
         for port in service.get("ports", ()):

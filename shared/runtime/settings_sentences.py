@@ -11,7 +11,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 PREFIX = "MODELOG_"
-OTHERS = frozenset({"MODELOG_CACHE", "MODELOG_KAFKA_PORT", "MODELOG_POSTGRES_PORT", "MODELOG_S3_PORT"})
+PUBLISHED = ("KAFKA", "POSTGRES", "S3", "PROMETHEUS", "GRAFANA")
+OF_COMPOSE = {
+    "MODELOG_IMAGE",
+    "MODELOG_BIND",
+    "MODELOG_KAFKA_ADVERTISED",
+    *(f"MODELOG_{name}_PORT" for name in PUBLISHED),
+}
+OTHERS = frozenset({"MODELOG_CACHE", *OF_COMPOSE})
 """Variables of the tools of this checkout, and of compose.yaml."""
 OTHER_PREFIXES = ("MODELOG_STACK", "MODELOG_TEST")
 MAX_LISTED = 3

@@ -10,6 +10,8 @@ import pytest
 
 from operations.compose import FILE
 from operations.env import dotenv, new
+from shared.runtime.settings import Settings
+from shared.runtime.settings_sentences import unknown
 from stack import StackError, compose, compose_settings
 from stack.checkout import read_env, write_env
 
@@ -37,6 +39,10 @@ def test_a_new_file_has_every_variable_that_compose_requires_and_no_other() -> N
     variables = new()
     assert variables.keys() >= NEEDED
     assert variables.keys() <= NEEDED | CHOSEN
+
+
+def test_no_process_warns_of_a_variable_of_compose() -> None:
+    assert unknown(NEEDED | CHOSEN, Settings.variable_names()) == []
 
 
 def test_the_passwords_of_two_files_differ() -> None:
