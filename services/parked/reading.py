@@ -66,7 +66,8 @@ async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
                 return
             if found:
                 await keep(runtime, found)
-                await consumer.commit()
+                # aiokafka repeats it for as long as Kafka does not answer; without it, records come again.
+                await run_until_stopped(runtime.stopping, consumer.commit())
             else:
                 await idle(runtime)
             await progress.report(runtime, consumer, len(found))

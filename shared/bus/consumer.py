@@ -42,6 +42,8 @@ UNREADABLE_PAUSE_SECONDS = 5.0
 """From a batch that could not be read to the next attempt: each makes the whole group rebalance."""
 REVOKE_TIMEOUT_SECONDS = 10.0
 """How long partitions are kept for their open records. The whole group waits, within its rebalance timeout."""
+LAST_COMMIT_SECONDS = 5.0
+"""For the last commit of a consumer: aiokafka repeats it for as long as Kafka does not answer."""
 LAST_TROUBLE_SECONDS = 2.0
 """How long a stopping process waits for a server that does not answer; `LOOK_SECONDS` between two looks at that."""
 LOOK_SECONDS = 0.2
@@ -199,7 +201,11 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self.open.wait_until_closed(self.open.partitions.keys())
-        await self._commit()
+        try:
+            async with asyncio.timeout(LAST_COMMIT_SECONDS):  # also for a commit before it, which may wait for Kafka
+                await self._commit()
+        except TimeoutError:
+            logger.warning("stops without a last commit", service=self.name, waits_for="Kafka")
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let the open records end first: the next owner of the partitions would answer them a second time."""
