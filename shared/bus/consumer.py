@@ -30,7 +30,7 @@ from shared.bus.watch import Watch
 from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
-from shared.runtime.waiting import run_beside, sleep_until_stopped
+from shared.runtime.waiting import LAST_SECONDS, run_beside, run_until_late, sleep_until_stopped
 
 logger = structlog.get_logger()
 
@@ -42,8 +42,6 @@ UNREADABLE_PAUSE_SECONDS = 5.0
 """From a batch that could not be read to the next attempt: each makes the whole group rebalance."""
 REVOKE_TIMEOUT_SECONDS = 10.0
 """How long partitions are kept for their open records. The whole group waits, within its rebalance timeout."""
-LAST_COMMIT_SECONDS = 5.0
-"""For the last commit of a consumer: aiokafka repeats it for as long as Kafka does not answer."""
 LAST_TROUBLE_SECONDS = 2.0
 """How long a stopping process waits for a server that does not answer; `LOOK_SECONDS` between two looks at that."""
 LOOK_SECONDS = 0.2
@@ -108,7 +106,7 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         finally:
             self._drop(self.open.partitions.keys())
             self.assigned = self.kafka = None
-            await broker.stop()
+            await run_until_late(runtime.stopping, broker.stop())
             await watch.close()
 
     async def _make_topics(self) -> set[str]:
@@ -202,7 +200,7 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self.open.wait_until_closed(self.open.partitions.keys())
         try:
-            async with asyncio.timeout(LAST_COMMIT_SECONDS):  # also for a commit before it, which may wait for Kafka
+            async with asyncio.timeout(LAST_SECONDS):  # aiokafka repeats a commit for as long as Kafka is away
                 await self._commit()
         except TimeoutError:
             logger.warning("stops without a last commit", service=self.name, waits_for="Kafka")
