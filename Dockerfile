@@ -77,6 +77,7 @@ COPY --from=code /image /
 WORKDIR /modelog
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONPATH=/modelog PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
+# No HEALTHCHECK: the port is a setting, and operations have none. compose.yaml and Kubernetes ask /readyz.
 ENTRYPOINT ["python", "-m", "operations.container"]
 CMD ["services"]
 

@@ -116,5 +116,5 @@ def compose(*command: str, env: Mapping[str, str] | None = None) -> None:
     """Run Docker Compose, which prints its own progress; raise StackError with the reason when it fails."""
     done = subprocess.run(["docker", "compose", *command], cwd=ROOT, env=own_env() | dict(env or {}), check=False)
     if done.returncode:
-        reason = why(own_env()) or f"docker compose {command[0]} failed, see above"
-        raise StackError(f"{reason}. MODELOG_STACK=native works without Docker.")
+        failed = f"docker compose {command[0]} failed, see above; MODELOG_STACK=native works without Docker"
+        raise StackError(f"{why(own_env()) or failed}.")

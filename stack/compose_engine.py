@@ -40,7 +40,7 @@ def check_engine() -> None:
             "Docker answers, but its plugin Compose is missing: install docker-compose-plugin "
             f"(docker-compose-v2 on Ubuntu, docker-compose at Homebrew), {OTHERWISE}."
         )
-    found = plugin.stdout.strip()
+    found = plugin.stdout.strip().removeprefix("v")
     if found[:1].isdigit() and numbers(found) < MIN_COMPOSE:  # a build of one's own has no number
         needed = ".".join(map(str, MIN_COMPOSE))
         raise StackError(f"Docker Compose is {found}: {needed} or newer is needed; update it, {OTHERWISE}.")
@@ -48,5 +48,5 @@ def check_engine() -> None:
 
 def numbers(version: str) -> tuple[int, ...]:
     """The first two numbers of a version; an unreadable part counts as 0."""
-    parts = version.removeprefix("v").split(".")[:2]
+    parts = version.split(".")[:2]
     return tuple(int(part) if part.isdigit() else 0 for part in parts)

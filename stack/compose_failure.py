@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stack.compose_engine import docker
+from stack.compose_engine import OTHERWISE, docker
 from stack.ports import is_free
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
@@ -34,7 +34,7 @@ def reasons(env: Mapping[str, str]) -> Iterator[str]:
     for name, service in services.items():
         if docker("image", "inspect", "--format", "{{.Id}}", service["image"]).returncode:
             built = any("build" in other and other["image"] == service["image"] for other in services.values())
-            yield f"The image {service['image']} could not be {'built' if built else 'pulled'}, see above"
+            yield f"The image {service['image']} could not be {'built' if built else 'pulled'}, see above: try again, {OTHERWISE}"
         if name in containers and containers[name]["State"] == "running":
             continue
         for port in service.get("ports", ()):

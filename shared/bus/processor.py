@@ -102,8 +102,8 @@ class Processor:
         self._answering = asyncio.Lock()
         self._slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
-        # Finding a metric by its label costs 1 µs: this is found once, `handled` once for each batch and type.
-        self._hop_seconds = hop_seconds.labels(name)
+        # Finding a metric by its label costs 1 µs: these are found once, `handled` once for each batch and type.
+        self._hop_seconds, self._append_seconds = hop_seconds.labels(name), append_seconds.labels(name)
         for event in handlers:
             parked.labels(name, topic_prefix + event.type)
             for outcome in OUTCOMES:
@@ -211,7 +211,7 @@ class Processor:
         if failed:
             self._beside(self.parking.park(failed))
         if commands:
-            with append_seconds.labels(self.name).time():
+            with self._append_seconds.time():
                 self._look_first(await self._decide(commands))
 
     async def _decide(self, commands: Sequence[Decidable]) -> list[tuple[PendingMessage, Undecided[Any]]]:

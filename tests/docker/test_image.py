@@ -67,6 +67,11 @@ def test_every_file_of_a_package_is_as_its_wheel_lists_it(image: Image) -> None:
     assert int(count) > 30
 
 
+def test_a_program_of_others_finds_the_sdk_from_any_folder(image: Image) -> None:
+    options = (*BOUND, "--workdir", "/tmp", "--entrypoint", "python")
+    assert printed(image.run("-c", "import modelog; print(modelog.__file__)", options=options)).startswith("/modelog/")
+
+
 def test_every_source_has_bytecode_that_needs_no_date(image: Image) -> None:
     assert image.python(BYTECODE) == "all seen\n"
 
@@ -79,7 +84,7 @@ def test_a_service_that_starts_compiles_nothing(image: Image) -> None:
     assert [path for path in loaded if not path.endswith(".pyc")] == []
 
 
-def test_the_image_says_what_it_is(image: Image) -> None:
+def test_the_image_says_what_it_is(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in image.labels().items()}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert labels.keys() == {"title", "description", "licenses", "version", "revision", "created", "base.name"}
@@ -87,3 +92,5 @@ def test_the_image_says_what_it_is(image: Image) -> None:
     assert labels["licenses"] == "Apache-2.0"
     assert labels["base.name"].startswith("python:3.")
     assert labels["created"] == image.inspect()["Created"]
+    with capsys.disabled():
+        print(f"\nimage: {image.inspect()['Size'] / 1e6:.0f} MB")

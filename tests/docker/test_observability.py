@@ -13,6 +13,8 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from modelog.events import ModelTrained
 
 from operations.env import dotenv, new
 from services import names
@@ -22,7 +24,7 @@ from tests.docker.checkouts import Checkout, checkout
 from tests.docker.standins import can_pull
 
 pytest.importorskip("yaml", reason="the parser comes with the tools for mutants, and not on every Python")
-from tests.alert_rules import EXPRESSIONS, RULES, metrics_in
+from tests.alert_rules import DASHBOARD, EXPRESSIONS, RULES, metrics_in
 
 pytestmark = pytest.mark.docker
 PORTS = ("KAFKA", "POSTGRES", "S3", "PROMETHEUS", "GRAFANA")
@@ -78,7 +80,7 @@ def test_the_rules_are_loaded_and_evaluated_and_nothing_is_wrong(installation: I
 
 @pytest.mark.parametrize("metric", sorted({name for text in EXPRESSIONS for name in metrics_in(text)} - {"ALERTS"}))
 def test_a_metric_is_there_before_its_first_event(installation: Installation, metric: str) -> None:
-    assert installation.query(f"count({metric})") != {}
+    wait_until(lambda: installation.query(f"count({metric})"), metric, seconds=SECONDS)
 
 
 def test_the_tests_of_the_rules_pass_where_they_run(
@@ -92,6 +94,20 @@ def test_the_tests_of_the_rules_pass_where_they_run(
     assert f"{len(RULES)} rules found" in promtool("check", "config", "/etc/modelog/prometheus.yml")
     with capsys.disabled():
         print(f" Prometheus here: {promtool('--version').split(' (')[0].removeprefix('promtool, ')}", end=" ")
+
+
+def test_every_panel_of_the_dashboard_is_answered(installation: Installation) -> None:
+    for panel in DASHBOARD["panels"]:
+        shown = [installation.query(target["expr"]) for target in panel["targets"]]
+        assert panel["type"] == "timeseries" or all(shown), f"{panel['title']} shows nothing before the first event"
+
+
+async def test_a_record_that_no_service_can_answer_has_an_alert(installation: Installation) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{installation.ports['KAFKA']}") as producer:
+        await producer.send_and_wait(ModelTrained.type, b"not json")
+    alerts = 'sum by (service) (ALERTS{alertname="ModelogRecordsParked", alertstate="firing"})'
+    expected = {"ingestion": "1"}
+    wait_until(lambda: installation.query(alerts) == expected, "an alert", seconds=SECONDS)
 
 
 def test_a_service_that_is_stopped_has_alerts(installation: Installation) -> None:

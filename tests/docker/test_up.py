@@ -112,7 +112,6 @@ def test_a_wrong_password_of_the_owner_is_named(installation: Checkout) -> None:
         file.write_text(right)
     assert "setup is exited with status 1: Postgres at postgres:5432 refuses to log in" in sentence
     assert "docker compose logs setup" in sentence
-    installation.make("up")
 
 
 def test_a_port_of_another_program_is_named(installation: Checkout) -> None:

@@ -12,7 +12,6 @@ from operations.compose import FILE
 from operations.env import dotenv, new
 from stack import StackError, compose, compose_settings
 from stack.checkout import read_env, write_env
-from stack.compose_engine import numbers
 
 NEEDED = set(re.findall(r"\$\{(\w+):\?", FILE.read_text()))
 CHOSEN = set(re.findall(r"\$\{(\w+):-", FILE.read_text()))
@@ -104,10 +103,6 @@ def test_values_of_any_characters_come_back_from_the_file_of_addresses(
     write_env(values, tmp_path / "env")
     assert read_env() == values
     assert "MODELOG_C=postgresql://a:b@127.0.0.1:1/c\n" in (tmp_path / "env").read_text()
-
-
-def test_versions_are_compared_as_numbers() -> None:
-    assert numbers("v2.9.1") < numbers("2.24.0-desktop.1") < numbers("2.40.3")
 
 
 def test_a_missing_program_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

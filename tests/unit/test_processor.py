@@ -262,11 +262,16 @@ async def test_a_record_that_was_parked_before_is_passed_over() -> None:
 
 @pytest.mark.parametrize(
     ("metric", "labels"),
-    [("handled", {"type": ModelValidated.type, "outcome": "parked"}), ("parked", {"topic": ModelValidated.type})],
+    [
+        ("handled_total", {"type": ModelValidated.type, "outcome": "parked"}),
+        ("parked_total", {"topic": ModelValidated.type}),
+        ("hop_seconds_count", {}),
+        ("append_seconds_count", {}),
+    ],
 )
 def test_what_is_counted_is_there_from_0_on(metric: str, labels: dict[str, str]) -> None:
     Service(same, event=ModelValidated)
-    assert REGISTRY.get_sample_value(f"modelog_{metric}_total", {"service": "test", **labels}) is not None
+    assert REGISTRY.get_sample_value(f"modelog_{metric}", {"service": "test", **labels}) is not None
 
 
 async def test_messages_are_counted_by_their_type_and_outcome() -> None:
