@@ -5,9 +5,9 @@ from modelog.metric_names import Direction, Known, MetricNames, meeting, spelled
 
 SHIPPED = MetricNames({})
 PLACES = """val valid validation test testing eval evaluation cv xval cross_val cross_validation dev holdout hold_out
-    oof out_of_fold best final last mean avg average metric metrics"""
-VARIANTS = """macro micro weighted samples binary multi multiclass multilabel categorical sparse normalized adjusted
-    balanced overall total per_class retrieval top_k topk top5 top_10 ovr ovo"""
+    heldout held_out oof out_of_fold out_of_sample best final last mean avg average metric metrics"""
+VARIANTS = """macro micro weighted samples binary multi multiclass multilabel multi_class multi_label categorical sparse
+    normalized adjusted balanced overall total per_class retrieval top_k topk top5 top_10 ovr ovo"""
 AFTER = "@10 _at_10 @0.5 @k _10 10 _pct _percent (%) :top=10 _ovr_macro"
 
 

@@ -81,7 +81,7 @@ GROUPS = (
         "Clustering and association",
         "scikit-learn, torchmetrics",
         higher="""
-        rand=rand_index adjusted_rand=adjusted_rand_index=ari mutual_info
+        rand_index=rand_score adjusted_rand=adjusted_rand_index=ari mutual_info
         normalized_mutual_info=nmi adjusted_mutual_info=ami homogeneity completeness v_measure
         fowlkes_mallows=fowlkes_mallows_index silhouette calinski_harabasz dunn_index consensus cluster_accuracy
         cramers_v theils_u tschuprows_t pearsons_contingency_coefficient

@@ -18,19 +18,19 @@ from modelog.metric_directions import GROUPS, UNKNOWN
 Direction = Literal["higher", "lower"]
 
 PLACES = (
-    "val valid validation test testing eval evaluation cv xval cross_val cross_validation dev holdout hold_out oof "
-    "out_of_fold best final last mean avg average metric metrics"
+    "val valid validation test testing eval evaluation cv xval cross_val cross_validation dev holdout hold_out "
+    "heldout held_out oof out_of_fold out_of_sample best final last mean avg average metric metrics"
 )
 """Words before or after a name that say on which data it was measured, or how several measurements became a value."""
 VARIANTS = (
-    "macro micro weighted samples binary multi multiclass multilabel categorical sparse normalized adjusted balanced "
-    "overall total per_class retrieval top_k topk ovr ovo"
+    "macro micro weighted samples binary multi_class multi_label multi multiclass multilabel categorical sparse "
+    "normalized adjusted balanced overall total per_class retrieval top_k topk ovr ovo"
 )
 """Words before or after a name that make another metric of it, with the same direction."""
 MAX_WORDS = 5
 """How many words are left out at each end: a name of 300 characters has 150 words, and a report thousands of names."""
 MAX_CHARACTERS = 60
-"""Of the last of them."""
+"""How much of the end of a name is searched for a word; CatBoost's parameters are a word."""
 
 SEPARATORS = re.compile(r"[\s_\-/:,()\[\]]+|(?<![0-9])\.|\.(?![0-9])")
 HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
