@@ -1,9 +1,9 @@
 """How the names of metrics are read: for their direction, and for what a policy requires."""
 
 import pytest
-from modelog.metric_names import Direction, Known, MetricNames, meeting, spelled
+from modelog.metric_names import SHIPPED, Direction, Known, MetricNames, meeting, shipped, spelled
 
-SHIPPED = MetricNames({})
+NAMES = MetricNames({})
 PLACES = """val valid validation test testing eval evaluation cv xval cross_val cross_validation dev holdout hold_out
     heldout held_out oof out_of_fold out_of_sample best final last mean avg average metric metrics"""
 VARIANTS = """macro micro weighted samples binary multi multiclass multilabel multi_class multi_label categorical sparse
@@ -12,7 +12,7 @@ AFTER = "@10 _at_10 @0.5 @k _10 10 _pct _percent (%) :top=10 _ovr_macro"
 
 
 def name_of(metric: str) -> str | None:
-    return known.name if (known := SHIPPED.find(metric)) else None
+    return known.name if (known := NAMES.find(metric)) else None
 
 
 @pytest.mark.parametrize(("name", "text"), [
@@ -24,6 +24,8 @@ def name_of(metric: str) -> str | None:
     ("recall@0.5", "recall_at_0.5"),
     ("accuracy (%)", "accuracy_%"),
     ("NDCG:Top=10;type=Base", "ndcg_:top=10;type=base"),
+    ("val TPR@FPR=0.01", "val_tpr_at_fpr=0.01"),
+    ("validation:NDCG:top=10", "validation_ndcg_:top=10"),
     ("R²", "r2"),
     ("-auc", "minus_auc"),
     ("_", ""),
@@ -52,6 +54,14 @@ def test_a_variant_may_follow_the_name(after: str) -> None:
     assert meeting("recall", [f"recall{after}"]) == []
 
 
+def test_every_shipped_name_leads_to_the_first_name_of_its_metric() -> None:
+    read = dict(shipped())
+    assert read == SHIPPED
+    assert read["logloss"] == read["crossentropy"] == Known("log_loss", "lower")
+    assert read["f1"] == Known("f1", "higher")
+    assert read["avgerror"] == Known("mean_error", None)
+
+
 def test_score_is_left_out_after_a_name_alone() -> None:
     assert name_of("val_auc_score_mean") == "auc"
     assert name_of("score_auc") is None
@@ -70,23 +80,28 @@ def test_words_are_left_out_up_to_five_at_each_end() -> None:
     assert name_of("auc" + "_mean" * 6) is None
 
 
+def test_parameters_of_60_characters_are_another_name() -> None:
+    assert name_of("auc:hints=" + "x" * 52) == "auc"
+    assert name_of("auc:hints=" + "x" * 53) is None
+
+
 def test_the_words_around_a_name_of_300_characters_are_read() -> None:
     other = "x" * 280
     assert MetricNames({other: "higher"}).find(f"val_{other}_mean") == Known(other, "higher")
 
 
 def test_a_negated_loss_is_better_higher() -> None:
-    assert SHIPPED.find("neg_log_loss") == Known("negated log_loss", "higher")
-    assert SHIPPED.find("mean_test_neg_mean_squared_error") == Known("negated mse", "higher")
-    assert SHIPPED.find("neg_log_likelihood") == Known("negative_log_likelihood", "lower")
-    assert SHIPPED.find("neg_auc") is None
-    assert SHIPPED.find("neg_loss") == Known("neg_loss", None)
-    assert SHIPPED.find("auc_neg_mse") is None
+    assert NAMES.find("neg_log_loss") == Known("negated log_loss", "higher")
+    assert NAMES.find("mean_test_neg_mean_squared_error") == Known("negated mse", "higher")
+    assert NAMES.find("neg_log_likelihood") == Known("negative_log_likelihood", "lower")
+    assert NAMES.find("neg_auc") is None
+    assert NAMES.find("neg_loss") == Known("neg_loss", None)
+    assert NAMES.find("auc_neg_mse") is None
 
 
 def test_the_loss_of_an_error_is_the_error_and_the_loss_of_a_score_is_unknown() -> None:
-    assert SHIPPED.find("val_mse_loss_mean") == Known("mse", "lower")
-    assert SHIPPED.find("auc_loss") is None
+    assert NAMES.find("val_mse_loss_mean") == Known("mse", "lower")
+    assert NAMES.find("auc_loss") is None
 
 
 def test_an_own_name_is_used_before_the_shipped_name() -> None:
@@ -110,10 +125,10 @@ def test_a_metric_may_have_no_direction_by_policy() -> None:
 
 
 def test_of_own_names_that_are_read_alike_the_plain_name_counts_for_other_spellings() -> None:
-    own: dict[str, Direction | None] = {"my f1": "higher", "my_f1": "lower", "My F1": "higher"}
+    own: dict[str, Direction | None] = {"R2": "higher", "r2": "lower", "r²": "higher"}
     for names in (MetricNames(own), MetricNames(dict(reversed(own.items())))):
-        assert names.find("MY-F1") == Known("my_f1", "lower")
-        assert names.find("My F1") == Known("My F1", "higher")
+        assert names.find("r-2") == Known("r2", "lower")
+        assert names.find("r²") == Known("r²", "higher")
 
 
 def test_an_own_name_without_letters_or_digits_is_known_as_it_is_written() -> None:

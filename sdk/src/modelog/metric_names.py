@@ -54,12 +54,12 @@ class Known(NamedTuple):
 def spelled(name: str) -> str:
     """The words of a name in lower case, joined by `_`: `Val/MeanSquaredError` is `val_mean_squared_error`."""
     text = unicodedata.normalize("NFKC", name).strip()
-    head, _, parameters = text.partition(":")
-    if "=" not in parameters:
+    head, colon, parameters = text.rpartition(":")
+    if not colon or "=" not in parameters:
         head, parameters = text, ""
+    head = HUMPS.sub("_", head).lower().replace("@", "_at_")
     head = "minus" + head if head.startswith("-") else head  # -auc is not auc
-    words = SEPARATORS.split(HUMPS.sub("_", head.replace("@", "_at_")).lower())
-    return "_".join(word for word in (*words, parameters and f":{parameters.lower()}") if word)
+    return "_".join(word for word in (*SEPARATORS.split(head), parameters and f":{parameters.lower()}") if word)
 
 
 def joined(text: str) -> str:
@@ -74,7 +74,7 @@ def shortened(text: str, before: re.Pattern[str], after: re.Pattern[str]) -> lis
         fronts.append(fronts[-1][match.end() :])
     for front in fronts:
         backs = [front]
-        while len(backs) <= MAX_WORDS and (match := after.search(backs[-1], max(len(backs[-1]) - MAX_CHARACTERS, 0))):
+        while len(backs) <= MAX_WORDS and (match := after.search(backs[-1], len(backs[-1]) - MAX_CHARACTERS)):
             backs.append(backs[-1][: match.start()])
         found += backs
     return sorted(dict.fromkeys(found), key=len, reverse=True)
