@@ -60,6 +60,10 @@ HIGHER = {
         matthews_correlation mauve mean_iou meteor nist_mt pass@1 pearsonr precision r_squared recall roc_auc
         rouge1 rouge2 rougeL rougeLsum sacrebleu sari spearmanr squad overall_f1 overall_accuracy
         eval_accuracy eval_f1""",
+    "usual spellings": """
+        auroc f1_macro acc val_acc recall@10 top5_acc top_5_accuracy acc@1 ROC-AUC best_val_auc test-auc-mean
+        validation:auc macro_avg/f1-score weighted_avg/precision mAP@0.5:0.95 mAP50-95 nDCG@10 hits@10 R² mIoU
+        accuracy_(%) mean_test_neg_log_loss val_neg_mean_squared_error cross_val_f1 oof_auc holdout.f1""",
 }
 
 LOWER = {
@@ -99,6 +103,7 @@ LOWER = {
         Tweedie""",
     "Hugging Face evaluate 0.4.6": """
         brier_score cer charcut_mt mae mape mase mse perplexity smape ter wer eval_loss""",
+    "usual spellings": "val_loss valLoss VAL_MSE cv_rmse oof/mae test.log-loss MeanSquaredError Top-5-Error avg_loss",
     "PyTorch, names of losses": "MSELoss CrossEntropyLoss BCELoss NLLLoss L1Loss HuberLoss HingeLoss KLDivLoss",
 }
 
