@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from modelog.metric_directions import GROUPS, UNKNOWN
 from modelog.metric_names import PLACES, VARIANTS, MetricNames, listed
 
-MARK = (
-    "<!-- What follows is written by `make generate` from sdk/src/modelog/metric_names.py and metric_directions.py. -->"
-)
+MARK = "<!-- What follows is written by `make generate` from sdk/src/modelog/metric_{names,directions}.py. -->"
 EXAMPLES = (
     "val_auc", "ValF1-Score", "test/MeanSquaredError", "mean_test_neg_log_loss", "recall@10", "top_5_accuracy",
     "f1_macro", "weighted avg/f1-score", "NDCG:top=10", "mAP@0.5:0.95", "train_auc", "1-auc", "std_test_f1",
