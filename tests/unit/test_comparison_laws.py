@@ -12,7 +12,7 @@ from shared.domain.comparison import Champion, compare
 finite = st.floats(allow_nan=False, allow_infinity=False)
 shares = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 wholes = st.integers(-(10**9), 10**9)
-some = settings(max_examples=50, deadline=None)
+some = settings(max_examples=50)
 
 
 def passes(value: float, theirs: float, tolerance: float = 0.01, name: str = "f1") -> bool:
