@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import signal
 import sys
@@ -12,8 +13,9 @@ USAGE = "expected `services [NAME …]` or `operations COMMAND …`; add --help 
 
 def main() -> None:
     """Run the program that the first argument names; for an unknown name print a sentence and exit with status 2."""
-    # A container's first process gets SIGTERM only where it has a handler; services replace it when they are loaded.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # Linux drops SIGTERM of a container's first process where it has no handler: this handler does what the signal does
+    # to any other process. An exception could be lost in an import. Services replace it when they are loaded.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     program = sys.argv[1] if len(sys.argv) > 1 else ""
     if program in {"-h", "--help"}:
         print(f"{USAGE}.")

@@ -1,4 +1,4 @@
-"""Write the files that follow from the code: schemas, samples, the README's table of events, the tables of settings."""
+"""Write the files that follow from the code: schemas, samples, the tables of events, of settings and of metrics."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from modelog.events import EVENTS, Event, Fact, Report, Request
 from modelog.schemas import schema
 
+from operations.metrics_page import with_metrics
 from operations.samples import as_text, missing_samples
 from operations.settings_table import with_settings
 from services import component, names
@@ -38,8 +39,8 @@ def generate() -> None:
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file below `root`, with the text that it should have."""
     schemas = {root / "sdk/schemas" / f"{event.type}.json": as_text(schema(event)) for event in EVENTS}
-    readme, guide = root / "README.md", root / "docs/operations.md"
-    pages = {readme: with_table(readme.read_text("utf-8")), guide: with_settings(guide.read_text("utf-8"))}
+    tables = {"README.md": with_table, "docs/operations.md": with_settings, "docs/metrics.md": with_metrics}
+    pages = {root / page: written((root / page).read_text("utf-8")) for page, written in tables.items()}
     return schemas | missing_samples(root) | pages
 
 

@@ -18,7 +18,7 @@ from shared.bus.originals import originals
 from shared.bus.topics import PARKED, administration
 from shared.runtime.postgres import problem
 from shared.runtime.runtime import Runtime
-from shared.runtime.waiting import run_until_stopped
+from shared.runtime.waiting import run_until_late, run_until_stopped
 
 Idle = Callable[[Runtime], Awaitable[None]]
 Keep = Callable[[Runtime, Sequence["ConsumerRecord[Any, Any]"]], Awaitable[None]]
@@ -66,12 +66,13 @@ async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
                 return
             if found:
                 await keep(runtime, found)
-                await consumer.commit()
+                # aiokafka repeats it for as long as Kafka does not answer; without it, records come again.
+                await run_until_stopped(runtime.stopping, consumer.commit())
             else:
                 await idle(runtime)
             await progress.report(runtime, consumer, len(found))
     finally:
-        await consumer.stop()
+        await run_until_late(runtime.stopping, consumer.stop())
 
 
 async def _next(consumer: Consumer) -> list[ConsumerRecord[Any, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from modelog.metric_names import meeting
 from modelog.policy import Limits, Policy
 from modelog.values import Finding
 
@@ -21,7 +22,7 @@ def check_all(
         bytes_as_promised(seen),
         format_known(format),
         metrics_finite(metrics),
-        *(metric_within(name, limits, metrics.get(name)) for name, limits in sorted(policy.required.items())),
+        *(metric_within(name, limits, metrics) for name, limits in sorted(policy.required.items())),
         compare(policy, metrics, champion),
     )
 
@@ -62,16 +63,29 @@ def metrics_finite(metrics: Mapping[str, float]) -> Finding:
     )
 
 
-def metric_within(name: str, limits: Limits, value: float | None) -> Finding:
-    """A metric that the policy requires."""
+def metric_within(name: str, limits: Limits, metrics: Mapping[str, float]) -> Finding:
+    """A metric that the policy requires. Under several other names, each of them has to be within the limits."""
     bounds = [f"at least {limits.least:.6g}"] if limits.least is not None else []
     bounds += [f"at most {limits.most:.6g}"] if limits.most is not None else []
     required = f"{name} " + (" and ".join(bounds) or "present")
-    passed = (
-        value is not None
-        and (limits.least is None or value >= limits.least)
-        and (limits.most is None or value <= limits.most)
+    values = {found: metrics[found] for found in meeting(name, metrics)}
+    outside = {found: value for found, value in values.items() if not _within(limits, value)}
+    # All digits where six could be those of the limit.
+    sentences = [f"{_matched(found, name)} is {value}" for found, value in outside.items()]
+    sentences = sentences or [f"{_matched(found, name)} is {value:.6g}" for found, value in values.items()]
+    observed = [f"{value:.6g}" if found == name else f"{found} {value:.6g}" for found, value in values.items()]
+    return Finding(
+        check=f"{name} as required",
+        passed=bool(values) and not outside,
+        required=required,
+        observed=join_limited(observed, ", ") or "missing",
+        sentence=f"{join_limited(sentences, ', ') or f'{name} is missing'}, {required} is required",
     )
-    observed = "missing" if value is None else f"{value:.6g}"
-    sentence = f"{name} is {observed}, {required} is required"
-    return Finding(check=f"{name} as required", passed=passed, required=required, observed=observed, sentence=sentence)
+
+
+def _within(limits: Limits, value: float) -> bool:
+    return (limits.least is None or value >= limits.least) and (limits.most is None or value <= limits.most)
+
+
+def _matched(found: str, name: str) -> str:
+    return found if found == name else f"{found} (for {name})"

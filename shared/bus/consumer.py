@@ -30,7 +30,7 @@ from shared.bus.watch import Watch
 from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
-from shared.runtime.waiting import run_beside, sleep_until_stopped
+from shared.runtime.waiting import LAST_SECONDS, run_beside, run_until_late, sleep_until_stopped
 
 logger = structlog.get_logger()
 
@@ -106,7 +106,7 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         finally:
             self._drop(self.open.partitions.keys())
             self.assigned = self.kafka = None
-            await broker.stop()
+            await run_until_late(runtime.stopping, broker.stop())
             await watch.close()
 
     async def _make_topics(self) -> set[str]:
@@ -199,7 +199,11 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self.open.wait_until_closed(self.open.partitions.keys())
-        await self._commit()
+        try:
+            async with asyncio.timeout(LAST_SECONDS):  # aiokafka repeats a commit for as long as Kafka is away
+                await self._commit()
+        except TimeoutError:
+            logger.warning("stops without a last commit", service=self.name, waits_for="Kafka")
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let the open records end first: the next owner of the partitions would answer them a second time."""

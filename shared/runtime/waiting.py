@@ -15,6 +15,8 @@ from shared.runtime.errors import is_transient
 T = TypeVar("T")
 
 MAX_PAUSE_SECONDS = 5.0
+LAST_SECONDS = 5.0
+"""How long a stopping process waits for a server that does not answer. Clients wait for 40 seconds, or for ever."""
 
 
 async def sleep_until_stopped(stopping: asyncio.Event, seconds: float) -> None:
@@ -30,6 +32,22 @@ async def run_until_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, T
     try:
         await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
+    finally:
+        stopped.cancel()
+        if not working.done():
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+
+
+async def run_until_late(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for `work`; once the process stops, for LAST_SECONDS at most, then cancel it."""
+    working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working}, timeout=LAST_SECONDS)
+        if working.done():
+            working.result()
     finally:
         stopped.cancel()
         if not working.done():

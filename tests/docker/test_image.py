@@ -67,6 +67,11 @@ def test_every_file_of_a_package_is_as_its_wheel_lists_it(image: Image) -> None:
     assert int(count) > 30
 
 
+def test_a_program_of_others_finds_the_sdk_from_any_folder(image: Image) -> None:
+    options = (*BOUND, "--workdir", "/tmp", "--entrypoint", "python")
+    assert printed(image.run("-c", "import modelog; print(modelog.__file__)", options=options)).startswith("/modelog/")
+
+
 def test_every_source_has_bytecode_that_needs_no_date(image: Image) -> None:
     assert image.python(BYTECODE) == "all seen\n"
 

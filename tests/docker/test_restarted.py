@@ -11,12 +11,10 @@ import pytest
 
 from services import names
 from stack.compose import SERVERS
-from stack.waiting import until
 from tests.docker.conftest import Report
 from tests.docker.containers import Containers
 from tests.e2e.invariants import check
 from tests.e2e.load import Load
-from tests.e2e.process import parsed
 from tests.e2e.progress import goes_on
 from tests.e2e.watching import wait_until_idle
 
@@ -34,34 +32,12 @@ async def test_containers_that_end_all_at_once_come_back_by_themselves(
         await containers.crash(*running)
         await containers.work(*running, restarts={name: state.restarts + 1 for name, state in running.items()})
         report(f"{len(running)} containers are healthy {time.monotonic() - began:.1f} s after the end of all")
-        await goes_on(containers, "the registry")
-    assert {*SERVERS, *names()} <= set(running)
-
-
-async def test_services_that_start_without_servers_wait_for_them(containers: Containers, load: Load) -> None:
-    await containers.run("stop", *SERVERS)
-    before = {name: (state.restarts, starts(containers, name)) for name, state in containers.states(*names()).items()}
-    await containers.crash(*names())
-
-    async def started() -> bool:
-        return all(starts(containers, name) > before[name][1] for name in names())
-
-    await until(started, f"every service started again ({containers.logs})", seconds=60, every=0.5)
-    async with load.running():
-        await containers.run("start", *SERVERS)
-        await containers.work()
         for name in names():
             await goes_on(containers, name)
     await wait_until_idle(containers)
     await check(containers, load)
     assert not containers.bugs()
-    for name, (restarts, _) in before.items():
-        assert containers.state(name).restarts == restarts + 1, f"{name} has ended while it waited"
-
-
-def starts(containers: Containers, name: str) -> int:
-    """How often a service has started in its container."""
-    return sum(parsed(line).get("event") == "started" for line in containers.lines(name))
+    assert {*SERVERS, *names()} <= set(running)
 
 
 async def test_a_setup_that_is_refused_ends_with_a_sentence_and_is_repeated_by_the_next_up(

@@ -58,9 +58,29 @@ async def test_everything_that_is_stopped_under_load_ends_by_itself_and_nothing_
         report(f"{'all':<10} healthy {time.monotonic() - began:4.1f} s after docker compose start")
         for name in names():
             await goes_on(containers, name)
+
+
+async def test_services_that_are_stopped_and_started_without_servers_end_by_themselves_and_wait(
+    containers: Containers, load: Load, report: Report
+) -> None:
+    """`docker compose up` stops the servers first, where it replaces them too."""
+    async with load.running():
+        await containers.grows("model.promoted")
+        await containers.run("stop", *SERVERS)
+        began = time.monotonic()
+        await containers.run("stop", *names())
+        report(f"{'services':<10} ended {time.monotonic() - began:4.1f} s after docker stop, without servers")
+        for name in names():
+            ended_by_itself(containers, name)
+        await containers.run("start", *names())
+        await containers.run("start", *SERVERS)
+        await containers.work()
+        for name in names():
+            await goes_on(containers, name)
     await wait_until_idle(containers)
     await check(containers, load)
     assert not containers.bugs()
+    assert {state.restarts for state in containers.states(*names()).values()} == {0}, "a service did not wait"
 
 
 def ended_by_itself(containers: Containers, name: str) -> None:

@@ -32,6 +32,9 @@ OTHER_CONTENT: dict[str, dict[str, object]] = {
     "drift.detected": {"score": 0.5},
 }
 
+MAX_UNACKNOWLEDGED = 300
+"""While so many messages wait for Kafka, no more are sent: each of them tries five times a second."""
+
 
 class Load:
     """Sends while it is `running`. `sent` and `garbage` have what Kafka acknowledged, by id and by key.
@@ -53,6 +56,7 @@ class Load:
         self.conflicts: set[str] = set()
         self.conflicting = CONFLICTS if conflicts else ()
         self.numbers = itertools.count()
+        self.artifacts: list[Artifact] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -70,13 +74,21 @@ class Load:
                 await sending
 
     async def _send_until(self, stopping: asyncio.Event) -> None:
-        artifacts = await asyncio.to_thread(self._upload)
-        due = time.monotonic()
+        self.artifacts = self.artifacts or await asyncio.to_thread(self._upload)
+        due, waiting = time.monotonic(), asyncio.Semaphore(MAX_UNACKNOWLEDGED)
+
+        async def send(number: int) -> None:
+            try:
+                await self._send(registry, number)
+            finally:
+                waiting.release()
+
         async with self.installation.registry() as registry, asyncio.TaskGroup() as sending:
             while not stopping.is_set():
-                sending.create_task(self._send(registry, next(self.numbers), artifacts))
-                due += 1 / self.rate
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                await waiting.acquire()
+                sending.create_task(send(next(self.numbers)))
+                due = max(due + 1 / self.rate, time.monotonic())
+                await asyncio.sleep(due - time.monotonic())
 
     def trained(self) -> int:
         """The number of acknowledged runs."""
@@ -90,10 +102,10 @@ class Load:
             uploaded.append(self.installation.settings.store().upload(path))
         return uploaded
 
-    async def _send(self, registry: Registry, number: int, artifacts: list[Artifact]) -> None:
+    async def _send(self, registry: Registry, number: int) -> None:
         if number % 50 == 49:
             await self._send_garbage(registry, number)
-        event = self._event(number, artifacts)
+        event = self._event(number)
         for _ in range(2 if number % 100 == 7 else 1):
             await _until_published(lambda: registry.publish(event, id=str(number)))
         self.sent[str(number)] = event
@@ -111,7 +123,7 @@ class Load:
         await _until_published(lambda: sender.send(f"{self.installation.prefix}model.trained", key, value, headers))
         self.garbage[key] = reason
 
-    def _event(self, number: int, artifacts: list[Artifact]) -> Event:
+    def _event(self, number: int) -> Event:
         model = self.random.choice(self.models)
         version = self.random.randint(1, 2 + number // (2 * len(self.models)))
         match number % 20:
@@ -127,7 +139,7 @@ class Load:
                 return RetirementRequested(model=model, version=version, by="grace")
             case _:
                 f1 = self.random.choice((float("nan"), *(0.5 + self.random.random() / 2 for _ in range(9))))
-                artifact = self.random.choice(artifacts)
+                artifact = self.random.choice(self.artifacts)
                 return ModelTrained(model=model, run=f"run-{number}", artifact=artifact, metrics={"f1": f1})
 
 

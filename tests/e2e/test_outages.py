@@ -89,6 +89,25 @@ async def test_services_that_start_before_kafka_wait_for_it_and_can_be_stopped(
         await check(cluster, load)
 
 
+async def test_services_that_are_stopped_after_kafka_end_by_themselves_and_lose_nothing(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """What they have answered cannot be committed then."""
+    async with new_cluster(servers.addresses, tmp_path) as cluster:
+        cluster.start("all")
+        await cluster.ready("all")
+        async with running_load(cluster, tmp_path, rate=30, models=10) as load:
+            await cluster.grows("model.promoted", 20)
+            async with outage(servers, "kafka"):
+                assert await asyncio.to_thread(cluster.running["all"].stop) < 30
+            cluster.start("all")
+            await cluster.ready("all")
+            await cluster.grows("model.promoted")
+        await wait_until_idle(cluster)
+        await check(cluster, load)
+        assert not cluster.bugs()
+
+
 async def test_services_that_start_before_setup_log_the_reason_and_work_after_it(
     servers: Servers, tmp_path: Path
 ) -> None:

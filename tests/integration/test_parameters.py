@@ -73,7 +73,7 @@ def sent(parameters: dict[str, Any]) -> ModelTrained | None:
 
 @given(st.dictionaries(TEXT.filter(bool), VALUES, max_size=4))
 @example({"large": 1e16, "larger": [1.7976931348623157e308], "text": '"1e+16', "whole": 10**400})
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_parameters_come_back_with_their_types_or_are_refused(jsonb: Jsonb, parameters: dict[str, Any]) -> None:
     report = sent(parameters)
     if report is None:

@@ -65,7 +65,7 @@ async def folded(log: Log, after: int, upto: int) -> Views:
     return views
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32),
     steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(STEPS)), max_size=60),

@@ -68,7 +68,7 @@ def test_finite_metrics_pass_with_a_sentence() -> None:
     (Limits(), {-9.0: True, 9.0: True}),
 ])  # fmt: skip
 def test_a_required_metric_may_be_exactly_at_its_limits(limits: Limits, values: dict[float, bool]) -> None:
-    assert {value: metric_within("f1", limits, value).passed for value in values} == values
+    assert {value: metric_within("f1", limits, {"f1": value}).passed for value in values} == values
 
 
 @pytest.mark.parametrize(("limits", "required"), [
@@ -78,8 +78,34 @@ def test_a_required_metric_may_be_exactly_at_its_limits(limits: Limits, values: 
     (Limits(least=0.5, most=0.7), "f1 at least 0.5 and at most 0.7"),
 ])  # fmt: skip
 def test_a_finding_names_what_the_policy_requires_of_a_metric(limits: Limits, required: str) -> None:
-    finding = metric_within("f1", limits, None)
+    finding = metric_within("f1", limits, {"auc": 0.6})
     assert (finding.passed, finding.required, finding.observed) == (False, required, "missing")
+    assert finding.sentence == f"f1 is missing, {required} is required"
+
+
+def test_a_required_metric_is_named_with_its_value() -> None:
+    finding = metric_within("f1", Limits(least=0.5), {"f1": 0.1234567, "val_f1": 0.9})
+    assert (finding.check, finding.passed, finding.observed) == ("f1 as required", False, "0.123457")
+    assert finding.sentence == "f1 is 0.1234567, f1 at least 0.5 is required"
+    assert metric_within("f1", Limits(), {"f1": 0.1234567}).sentence == "f1 is 0.123457, f1 present is required"
+
+
+def test_a_finding_names_the_metric_that_counts_as_the_required_metric() -> None:
+    finding = metric_within("auc", Limits(least=0.8), {"val_auc": 0.9, "train_auc": 0.7})
+    assert (finding.check, finding.passed, finding.observed) == ("auc as required", True, "val_auc 0.9")
+    assert finding.sentence == "val_auc (for auc) is 0.9, auc at least 0.8 is required"
+
+
+def test_every_metric_that_counts_as_the_required_metric_is_within_its_limits() -> None:
+    finding = metric_within("auc", Limits(least=0.8), {"val_auc": 0.9, "test_auc": 0.7, "cv_auc": 0.75})
+    assert (finding.passed, finding.observed) == (False, "cv_auc 0.75, test_auc 0.7, val_auc 0.9")
+    assert finding.sentence == ("cv_auc (for auc) is 0.75, test_auc (for auc) is 0.7, auc at least 0.8 is required")
+    assert metric_within("auc", Limits(least=0.7), {"val_auc": 0.9, "test_auc": 0.7, "cv_auc": 0.75}).passed
+
+
+@pytest.mark.parametrize("limits", [Limits(least=0.5), Limits(most=0.5)])
+def test_a_metric_that_is_not_a_number_is_within_no_limits(limits: Limits) -> None:
+    assert not metric_within("f1", limits, {"f1": math.nan}).passed
 
 
 def test_the_default_policy_requires_no_metric() -> None:

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from modelog.metric_names import Direction
 from modelog.policy import Policy
 from modelog.values import Finding
 
@@ -38,6 +39,11 @@ def test_exactly_the_tolerance_worse_is_not_worse() -> None:
     assert not compared({"f1": math.nextafter(0.75, 0)}, {"f1": 1.0}).passed
 
 
+@pytest.mark.parametrize(("value", "passes"), [(0.891, True), (0.8909, False), (0.8910000000000001, True)])
+def test_the_tolerance_is_exact_for_values_that_are_written_in_decimal(value: float, passes: bool) -> None:
+    assert compared({"f1": value}, {"f1": 0.9}, Policy(tolerance=0.01)).passed is passes
+
+
 def test_the_tolerance_is_a_share_of_the_absolute_value() -> None:
     assert compared({"r2": -1.25}, {"r2": -1.0}).passed
     assert not compared({"r2": -1.26}, {"r2": -1.0}).passed
@@ -62,6 +68,36 @@ def test_the_sentence_compares_each_metric(name: str, value: float, verdict: str
     finding = compared({name: value}, {name: 0.8})
     direction = "higher" if name == "f1" else "lower"
     assert finding.sentence == f"{name} {value:g} is {verdict} champion 3's 0.8 ({direction} is better)"
+
+
+def test_values_that_differ_are_shown_differently() -> None:
+    finding = compared({"f1": 0.9000001}, {"f1": 0.9000002}, Policy(tolerance=0))
+    assert finding.sentence.startswith("f1 0.9000001 is worse than champion 3's 0.9000002 (")
+    finding = compared({"f1": 0.1234567}, {"f1": 0.1234567})
+    assert finding.sentence.startswith("f1 0.123457 is equal to champion 3's 0.123457 (")
+
+
+@pytest.mark.parametrize(("name", "directions", "matched"), [
+    ("val_auc", {}, "as auc, higher is better"),
+    ("neg_log_loss", {}, "as negated log_loss, higher is better"),
+    ("val_uplift", {"Uplift": "lower"}, "as Uplift, lower is better"),
+    ("val_auc", {"val_auc": "lower"}, "lower is better"),
+])  # fmt: skip
+def test_the_sentence_names_the_metric_whose_direction_was_used(
+    name: str, directions: dict[str, Direction | None], matched: str
+) -> None:
+    finding = compared({name: 1.0}, {name: 1.0}, Policy(directions=directions))
+    assert finding.sentence == f"{name} 1 is equal to champion 3's 1 ({matched})"
+
+
+def test_a_metric_is_compared_under_the_same_name_alone() -> None:
+    assert not compared({"val_auc": 0.9}, {"test_auc": 0.9, "auc": 0.9}).passed
+
+
+def test_a_metric_that_a_policy_never_compares_is_in_no_sentence() -> None:
+    policy = Policy(directions={"latency": None})
+    finding = compared({"latency": 9.0, "f1": 0.9}, {"latency": 1.0, "f1": 0.9}, policy)
+    assert (finding.passed, finding.observed) == (True, "f1 0.9")
 
 
 def test_a_challenger_that_passes_has_a_sentence_for_every_common_metric() -> None:

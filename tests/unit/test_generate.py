@@ -23,7 +23,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in (SCHEMAS, GOLDEN, PUBLISHED):
         shutil.copytree(generate.ROOT / folder, tmp_path / folder)
     (tmp_path / "docs").mkdir()
-    for page in ("README.md", "docs/operations.md"):
+    for page in ("README.md", "docs/operations.md", "docs/metrics.md"):
         shutil.copy(generate.ROOT / page, tmp_path / page)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path

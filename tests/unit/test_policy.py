@@ -39,6 +39,18 @@ def test_a_metric_of_the_training_data_is_known_by_its_very_name_alone(name: str
     assert policy.direction(f"{name}_score") is None
 
 
+def test_own_directions_are_added_to_the_shipped_and_override_them() -> None:
+    policy = Policy.model_validate_json('{"directions": {"uplift": "higher", "auc": "lower", "latency": null}}')
+    directions = {name: policy.direction(f"val_{name}") for name in ("uplift", "auc", "latency", "f1", "mae")}
+    assert directions == {"uplift": "higher", "auc": "lower", "latency": None, "f1": "higher", "mae": "lower"}
+
+
+@pytest.mark.parametrize("direction", ["up", "", "None"])
+def test_a_direction_is_higher_lower_or_null(direction: str) -> None:
+    with pytest.raises(ValidationError, match=r"directions\.auc"):
+        Policy.model_validate({"directions": {"auc": direction}})
+
+
 def test_a_name_that_ends_in_score_is_known_with_and_without_it() -> None:
     policy = Policy(directions={"f1": "higher", "f1_score": "lower", "auc": "higher"})
     assert policy.direction("val_f1_score") == "lower"
@@ -80,4 +92,5 @@ def test_the_digest_names_the_policy_and_not_the_order_of_its_fields() -> None:
 
 
 def test_the_default_policy_keeps_the_digest_that_facts_carry() -> None:
-    assert DEFAULT.digest == "sha256:eb37340754e0715ead04db9e1e1f568a07d390593914c55c629f16adbb59536d"
+    assert DEFAULT.digest == "sha256:7e225023fda58457a0a0f5f11a2958f84c9b371b851b4c29a9dedd5d26932a58"
+    assert DEFAULT.directions == {}, "the shipped directions are no part of the policy's JSON"

@@ -120,7 +120,7 @@ async def test_a_look_for_a_partition_that_was_dropped_is_cancelled() -> None:
 RUNS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["look", "plain", "bad"])), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RUNS)
 async def test_the_messages_of_a_model_are_answered_in_order_whatever_looks_first(drawn: list[tuple[str, str]]) -> None:
     """Also where a message of the batch causes an error, so that each is decided alone."""

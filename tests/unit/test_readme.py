@@ -1,4 +1,4 @@
-"""README's table of events and the tables of settings are generated, and the pages name files that are there."""
+"""The tables of events, of settings and of metrics are generated, and the pages name files that are there."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from operations.generate import with_table
+from operations.metrics_page import with_metrics
 from operations.settings_table import with_settings
 from shared.runtime.settings import Settings
 
@@ -26,6 +27,11 @@ def test_the_tables_of_settings_are_generated_from_the_class() -> None:
         assert f"| `MODELOG_{name.upper()}`" in text
     for row in re.findall(r"^\| `MODELOG_.*$", text, re.MULTILINE):
         assert row.split("|")[3].strip().endswith("."), "the docstring of a setting is a sentence"
+
+
+def test_the_lists_of_metrics_are_generated_from_the_code() -> None:
+    text = (ROOT / "docs/metrics.md").read_text("utf-8")
+    assert text == with_metrics(text), "run `make generate`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from shared.runtime.waiting import gather_or_cancel, retry, run_until_stopped, sleep_until_stopped
+from shared.runtime import waiting
+from shared.runtime.waiting import gather_or_cancel, retry, run_until_late, run_until_stopped, sleep_until_stopped
 
 
 class Attempts:
@@ -53,6 +54,31 @@ async def test_work_is_cancelled_and_cleaned_up_when_the_process_stops() -> None
     asyncio.get_running_loop().call_soon(stopping.set)
     assert await run_until_stopped(stopping, never(cancelled)) is None
     assert cancelled == [True]
+
+
+async def test_what_ends_late_is_cancelled_only_after_the_process_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "LAST_SECONDS", 0.001)
+    stopping, cancelled = asyncio.Event(), list[bool]()
+    late = asyncio.create_task(run_until_late(stopping, never(cancelled)))
+    await asyncio.sleep(0.01)
+    assert not late.done()
+    stopping.set()
+    await late
+    assert cancelled == [True]
+
+
+async def test_a_stopping_process_lets_work_end_and_raises_its_error() -> None:
+    stopping, ended = asyncio.Event(), list[bool]()
+    stopping.set()
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        ended.append(True)
+        raise ConnectionError("no answer")
+
+    with pytest.raises(ConnectionError, match="no answer"):
+        await run_until_late(stopping, work())
+    assert ended == [True]
 
 
 async def test_work_is_cancelled_with_its_caller() -> None:

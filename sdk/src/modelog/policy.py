@@ -10,25 +10,11 @@ import hashlib
 import json
 from datetime import timedelta
 from functools import cached_property
-from typing import Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
+from modelog.metric_names import Direction, MetricNames
 from modelog.values import Name, Value
-
-Direction = Literal["higher", "lower"]
-
-HIGHER = [
-    "accuracy", "balanced_accuracy", "precision", "recall", "sensitivity", "specificity", "f1", "fbeta", "auc",
-    "roc_auc", "pr_auc", "average_precision", "map", "ndcg", "mrr", "hit_rate", "r2", "explained_variance", "kappa",
-    "mcc", "jaccard", "iou", "dice", "bleu", "rouge", "meteor", "exact_match", "silhouette", "gini",
-]  # fmt: skip
-
-LOWER = [
-    "loss", "log_loss", "cross_entropy", "brier", "mae", "mse", "rmse", "msle", "rmsle", "mape", "smape", "medae",
-    "max_error", "deviance", "hinge", "perplexity", "wer", "cer", "fid", "error", "error_rate", "ece", "latency",
-    "latency_ms",
-]  # fmt: skip
 
 
 class Limits(Value):
@@ -46,9 +32,10 @@ class Policy(Value):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     required: dict[Name, Limits] = {}
-    """Metrics that a version must have, and within which limits."""
-    directions: dict[Name, Direction] = {**dict.fromkeys(HIGHER, "higher"), **dict.fromkeys(LOWER, "lower")}
-    """Whether a higher or a lower value of a metric is better."""
+    """Metrics that a version must have, and within which limits; `val_auc` meets a requirement of `auc`."""
+    directions: dict[Name, Direction | None] = {}
+    """Whether a higher or a lower value of a metric is better, in addition to what docs/metrics.md lists; these names
+    are used first. With null, a metric is never compared."""
     tolerance: FiniteFloat = Field(default=0.01, ge=0)
     """The share of the champion's value by which a metric may be worse; 0.01 is 1 %."""
     stages: tuple[Name, ...] = ("staging", "production")
@@ -78,22 +65,15 @@ class Policy(Value):
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
-    def direction(self, metric: str) -> Direction | None:
-        """Whether a higher or a lower `metric` is better; None if it is unknown or measured on the training data.
+    @property
+    def metric_names(self) -> MetricNames:
+        """The metrics whose direction is known, by their names."""
+        return MetricNames(self.directions)
 
-        `val_`, `test_`, `eval_`, `valid_`, `validation_`, `cv_`, `holdout_` before a name and `_score` after it are
-        ignored, and so are case, spaces, `-`, `/` and `.`: `test/F1-score` is `f1`.
-        """
-        name = metric.lower()
-        for mark in "-/. ":
-            name = name.replace(mark, "_")
-        if found := self.directions.get(metric) or self.directions.get(name):
-            return found
-        if name.startswith(("train_", "training_")):
-            return None
-        for before in ("val_", "test_", "eval_", "valid_", "validation_", "cv_", "holdout_"):
-            name = name.removeprefix(before)
-        return self.directions.get(name) or self.directions.get(name.removesuffix("_score"))
+    def direction(self, metric: str) -> Direction | None:
+        """Whether a higher or a lower `metric` is better; None if it is unknown or measured on the training data."""
+        known = self.metric_names.find(metric)
+        return known.direction if known else None
 
 
 DEFAULT = Policy()
