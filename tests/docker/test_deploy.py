@@ -23,7 +23,7 @@ PAGE = ROOT / "docs" / "deploy.md"
 COMMANDS, FILES = blocks(PAGE, "sh"), blocks(PAGE, "yaml")
 SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 CONTAINERS = [name for name, service in SERVICES.items() if "profiles" not in service]
-RUN_HERE = ["Compose in five minutes", "Back up", "Upgrade", "Stop, remove"]
+RUN_HERE = ["Compose in five minutes", "Back up", "Upgrade", "Stop, remove", "Restore"]
 DEPLOYER = """
 from modelog import ModelPromoted, SyncRegistry
 with SyncRegistry() as registry:
@@ -191,15 +191,23 @@ def test_the_number_of_processes_is_bounded(deployment: Deployment) -> None:
     assert "Cannot fork" in started.stderr
 
 
-def test_the_page_backs_up_upgrades_and_ends(deployment: Deployment) -> None:
+def test_the_page_backs_up_upgrades_removes_and_restores(deployment: Deployment) -> None:
+    ask = next(command for command in COMMANDS[RUN_HERE[0]] if "psql" in command)
     deployment.run(*COMMANDS["Back up"])
     assert (deployment.folder / "modelog.dump").read_bytes().startswith(b"PGDMP")
     assert "modelog/blobs/sha256/" in deployment.run("tar -tf s3.tar")
     deployment.run(*COMMANDS["Upgrade"])
-    assert "fraud" in deployment.run(next(command for command in COMMANDS[RUN_HERE[0]] if "psql" in command))
+    assert "fraud" in (serving := deployment.run(ask))
     stop, remove = COMMANDS["Stop, remove"]
     deployment.run(stop)
     assert not deployment.containers.containers()
     deployment.run(remove)
     label = f"label=com.docker.compose.project={deployment.containers.project}"
     assert deployment.containers.docker("volume", "ls", "--quiet", "--filter", label) == ""
+    deployment.run(*COMMANDS["Restore"])
+    assert deployment.run(ask) == serving
+    downloads = deployment.start(snippet("Subscribe").replace("served/", "restored/"))
+    with downloads:
+        assert downloads.stdout
+        assert downloads.stdout.readline().startswith("1 instead of None")
+        downloads.kill()
