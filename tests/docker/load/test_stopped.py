@@ -42,7 +42,7 @@ async def test_a_server_that_is_stopped_under_load_ends_by_itself_and_the_regist
     assert CLEAN_START.get(name, "") in "\n".join(containers.lines(name)[printed:])
 
 
-async def test_everything_that_is_stopped_under_load_ends_by_itself_and_nothing_is_lost_or_doubled(
+async def test_everything_that_is_stopped_under_load_ends_by_itself_and_goes_on_when_it_is_started(
     containers: Containers, load: Load, report: Report
 ) -> None:
     async with load.running():
