@@ -9,6 +9,8 @@ import asyncpg
 
 from shared.runtime.errors import REFUSED, is_transient
 
+CONNECT_SECONDS = 10.0
+"""For a new connection: a host that is gone does not refuse it."""
 # Without keepalives, Postgres keeps the locks of a host that vanished for two hours, and no process can take over.
 KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 
@@ -23,7 +25,13 @@ async def connect(dsn: str, role: str | None, size: int = 10, *, password: str |
     if role is not None:
         settings["role"] = role
     return await asyncpg.create_pool(
-        dsn, password=password, min_size=1, max_size=size, server_settings=settings, reset=_no_reset
+        dsn,
+        password=password,
+        min_size=1,
+        max_size=size,
+        server_settings=settings,
+        reset=_no_reset,
+        timeout=CONNECT_SECONDS,
     )
 
 

@@ -21,7 +21,7 @@ from shared.runtime.postgres import connect
 from shared.runtime.postgres_url import refusal
 from shared.runtime.settings import Settings
 from shared.runtime.stream_locks import StreamLocks
-from shared.runtime.waiting import retry, run_until_stopped
+from shared.runtime.waiting import LAST_SECONDS, retry, run_until_stopped
 
 logger = structlog.get_logger()
 
@@ -137,13 +137,24 @@ async def run(components: Sequence[Component], settings: Settings) -> None:
             runtime = Runtime(settings, pool, policy, health, stopping)
             try:
                 async with asyncio.TaskGroup() as group:
-                    for component in components:
-                        group.create_task(component.run(runtime), name=component.name)
+                    running = [group.create_task(part.run(runtime), name=part.name) for part in components]
+                    late = group.create_task(cancel_late(running, stopping, settings.graceful_seconds))
+                    await asyncio.wait(running)
+                    late.cancel()
             finally:
                 await runtime.close()
     finally:
         beating.cancel()
         logger.info("stopped", components=[component.name for component in components])
+
+
+async def cancel_late(running: Sequence[asyncio.Task[Any]], stopping: asyncio.Event, graceful_seconds: float) -> None:
+    """Cancel what has not ended in time after the process began to stop: it waits for a server that is gone."""
+    await stopping.wait()
+    _, late = await asyncio.wait(running, timeout=graceful_seconds + LAST_SECONDS)
+    for task in late:
+        logger.warning("ends late", component=task.get_name())
+        task.cancel()
 
 
 async def _open(settings: Settings) -> asyncpg.Pool:

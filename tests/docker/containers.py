@@ -17,6 +17,8 @@ from tests.docker.project import Project, docker
 from tests.e2e.installation import Installation
 from tests.e2e.process import parsed
 
+MESSAGES_PER_SECOND = 30
+"""Of the load, while containers are killed, stopped and replaced."""
 WORKS_SECONDS = 180.0
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from services import names
 from stack.checkout import ROOT
-from tests.docker.conftest import MESSAGES_PER_SECOND, Report
-from tests.docker.containers import Containers, removed_at_its_end
+from tests.docker.conftest import Report
+from tests.docker.containers import MESSAGES_PER_SECOND, Containers, removed_at_its_end
 from tests.docker.project import Project, docker
 from tests.e2e.invariants import check
 from tests.e2e.load import Load

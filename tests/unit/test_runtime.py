@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Self, cast
 
 import pytest
 from modelog.policy import DEFAULT
 
-from shared.runtime.runtime import Context, Resource, Runtime
+from shared.runtime import runtime
+from shared.runtime.runtime import Context, Resource, Runtime, cancel_late
 from tests.examples import NOON
 
 
@@ -36,11 +38,11 @@ class Store(Resource):
 
 
 async def test_a_resource_is_opened_once_and_closed_with_the_process() -> None:
-    runtime = Runtime(cast(Any, None), cast(Any, Pool()), DEFAULT)
-    store = runtime.resource(Store)
-    assert runtime.resource(Store) is store
+    process = Runtime(cast(Any, None), cast(Any, Pool()), DEFAULT)
+    store = process.resource(Store)
+    assert process.resource(Store) is store
     assert Store.opened == 1
-    await runtime.close()
+    await process.close()
     assert store.closed
 
 
@@ -53,3 +55,19 @@ def test_a_handler_gets_only_what_its_service_needs() -> None:
     assert Context(NOON, DEFAULT, {Store: store}).resource(Store) is store
     with pytest.raises(KeyError):
         Context(NOON, DEFAULT, {}).resource(Store)
+
+
+async def test_what_waits_for_a_server_that_is_gone_is_cancelled_when_the_process_has_had_its_time_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "LAST_SECONDS", 0.001)
+    stopping, ended = asyncio.Event(), asyncio.create_task(asyncio.sleep(0))
+    waiting = asyncio.create_task(asyncio.Event().wait())
+    late = asyncio.create_task(cancel_late([ended, waiting], stopping, graceful_seconds=0))
+    await asyncio.sleep(0.01)
+    assert not late.done()
+    stopping.set()
+    await late
+    assert not ended.cancelled()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
