@@ -45,8 +45,10 @@ def up(*, servers_only: bool) -> Addresses:
 
 def down(*, erase: bool) -> None:
     """End the containers; with `erase`, delete their volumes too."""
-    # Compose wants values to read the file, and uses none to end containers.
-    compose("down", *(["--volumes"] if erase else []), env=dict.fromkeys(PASSWORDS, "unused"))
+    # Compose wants values to read the file, and uses none to end containers; those of a profile are ended too.
+    compose(
+        "down", *(["--volumes"] if erase else []), env={**dict.fromkeys(PASSWORDS, "unused"), "COMPOSE_PROFILES": "*"}
+    )
 
 
 def configuration() -> dict[str, Any]:
