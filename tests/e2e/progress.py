@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 
 from stack.waiting import until
@@ -22,8 +24,7 @@ STEPS = 5
 async def goes_on(installation: Installation, name: str, seconds: float = 120.0) -> None:
     """Wait, under load, until some process does the work of this service; for another name, the work of every kind."""
     if name not in EVERY_SERVICE or not (before := await _progress(installation, name)):
-        for kind in KINDS:
-            await installation.grows(kind, STEPS, seconds)
+        await asyncio.gather(*(installation.grows(kind, STEPS, seconds) for kind in KINDS))
         return
 
     async def more() -> bool:
