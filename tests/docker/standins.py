@@ -34,8 +34,11 @@ def images() -> Mapping[str, str]:
 
 
 def make_stand_ins() -> list[str]:
-    """Pull each image, or make its stand-in; return the names of those that are stand-ins."""
-    return [image for image, folder in images().items() if _is_stand_in(image) or _is_made(image, folder)]
+    """Pull each image, or make its stand-in, again where its files have changed; return the names of the stand-ins."""
+    made = {image: folder for image, folder in images().items() if _is_stand_in(image) or not can_pull(image)}
+    for image, folder in made.items():
+        _make(image, folder)
+    return list(made)
 
 
 def can_pull(image: str) -> bool:
@@ -54,16 +57,13 @@ def _is_stand_in(image: str) -> bool:
     return done.returncode == 0 and done.stdout.strip() not in ("", "<no value>")
 
 
-def _is_made(image: str, folder: str) -> bool:
-    if can_pull(image):
-        return False
+def _make(image: str, folder: str) -> None:
     if not _asked("image", "inspect", DEBIAN):
         _make_debian()
     print_line(f"{image} cannot be pulled: making a stand-in for the tests.")
     contexts = [text for name, path in _contexts(folder) for text in ("--build-context", f"{name}={path}")]
     labelled = ["--label", f"{LABEL}={image}", "--tag", image]
     quietly("docker", "build", "--quiet", *contexts, *labelled, str(FOLDER / folder))
-    return True
 
 
 def _contexts(folder: str) -> Iterator[tuple[str, Path]]:

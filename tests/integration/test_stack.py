@@ -41,7 +41,8 @@ def kept(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
-    shutil.copytree(ROOT / "stack", tmp_path / "stack")
+    for package in ("stack", "operations"):
+        shutil.copytree(ROOT / package, tmp_path / package)
     yield tmp_path
     stack(tmp_path, "down", "--erase")
 

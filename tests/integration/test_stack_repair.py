@@ -99,7 +99,8 @@ async def test_down_ends_services_that_wait_for_a_killed_postgres(checkout: Path
 
 
 def test_up_names_addresses_of_the_shell_that_do_not_answer(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "stack", tmp_path / "stack")
+    for package in ("stack", "operations"):
+        shutil.copytree(ROOT / package, tmp_path / package)
     env = {
         "MODELOG_KAFKA_SERVERS": "127.0.0.1:1",
         "MODELOG_POSTGRES_URL": "postgresql://modelog:hush@127.0.0.1:1/modelog",
