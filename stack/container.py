@@ -1,4 +1,4 @@
-"""A server in a container: its settings, its port on this machine, its data in a volume that is removed with it."""
+"""A server in a container: its settings, its port on this machine, its data, which is removed with it."""
 
 import re
 import socket
@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from docker.errors import APIError, DockerException, ImageNotFound
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
 from stack.ports import free_port, is_free
@@ -20,6 +22,9 @@ STOP_SECONDS = 30
 CLOSES_SECONDS = 0.1
 MAX_PORTS_TRIED = 5
 WITHOUT_DOCKER = "MODELOG_STACK=native works without Docker."
+testcontainers_config.ryuk_disabled = (
+    True  # `reaper` is a process, and not a container more that gets the engine's socket
+)
 PORT_TAKEN = re.compile(r"port is already allocated|address already in use|ports are not available", re.IGNORECASE)
 
 
@@ -33,8 +38,8 @@ class Container(ABC):
     command: Sequence[str] = ()
     memory: ClassVar[str]
     max_processes: ClassVar[int]
-    options: ClassVar[Mapping[str, object]] = MappingProxyType({})
-    """More arguments of docker's Python library."""
+    options: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """More arguments of Docker's Python library."""
 
     def __init__(self, client: DockerClient, labels: Mapping[str, str]) -> None:
         self._client = client
@@ -95,28 +100,30 @@ class Container(ABC):
         for tried in range(1, MAX_PORTS_TRIED + 1):
             self.port = free_port()
             with self._sentence("could not be started"):
-                container = self._create()
+                made = self._made()
                 try:
-                    container.start()
+                    made.start()
                 except APIError as error:
-                    container.remove(force=True, v=True)
+                    made.stop()
                     if tried < MAX_PORTS_TRIED and (PORT_TAKEN.search(str(error)) or not is_free(self.port)):
                         continue
                     raise
-            self._container = container
+            self._container = made.get_wrapped_container()
             return
 
-    def _create(self) -> Any:
-        return self._client.client.containers.create(
+    def _made(self) -> DockerContainer:
+        made = DockerContainer(
             self.image,
-            command=list(self.command),
-            environment=dict(self.environment()),
-            ports={self.inside or self.port: ("127.0.0.1", self.port)},
+            command=list(self.command),  # type: ignore[arg-type]  # it takes a list as well
+            env=dict(self.environment()),
             labels=dict(self._labels),
             mem_limit=self.memory,
             pids_limit=self.max_processes,
             **self.options,
         )
+        # `with_bind_ports` would open the port to other machines.
+        made.ports = {self.inside or self.port: ("127.0.0.1", self.port)}  # type: ignore[dict-item]
+        return made
 
     def _wait_until_it_answers(self) -> None:
         def answered() -> bool:

@@ -154,7 +154,6 @@ class S3(Container):
     inside = 8080
     command = ("serve", "s3", "--addr", f":{inside}", "/data")
     memory, max_processes = "1g", 512
-    options = MappingProxyType({"volumes": ["/data"]})
 
     def __init__(self, client: DockerClient, labels: Mapping[str, str]) -> None:
         super().__init__(client, labels)
