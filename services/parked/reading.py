@@ -18,7 +18,7 @@ from shared.bus.originals import originals
 from shared.bus.topics import PARKED, administration
 from shared.runtime.postgres import problem
 from shared.runtime.runtime import Runtime
-from shared.runtime.waiting import run_until_late, run_until_stopped
+from shared.runtime.waiting import LAST_SECONDS, run_until_stopped
 
 Idle = Callable[[Runtime], Awaitable[None]]
 Keep = Callable[[Runtime, Sequence["ConsumerRecord[Any, Any]"]], Awaitable[None]]
@@ -72,7 +72,7 @@ async def consume(runtime: Runtime, name: str, keep: Keep, idle: Idle) -> None:
                 await idle(runtime)
             await progress.report(runtime, consumer, len(found))
     finally:
-        await run_until_late(runtime.stopping, consumer.stop())
+        await run_until_stopped(runtime.stopping, consumer.stop(), LAST_SECONDS)
 
 
 async def _next(consumer: Consumer) -> list[ConsumerRecord[Any, Any]]:

@@ -30,7 +30,7 @@ from shared.bus.watch import Watch
 from shared.runtime.recovery import run_with_recovery
 from shared.runtime.runtime import Runtime
 from shared.runtime.settings import Settings
-from shared.runtime.waiting import LAST_SECONDS, run_beside, run_until_late, sleep_until_stopped
+from shared.runtime.waiting import LAST_SECONDS, run_beside, run_until_stopped, sleep_until_stopped
 
 logger = structlog.get_logger()
 
@@ -106,7 +106,7 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
         finally:
             self._drop(self.open.partitions.keys())
             self.assigned = self.kafka = None
-            await run_until_late(runtime.stopping, broker.stop())
+            await run_until_stopped(runtime.stopping, broker.stop(), LAST_SECONDS)
             await watch.close()
 
     async def _make_topics(self) -> set[str]:
@@ -200,7 +200,8 @@ class ServiceConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aioka
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self.open.wait_until_closed(self.open.partitions.keys())
         try:
-            async with asyncio.timeout(LAST_SECONDS):  # aiokafka repeats a commit for as long as Kafka is away
+            # aiokafka repeats a commit for as long as Kafka is away.
+            async with asyncio.timeout(LAST_SECONDS if runtime.stopping.is_set() else None):
                 await self._commit()
         except TimeoutError:
             logger.warning("stops without a last commit", service=self.name, waits_for="Kafka")

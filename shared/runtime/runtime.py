@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, Self, TypeVar
@@ -71,7 +71,10 @@ class Runtime:
     async def close(self) -> None:
         """Close the resources and the connections to Postgres."""
         self.closing.close()
-        await self.pool.close()
+        # A host that is gone does not end its connections; those of a pool that closes too slowly are cut.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                await self.pool.close()
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ async def run(components: Sequence[Component], settings: Settings) -> None:
             try:
                 async with asyncio.TaskGroup() as group:
                     running = [group.create_task(part.run(runtime), name=part.name) for part in components]
-                    late = group.create_task(cancel_late(running, stopping, settings.graceful_seconds))
+                    late = group.create_task(cancel_late(running, runtime))
                     await asyncio.wait(running)
                     late.cancel()
             finally:
@@ -148,13 +151,16 @@ async def run(components: Sequence[Component], settings: Settings) -> None:
         logger.info("stopped", components=[component.name for component in components])
 
 
-async def cancel_late(running: Sequence[asyncio.Task[Any]], stopping: asyncio.Event, graceful_seconds: float) -> None:
+async def cancel_late(running: Sequence[asyncio.Task[Any]], runtime: Runtime) -> None:
     """Cancel what has not ended in time after the process began to stop: it waits for a server that is gone."""
-    await stopping.wait()
-    _, late = await asyncio.wait(running, timeout=graceful_seconds + LAST_SECONDS)
+    await runtime.stopping.wait()
+    _, late = await asyncio.wait(running, timeout=runtime.settings.graceful_seconds + LAST_SECONDS)
     for task in late:
         logger.warning("ends late", component=task.get_name())
         task.cancel()
+    if late and (await asyncio.wait(late, timeout=LAST_SECONDS))[1]:
+        # asyncpg waits for a silent Postgres also where it is cancelled, until it answers or the connection is cut.
+        runtime.pool.terminate()
 
 
 async def _open(settings: Settings) -> asyncpg.Pool:

@@ -26,28 +26,15 @@ async def sleep_until_stopped(stopping: asyncio.Event, seconds: float) -> None:
             await stopping.wait()
 
 
-async def run_until_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` returns; cancel it and return None where the process stops before."""
+async def run_until_stopped(
+    stopping: asyncio.Event, work: Coroutine[Any, Any, T], last_seconds: float = 0.0
+) -> T | None:
+    """What `work` returns; cancel it and return None where it lasts `last_seconds` after the process began to stop."""
     working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working}, timeout=last_seconds)
         return working.result() if working.done() else None
-    finally:
-        stopped.cancel()
-        if not working.done():
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
-
-
-async def run_until_late(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Wait for `work`; once the process stops, for LAST_SECONDS at most, then cancel it."""
-    working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({working}, timeout=LAST_SECONDS)
-        if working.done():
-            working.result()
     finally:
         stopped.cancel()
         if not working.done():

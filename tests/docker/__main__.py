@@ -18,7 +18,7 @@ def main(command: list[str]) -> int:
     try:
         with engine() as variables:
             os.environ.update(variables)
-            for image in make_stand_ins():
+            for image in make_stand_ins(allowed=bool(variables)):
                 print_line(f"Stand-in: {image} is made of packages.")
             return subprocess.run(command, check=False).returncode
     except StackError as error:

@@ -26,7 +26,7 @@ LIMITS = ("nofile=10000:10000", "nproc=10000:10000")
 
 @contextmanager
 def engine() -> Iterator[Mapping[str, str]]:
-    """The variables with which `docker` and its plugins reach an engine, for the time of the block."""
+    """The variables with which `docker` and its plugins reach an engine; none where a person's own answers."""
     if docker_answers():
         for plugin in ("compose", "buildx"):
             quietly("docker", plugin, "version")

@@ -33,32 +33,51 @@ def images() -> Mapping[str, str]:
     return {image: folder for image, folder in folders if (FOLDER / folder / "Dockerfile").exists()}
 
 
-def make_stand_ins() -> list[str]:
-    """Pull each image, or make its stand-in, again where its files have changed; return the names of the stand-ins."""
-    made = {image: folder for image, folder in images().items() if _is_stand_in(image) or not can_pull(image)}
-    for image, folder in made.items():
-        _make(image, folder)
-    return list(made)
+def make_stand_ins(*, allowed: bool) -> list[str]:
+    """Pull each image that the engine lacks, or make its stand-in, again where its files have changed; return those.
+
+    In a person's own engine (not `allowed`) nothing is made, because it would be used for the real image later:
+    raise StackError with the reason of the pull.
+    """
+    made = []
+    for image, folder in images().items():
+        if _has(image) and not _is_stand_in(image):
+            continue
+        if problem := pull(image):
+            if not allowed:
+                raise StackError(f"{image} could not be pulled: {problem}.")
+            _make(image, folder)
+            made.append(image)
+    return made
 
 
-def can_pull(image: str) -> bool:
-    """Whether the engine has this image, or gets it from its registry now."""
-    if _asked("image", "inspect", image):
-        return True
+def pull(image: str) -> str:
+    """Let the engine get this image from its registry; "" where it did, else the reason."""
     print_line(f"Pulling {image}.")
-    return _asked("pull", "--quiet", image)
+    command = ["docker", "pull", "--quiet", image]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PULL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"nothing came within {PULL_SECONDS} s"
+    return (done.stderr.strip() or "no reason was printed").rstrip(".") if done.returncode else ""
+
+
+def can_have(image: str) -> bool:
+    """Whether the engine has this image, or gets it from its registry now."""
+    return _has(image) or not pull(image)
+
+
+def _has(image: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0
 
 
 def _is_stand_in(image: str) -> bool:
     label = f'{{{{index .Config.Labels "{LABEL}"}}}}'
-    done = subprocess.run(
-        ["docker", "image", "inspect", "--format", label, image], capture_output=True, text=True, check=False
-    )
-    return done.returncode == 0 and done.stdout.strip() not in ("", "<no value>")
+    return quietly("docker", "image", "inspect", "--format", label, image).strip() not in ("", "<no value>")
 
 
 def _make(image: str, folder: str) -> None:
-    if not _asked("image", "inspect", DEBIAN):
+    if not _has(DEBIAN):
         _make_debian()
     print_line(f"{image} cannot be pulled: making a stand-in for the tests.")
     contexts = [text for name, path in _contexts(folder) for text in ("--build-context", f"{name}={path}")]
@@ -82,10 +101,12 @@ def _make_debian() -> None:
     """Debian from packages, with the certificates that this machine trusts, for packages behind a mirror."""
     if not shutil.which("debootstrap"):
         packages("debootstrap")
-    site = quietly("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Label: Debian").split()[0]
+    sites = quietly("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Label: Debian").split()
+    if not sites:
+        raise StackError("Stand-ins for images are made of Debian's packages, and this machine does not know Debian.")
     print_line("Making Debian's base system (a minute, only this once).")
     with tempfile.TemporaryDirectory(prefix="debian-") as scratch:
-        quietly("debootstrap", "--variant=minbase", "--include=ca-certificates", "trixie", scratch, site)
+        quietly("debootstrap", "--variant=minbase", "--include=ca-certificates", "trixie", scratch, sites[0])
         trusted = Path("/etc/ssl/certs/ca-certificates.crt")
         shutil.copy(trusted, Path(scratch, *trusted.parts[1:]))
         settings = [f"ENV {name}={trusted}" for name in ("SSL_CERT_FILE", "PIP_CERT")]
@@ -96,8 +117,3 @@ def _make_debian() -> None:
         )
         if archive.wait() or done.returncode:
             raise StackError(f"Debian could not be imported: {done.stderr.decode()[-600:]}")
-
-
-def _asked(*command: str) -> bool:
-    done = subprocess.run(["docker", *command], capture_output=True, check=False, timeout=PULL_SECONDS)
-    return done.returncode == 0

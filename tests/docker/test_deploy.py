@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stack.ports import free_port
 from tests.docker.checkouts import LIMIT_SECONDS, ROOT, Checkout
 from tests.docker.pages import blocks, served
 from tests.e2e.test_readme import snippet
 
-yaml = pytest.importorskip("yaml")
 pytestmark = pytest.mark.docker
 PAGE = ROOT / "docs" / "deploy.md"
 COMMANDS, FILES = blocks(PAGE, "sh"), blocks(PAGE, "yaml")

@@ -21,11 +21,9 @@ from operations.env import dotenv, new
 from services import names
 from stack.ports import free_port
 from stack.waiting import wait_until
-from tests.docker.checkouts import Checkout, checkout
-from tests.docker.standins import can_pull
-
-pytest.importorskip("yaml", reason="the parser comes with the tools for mutants, and not on every Python")
 from tests.alert_rules import DASHBOARD, EXPRESSIONS, RULES, metrics_in
+from tests.docker.checkouts import Checkout, checkout
+from tests.docker.standins import can_have
 
 pytestmark = pytest.mark.docker
 PORTS = ("KAFKA", "POSTGRES", "S3", "PROMETHEUS", "GRAFANA")
@@ -127,9 +125,14 @@ def test_a_service_that_is_stopped_has_alerts(installation: Installation) -> Non
 
 def test_grafana_shows_the_dashboard_to_whoever_asks_on_this_machine(installation: Installation) -> None:
     compose = json.loads(installation.found.compose("config", "--format", "json"))
-    if not can_pull(image := compose["services"]["grafana"]["image"]):
+    if not can_have(image := compose["services"]["grafana"]["image"]):
         pytest.skip(f"{image} is not here and cannot be pulled, and has no stand-in")
     installation.found.compose("up", "--detach", "--wait", "grafana")
-    shown = installation.get("GRAFANA", "/api/dashboards/uid/modelog")["dashboard"]
+    shown = wait_until(
+        lambda: installation.get("GRAFANA", "/api/dashboards/uid/modelog")["dashboard"],
+        "the dashboard",
+        seconds=SECONDS,
+        not_yet=OSError,
+    )
     stored = json.loads((Path(installation.found.folder) / "deploy/grafana/dashboards/modelog.json").read_text())
     assert [panel["title"] for panel in shown["panels"]] == [panel["title"] for panel in stored["panels"]]

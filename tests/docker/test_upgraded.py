@@ -29,9 +29,9 @@ MIXED = ("relay", "promotion")
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """That commit in a folder of its own; a clone without history is skipped."""
+    """That commit in a folder of its own; a clone without history fails."""
     if subprocess.run(["git", "-C", str(ROOT), "cat-file", "-e", FROM], capture_output=True, check=False).returncode:
-        pytest.skip(f"this clone has no history: {FROM} is not in it")
+        pytest.fail(f"this clone has no history: {FROM} is not in it; git fetch --unshallow brings it")
     folder = tmp_path / FROM
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(folder)], check=True)
     subprocess.run(["git", "-C", str(folder), "checkout", "--quiet", "--detach", FROM], check=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal
 
+import psutil
 import pytest
 
 from stack import Servers
@@ -106,6 +107,39 @@ async def test_services_that_are_stopped_after_kafka_end_by_themselves_and_lose_
         await wait_until_idle(cluster)
         await check(cluster, load)
         assert not cluster.bugs()
+
+
+async def test_services_that_are_stopped_while_postgres_is_frozen_end_by_themselves_and_lose_nothing(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """As after a power cut: nothing answers, and no connection ends."""
+    async with new_cluster(servers.addresses, tmp_path) as cluster:
+        cluster.start("all")
+        await cluster.ready("all")
+        async with running_load(cluster, tmp_path, rate=30, models=10) as load:
+            await cluster.grows("model.promoted", 20)
+            with frozen(servers.pid("postgres")):
+                assert await asyncio.to_thread(cluster.running["all"].stop) < 60
+            cluster.start("all")
+            await cluster.ready("all")
+            await cluster.grows("model.promoted")
+        await wait_until_idle(cluster)
+        await check(cluster, load)
+        assert not cluster.bugs()
+
+
+@contextmanager
+def frozen(pid: int | None) -> Iterator[None]:
+    """For the time of the block, the process and its children do nothing."""
+    process = psutil.Process(pid)
+    stopped = [process, *process.children(recursive=True)]
+    for each in stopped:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in stopped:
+            each.resume()
 
 
 async def test_services_that_start_before_setup_log_the_reason_and_work_after_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, Self, cast
 
 import pytest
@@ -57,16 +58,34 @@ def test_a_handler_gets_only_what_its_service_needs() -> None:
         Context(NOON, DEFAULT, {}).resource(Store)
 
 
-async def test_what_waits_for_a_server_that_is_gone_is_cancelled_when_the_process_has_had_its_time_to_stop(
+class Connections:
+    """A pool whose server is silent."""
+
+    def __init__(self) -> None:
+        self.cut = asyncio.Event()
+
+    def terminate(self) -> None:
+        self.cut.set()
+
+    async def query(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:  # as asyncpg, which waits until the server has heard of the cancellation
+            await self.cut.wait()
+
+
+async def test_what_waits_for_a_server_that_is_gone_is_cancelled_and_cut_when_the_process_has_had_its_time_to_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runtime, "LAST_SECONDS", 0.001)
-    stopping, ended = asyncio.Event(), asyncio.create_task(asyncio.sleep(0))
-    waiting = asyncio.create_task(asyncio.Event().wait())
-    late = asyncio.create_task(cancel_late([ended, waiting], stopping, graceful_seconds=0))
+    pool: Any = Connections()
+    settings: Any = SimpleNamespace(graceful_seconds=0)
+    process = Runtime(settings, pool, DEFAULT)
+    ended, waiting = asyncio.create_task(asyncio.sleep(0)), asyncio.create_task(pool.query())
+    late = asyncio.create_task(cancel_late([ended, waiting], process))
     await asyncio.sleep(0.01)
     assert not late.done()
-    stopping.set()
+    process.stopping.set()
     await late
     assert not ended.cancelled()
     with pytest.raises(asyncio.CancelledError):

@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from shared.runtime import waiting
-from shared.runtime.waiting import gather_or_cancel, retry, run_until_late, run_until_stopped, sleep_until_stopped
+from shared.runtime.waiting import gather_or_cancel, retry, run_until_stopped, sleep_until_stopped
 
 
 class Attempts:
@@ -56,10 +55,9 @@ async def test_work_is_cancelled_and_cleaned_up_when_the_process_stops() -> None
     assert cancelled == [True]
 
 
-async def test_what_ends_late_is_cancelled_only_after_the_process_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "LAST_SECONDS", 0.001)
+async def test_what_ends_late_is_cancelled_only_after_the_process_stops() -> None:
     stopping, cancelled = asyncio.Event(), list[bool]()
-    late = asyncio.create_task(run_until_late(stopping, never(cancelled)))
+    late = asyncio.create_task(run_until_stopped(stopping, never(cancelled), 0.001))
     await asyncio.sleep(0.01)
     assert not late.done()
     stopping.set()
@@ -77,7 +75,7 @@ async def test_a_stopping_process_lets_work_end_and_raises_its_error() -> None:
         raise ConnectionError("no answer")
 
     with pytest.raises(ConnectionError, match="no answer"):
-        await run_until_late(stopping, work())
+        await run_until_stopped(stopping, work(), 60)
     assert ended == [True]
 
 
