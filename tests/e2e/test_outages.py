@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,8 @@ from tests.e2e.load import running_load
 from tests.e2e.watching import wait_until_idle
 
 OUTAGE_SECONDS = 10.0
+KILLED_AFTER_SECONDS = 60.0
+"""A process that has not ended by itself is killed then, as in compose.yaml."""
 MAX_LOG_LINES = 200
 """A process that logs more lines in an outage tries again too often."""
 
@@ -90,48 +92,17 @@ async def test_services_that_start_before_kafka_wait_for_it_and_can_be_stopped(
         await check(cluster, load)
 
 
-async def test_services_that_are_stopped_after_kafka_end_by_themselves_and_lose_nothing(
-    servers: Servers, tmp_path: Path
-) -> None:
-    """What they have answered cannot be committed then."""
-    async with new_cluster(servers.addresses, tmp_path) as cluster:
-        cluster.start("all")
-        await cluster.ready("all")
-        async with running_load(cluster, tmp_path, rate=30, models=10) as load:
-            await cluster.grows("model.promoted", 20)
-            async with outage(servers, "kafka"):
-                assert await asyncio.to_thread(cluster.running["all"].stop) < 30
-            cluster.start("all")
-            await cluster.ready("all")
-            await cluster.grows("model.promoted")
-        await wait_until_idle(cluster)
-        await check(cluster, load)
-        assert not cluster.bugs()
+@asynccontextmanager
+async def without_kafka(servers: Servers) -> AsyncIterator[None]:
+    """What services have answered cannot be committed then."""
+    async with outage(servers, "kafka"):
+        yield
 
 
-async def test_services_that_are_stopped_while_postgres_is_frozen_end_by_themselves_and_lose_nothing(
-    servers: Servers, tmp_path: Path
-) -> None:
+@asynccontextmanager
+async def with_a_silent_postgres(servers: Servers) -> AsyncIterator[None]:
     """As after a power cut: nothing answers, and no connection ends."""
-    async with new_cluster(servers.addresses, tmp_path) as cluster:
-        cluster.start("all")
-        await cluster.ready("all")
-        async with running_load(cluster, tmp_path, rate=30, models=10) as load:
-            await cluster.grows("model.promoted", 20)
-            with frozen(servers.pid("postgres")):
-                assert await asyncio.to_thread(cluster.running["all"].stop) < 60
-            cluster.start("all")
-            await cluster.ready("all")
-            await cluster.grows("model.promoted")
-        await wait_until_idle(cluster)
-        await check(cluster, load)
-        assert not cluster.bugs()
-
-
-@contextmanager
-def frozen(pid: int | None) -> Iterator[None]:
-    """For the time of the block, the process and its children do nothing."""
-    process = psutil.Process(pid)
+    process = psutil.Process(servers.pid("postgres"))
     stopped = [process, *process.children(recursive=True)]
     for each in stopped:
         each.suspend()
@@ -140,6 +111,25 @@ def frozen(pid: int | None) -> Iterator[None]:
     finally:
         for each in stopped:
             each.resume()
+
+
+@pytest.mark.parametrize("trouble", [without_kafka, with_a_silent_postgres])
+async def test_services_that_are_stopped_in_an_outage_end_by_themselves_and_lose_nothing(
+    servers: Servers, tmp_path: Path, trouble: Callable[[Servers], AbstractAsyncContextManager[None]]
+) -> None:
+    async with new_cluster(servers.addresses, tmp_path) as cluster:
+        cluster.start("all")
+        await cluster.ready("all")
+        async with running_load(cluster, tmp_path, rate=30, models=10) as load:
+            await cluster.grows("model.promoted", 20)
+            async with trouble(servers):
+                assert await asyncio.to_thread(cluster.running["all"].stop) < KILLED_AFTER_SECONDS
+            cluster.start("all")
+            await cluster.ready("all")
+            await cluster.grows("model.promoted")
+        await wait_until_idle(cluster)
+        await check(cluster, load)
+        assert not cluster.bugs()
 
 
 async def test_services_that_start_before_setup_log_the_reason_and_work_after_it(
