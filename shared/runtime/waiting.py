@@ -33,7 +33,8 @@ async def run_until_stopped(
     working, stopped = asyncio.create_task(work), asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({working}, timeout=last_seconds)
+        if not working.done():
+            await asyncio.wait({working}, timeout=last_seconds)
         return working.result() if working.done() else None
     finally:
         stopped.cancel()

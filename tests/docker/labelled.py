@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from stack import reaper
+from tests.docker.project import docker
 
 
 def labelled(stack: str) -> list[str]:
     """Their ids, those that have ended too."""
     return docker("ps", "--all", "--quiet", "--filter", f"label={reaper.STACK}={stack}").split()
-
-
-def docker(*command: str) -> str:
-    """What a command prints."""
-    return subprocess.run(["docker", *command], capture_output=True, text=True, check=True).stdout.strip()

@@ -14,7 +14,8 @@ from stack import StackError, images, reaper
 from stack.containers import S3
 from stack.ports import free_port
 from stack.reaper import OWNER, STACK
-from tests.docker.labelled import docker, labelled
+from tests.docker.labelled import labelled
+from tests.docker.project import docker
 
 pytestmark = pytest.mark.docker
 

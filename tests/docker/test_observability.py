@@ -101,7 +101,7 @@ def test_every_panel_of_the_dashboard_is_answered(installation: Installation) ->
         return panel["type"] == "timeseries" or all(shown)
 
     for panel in DASHBOARD["panels"]:  # an increase needs a second scrape
-        wait_until(partial(answered, panel), f"{panel['title']} before the first event", seconds=SECONDS)
+        assert wait_until(partial(answered, panel), f"{panel['title']} before the first event", seconds=SECONDS)
 
 
 async def test_a_record_that_no_service_can_answer_has_an_alert(installation: Installation) -> None:

@@ -170,10 +170,11 @@ async def test_a_missing_topic_that_cannot_be_made_is_named_and_holds_up_no_othe
     async with relaying(unable) as own:
         await until_on_topic(runtime, REGISTERED, [1, 4])
 
-        async def reason_is_named() -> bool:  # at first it is being made
-            return "could not be made: InvalidReplicationFactor" in await until_held(own, PROMOTED)
+        async def reason() -> str:
+            found = await until_held(own, PROMOTED)
+            return "" if "is being made" in found else found
 
-        await until(reason_is_named, "why the topic is missing")
+        assert "could not be made: InvalidReplicationFactor" in await until(reason, "why the topic is missing")
         await make_topics(runtime.settings)
         await until_on_topic(runtime, PROMOTED, [2, 3, 5])
         await until_reported(own, "relay", ready=True, lag=0, why=None)
