@@ -1,7 +1,5 @@
 """The same servers and services from compose.yaml, where a Docker engine answers."""
 
-import json
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +8,8 @@ from urllib.parse import quote
 
 from stack.addresses import Addresses
 from stack.checkout import ROOT
-from stack.compose_engine import check_engine, docker
-from stack.compose_failure import rows, why
+from stack.compose_engine import check_engine, configuration, docker, own_env, rows
+from stack.compose_failure import why
 from stack.compose_settings import PASSWORDS, write_settings
 from stack.postgres import OWNER, READER, SERVICE
 from stack.selection import listens
@@ -51,18 +49,9 @@ def down(*, erase: bool) -> None:
     )
 
 
-def configuration() -> dict[str, Any]:
-    """compose.yaml with the values of `.env`, as compose reads them."""
-    asked = docker("compose", "config", "--format", "json", env=own_env())
-    if asked.returncode:
-        raise StackError(f"compose.yaml and .env do not fit: {asked.stderr.strip()}")
-    found: dict[str, Any] = json.loads(asked.stdout.replace("$$", "$"))  # compose writes its own escape
-    return found
-
-
 def restart_hung() -> None:
     """Start again what runs and does not answer, and name it: `up` leaves it as it is, and then fails."""
-    hung = [row["Service"] for row in rows(own_env()) if row["Health"] == "unhealthy" or row["State"] == "paused"]
+    hung = [row["Service"] for row in rows() if row["Health"] == "unhealthy" or row["State"] == "paused"]
     for name in hung:
         print_line(f"{name} does not answer: it is started again.")
     if hung:
@@ -109,14 +98,9 @@ def published(container: Mapping[str, Any]) -> str:
     return f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port['published']}"
 
 
-def own_env() -> dict[str, str]:
-    """The environment for compose. It prefers the shell's variables to `.env`, and they may be of other servers."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MODELOG_")}
-
-
 def compose(*command: str, env: Mapping[str, str] | None = None) -> None:
     """Run Docker Compose, which prints its own progress; raise StackError with the reason when it fails."""
     done = subprocess.run(["docker", "compose", *command], cwd=ROOT, env=own_env() | dict(env or {}), check=False)
     if done.returncode:
         failed = f"docker compose {command[0]} failed, see above; MODELOG_STACK=native works without Docker"
-        raise StackError(f"{why(own_env()) or failed}.")
+        raise StackError(f"{why() or failed}.")

@@ -1,7 +1,10 @@
-"""What is asked of a Docker engine and of Compose."""
+"""What is asked of a Docker engine and of Compose: their versions, compose.yaml as it is read, the containers."""
 
+import json
+import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from stack.checkout import ROOT
 from stack.terminal import StackError
@@ -24,6 +27,26 @@ def docker(*command: str, env: Mapping[str, str] | None = None) -> subprocess.Co
         raise StackError(
             f"Docker does not answer within {ANSWER_SECONDS} seconds: start it again, {OTHERWISE}."
         ) from error
+
+
+def own_env() -> dict[str, str]:
+    """The environment for compose. It prefers the shell's variables to `.env`, and they may be of other servers."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MODELOG_")}
+
+
+def configuration() -> dict[str, Any]:
+    """compose.yaml with the values of `.env`, as compose reads them."""
+    asked = docker("compose", "config", "--format", "json", env=own_env())
+    if asked.returncode:
+        raise StackError(f"compose.yaml and .env do not fit: {asked.stderr.strip()}")
+    found: dict[str, Any] = json.loads(asked.stdout.replace("$$", "$"))  # compose writes its own escape
+    return found
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """A row of `docker compose ps` for each container."""
+    for line in docker("compose", "ps", "--all", "--format", "json", env=own_env()).stdout.splitlines():
+        yield json.loads(line)
 
 
 def check_engine() -> None:

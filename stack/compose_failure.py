@@ -1,24 +1,24 @@
 """Why `docker compose` failed, found by asking Docker afterwards: what compose prints is for the terminal."""
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stack.compose_engine import OTHERWISE, docker
+from stack.compose_engine import OTHERWISE, configuration, docker, own_env, rows
 from stack.ports import is_free
+from stack.terminal import StackError
 
 MIN_FREE_BYTES = 64 * 1024 * 1024
 LAST_LINES = "3"
 
 
-def why(env: Mapping[str, str]) -> str | None:
+def why() -> str | None:
     """The first reason that is found, as a sentence without its full stop; None where nothing is wrong by now."""
-    return next(reasons(env), None)
+    return next(reasons(), None)
 
 
-def reasons(env: Mapping[str, str]) -> Iterator[str]:
+def reasons() -> Iterator[str]:
     """What is wrong, the cause before its effects."""
     info = docker("info", "--format", "{{.DockerRootDir}}")
     if info.returncode:
@@ -26,11 +26,11 @@ def reasons(env: Mapping[str, str]) -> Iterator[str]:
         return
     if (folder := Path(info.stdout.strip())).is_dir() and shutil.disk_usage(folder).free < MIN_FREE_BYTES:
         yield f"The disk of Docker ({folder}) is full: make room (docker system df shows what may go)"
-    asked = docker("compose", "config", "--format", "json", env=env)
-    if asked.returncode:
+    try:
+        services: Mapping[str, Mapping[str, Any]] = configuration()["services"]
+    except StackError:
         return
-    containers = {row["Service"]: row for row in rows(env)}
-    services: Mapping[str, Mapping[str, Any]] = json.loads(asked.stdout)["services"]
+    containers = {row["Service"]: row for row in rows()}
     for name, service in services.items():
         if docker("image", "inspect", "--format", "{{.Id}}", service["image"]).returncode:
             built = any("build" in other and other["image"] == service["image"] for other in services.values())
@@ -47,16 +47,10 @@ def reasons(env: Mapping[str, str]) -> Iterator[str]:
     for name, container in containers.items():
         if container["ExitCode"] or container["Health"] == "unhealthy" or container["State"] == "restarting":
             state = container["Health"] or f"{container['State']} with status {container['ExitCode']}"
-            yield f"{name} is {state}: {last_lines(name, env)} (docker compose logs {name})"
+            yield f"{name} is {state}: {last_lines(name)} (docker compose logs {name})"
 
 
-def rows(env: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """A row of `docker compose ps` for each container."""
-    for line in docker("compose", "ps", "--all", "--format", "json", env=env).stdout.splitlines():
-        yield json.loads(line)
-
-
-def last_lines(name: str, env: Mapping[str, str]) -> str:
+def last_lines(name: str) -> str:
     """What a container printed last."""
-    logs = docker("compose", "logs", "--no-color", "--no-log-prefix", "--tail", LAST_LINES, name, env=env)
+    logs = docker("compose", "logs", "--no-color", "--no-log-prefix", "--tail", LAST_LINES, name, env=own_env())
     return " / ".join((logs.stdout + logs.stderr).strip().splitlines()) or "it printed nothing"

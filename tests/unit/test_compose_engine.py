@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,13 +57,13 @@ def test_versions_are_compared_as_numbers() -> None:
 
 def test_an_engine_that_ended_meanwhile_is_named(docker: Docker) -> None:
     docker({})
-    assert why(os.environ) == "The Docker engine has stopped answering: start it, then run `make up` again"
+    assert why() == "The Docker engine has stopped answering: start it, then run `make up` again"
 
 
 def test_a_full_disk_is_named(docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(compose_failure, "MIN_FREE_BYTES", 1 << 60)
     docker({"info": f"echo {tmp_path}"})
-    assert f"The disk of Docker ({tmp_path}) is full" in (why(os.environ) or "")
+    assert f"The disk of Docker ({tmp_path}) is full" in (why() or "")
 
 
 def containers(port: int, **state: object) -> dict[str, str]:
@@ -81,7 +80,7 @@ def containers(port: int, **state: object) -> dict[str, str]:
 
 def test_an_image_that_could_not_be_pulled_is_named(docker: Docker) -> None:
     docker(containers(free_port()))
-    assert why(os.environ) == f"The image postgres:18.4 could not be pulled, see above: try again, {OTHERWISE}"
+    assert why() == f"The image postgres:18.4 could not be pulled, see above: try again, {OTHERWISE}"
 
 
 @pytest.mark.parametrize(
@@ -96,9 +95,9 @@ def test_a_container_that_fails_is_named_with_its_last_line(
     docker: Docker, state: dict[str, object], found: str
 ) -> None:
     docker(containers(free_port(), **state) | {"image inspect": "true"})
-    assert why(os.environ) == f"postgres is {found}: out of memory (docker compose logs postgres)"
+    assert why() == f"postgres is {found}: out of memory (docker compose logs postgres)"
 
 
 def test_nothing_is_named_where_nothing_is_wrong(docker: Docker) -> None:
     docker(containers(free_port()) | {"image inspect": "true"})
-    assert why(os.environ) is None
+    assert why() is None
